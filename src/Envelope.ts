@@ -1,0 +1,232 @@
+/**
+ * What Slack puts on the wire, decoded at the border.
+ *
+ * Owns the schemas of envelopes and the pure step from an envelope to an `InboundMessage` with its identities.
+ * Nothing is thrown away: what does not decode becomes `undecodable` with the reason, so that it can be stored,
+ * acked and looked at, instead of being redelivered for ever.
+ *
+ * Shapes: docs.slack.dev "Using Socket Mode" and "Events API"; an envelope without an inner event is real
+ * (`app_rate_limited`).
+ */
+import { Option, Result, Schema } from "effect"
+import { ConversationKey, type InboundMessage } from "./Message.ts"
+
+/** One envelope as it came from a connection. `payload` is untrusted JSON. */
+export interface Envelope {
+  readonly id: string
+  readonly type: string
+  readonly payload: unknown
+  /** Slack's count of earlier attempts. Never a reason to drop. */
+  readonly retryNum: number
+  readonly retryReason: string
+}
+
+/** An envelope, understood: the message, and the keys by which a repetition is recognised. */
+export interface Decoded {
+  readonly message: InboundMessage
+  /** Most specific first. Two envelopes that share a key are the same event. */
+  readonly keys: ReadonlyArray<string>
+  /** Why it could not be understood; such a message is kept as `ignored`. */
+  readonly undecodable?: string
+}
+
+const text = Schema.optionalKey(Schema.NullOr(Schema.String))
+const Id = Schema.NonEmptyString.check(Schema.isMaxLength(256))
+
+const Inner = Schema.Struct({
+  type: Id,
+  subtype: text,
+  channel: Schema.optionalKey(Schema.Unknown),
+  channel_type: text,
+  user: Schema.optionalKey(Schema.Unknown),
+  bot_id: text,
+  text,
+  ts: text,
+  event_ts: text,
+  thread_ts: text,
+  item: Schema.optionalKey(Schema.Unknown)
+})
+
+const EventsApi = Schema.Struct({
+  team_id: text,
+  event_id: Schema.optionalKey(Id),
+  event_time: Schema.optionalKey(Schema.Finite),
+  event: Inner
+})
+
+const SlashCommand = Schema.Struct({
+  command: Id,
+  text,
+  team_id: text,
+  channel_id: text,
+  user_id: Id,
+  trigger_id: text
+})
+
+const Interactive = Schema.Struct({
+  type: Id,
+  team: Schema.optionalKey(Schema.NullOr(Schema.Struct({ id: Schema.String }))),
+  user: Schema.Struct({ id: Id }),
+  trigger_id: text,
+  action_ts: text,
+  channel: Schema.optionalKey(Schema.NullOr(Schema.Struct({ id: Schema.String }))),
+  container: Schema.optionalKey(Schema.Struct({ message_ts: text, thread_ts: text, channel_id: text })),
+  message: Schema.optionalKey(Schema.NullOr(Schema.Struct({ ts: text, thread_ts: text }))),
+  actions: Schema.optionalKey(Schema.Array(Schema.Struct({ action_id: text, action_ts: text })))
+})
+
+const decodeEventsApi = Schema.decodeUnknownResult(EventsApi)
+const decodeSlashCommand = Schema.decodeUnknownResult(SlashCommand)
+const decodeInteractive = Schema.decodeUnknownResult(Interactive)
+
+/** Slack's direct message channels begin with D; `channel_type` is missing on `app_mention`. */
+const isDirect = (channel: string | undefined, channelType: string | null | undefined) =>
+  channelType === "im" || channel?.startsWith("D") === true
+
+/** Subtypes that announce a change of another message instead of being one. */
+const changes = new Set(["message_changed", "message_deleted", "message_replied"])
+
+const idOf = (value: unknown): string | undefined =>
+  typeof value === "string" && value !== ""
+    ? value
+    : typeof value === "object" && value !== null && "id" in value && typeof value.id === "string"
+    ? value.id
+    : undefined
+
+const field = (value: unknown, name: string): unknown =>
+  typeof value === "object" && value !== null
+    ? Option.getOrUndefined(Option.fromNullishOr(Reflect.get(value, name)))
+    : undefined
+
+export const conversationOf = (where: {
+  readonly channel: string | undefined
+  readonly direct: boolean
+  readonly threadTs: string | undefined
+  readonly ts: string | undefined
+  readonly user: string | undefined
+}): ConversationKey => {
+  if (where.channel === undefined) return ConversationKey.make(where.user ?? "unknown")
+  const root = where.threadTs ?? (where.direct ? undefined : where.ts)
+  return ConversationKey.make(root === undefined ? where.channel : `${where.channel}/${root}`)
+}
+
+const optional = <K extends string, A>(key: K, value: A | null | undefined | "") =>
+  (value === undefined || value === null || value === "" ? {} : { [key]: value }) as { readonly [P in K]?: A }
+
+/**
+ * Understands one envelope. Pure and total: `receivedAt` (epoch ms) stands in where Slack sent no time; `self` is the
+ * bot's user id.
+ */
+export const decode = (envelope: Envelope, self: string, receivedAt: number): Decoded => {
+  const fallbackTs = (receivedAt / 1000).toFixed(6)
+  const undecodable = (reason: string): Decoded => ({
+    undecodable: reason,
+    keys: [`envelope:${envelope.id}`],
+    message: {
+      kind: "undecodable",
+      conversation: ConversationKey.make("undecodable"),
+      team: "",
+      self,
+      direct: false,
+      text: "",
+      ts: fallbackTs,
+      payload: envelope.payload ?? null
+    }
+  })
+  switch (envelope.type) {
+    case "events_api": {
+      if (field(envelope.payload, "event") === undefined) {
+        return undecodable(`no event inside (${String(field(envelope.payload, "type") ?? "untyped")})`)
+      }
+      return Result.match(decodeEventsApi(envelope.payload), {
+        onFailure: (error) => undecodable(error.message.slice(0, 500)),
+        onSuccess: (body) => fromEvent(envelope, body, self, fallbackTs)
+      })
+    }
+    case "slash_commands":
+      return Result.match(decodeSlashCommand(envelope.payload), {
+        onFailure: (error) => undecodable(error.message.slice(0, 500)),
+        onSuccess: (body): Decoded => ({
+          keys: [`envelope:${envelope.id}`, ...(body.trigger_id ? [`trigger:${body.trigger_id}`] : [])],
+          message: {
+            kind: "slash_command",
+            // A command has no message of its own: its conversation is the person in that channel.
+            conversation: ConversationKey.make(body.channel_id ? `${body.channel_id}/${body.user_id}` : body.user_id),
+            team: body.team_id ?? "",
+            self,
+            ...optional("channel", body.channel_id),
+            direct: isDirect(body.channel_id ?? undefined, undefined),
+            user: body.user_id,
+            text: body.text ?? "",
+            ts: fallbackTs,
+            payload: envelope.payload
+          }
+        })
+      })
+    case "interactive":
+      return Result.match(decodeInteractive(envelope.payload), {
+        onFailure: (error) => undecodable(error.message.slice(0, 500)),
+        onSuccess: (body) => {
+          const channel = body.channel?.id ?? body.container?.channel_id ?? undefined
+          const ts = body.message?.ts ?? body.container?.message_ts ?? undefined
+          const threadTs = body.message?.thread_ts ?? body.container?.thread_ts ?? undefined
+          const direct = isDirect(channel, undefined)
+          const actionTs = body.actions?.[0]?.action_ts ?? body.action_ts ?? undefined
+          return {
+            keys: [`envelope:${envelope.id}`, ...(body.trigger_id ? [`trigger:${body.trigger_id}`] : [])],
+            message: {
+              kind: "interactive",
+              conversation: conversationOf({ channel, direct, threadTs, ts, user: body.user.id }),
+              team: body.team?.id ?? "",
+              self,
+              ...optional("channel", channel),
+              direct,
+              user: body.user.id,
+              subtype: body.type,
+              text: "",
+              ts: actionTs ?? fallbackTs,
+              ...optional("threadTs", threadTs ?? (direct ? undefined : ts)),
+              payload: envelope.payload
+            }
+          } satisfies Decoded
+        }
+      })
+    default:
+      return undecodable(`unknown envelope type ${envelope.type.slice(0, 100)}`)
+  }
+}
+
+const fromEvent = (envelope: Envelope, body: typeof EventsApi.Type, self: string, fallbackTs: string): Decoded => {
+  const event = body.event
+  const channel = idOf(event.channel) ?? idOf(field(event.item, "channel"))
+  const user = idOf(event.user)
+  const direct = isDirect(channel, event.channel_type)
+  const isMessage = event.type === "message" || event.type === "app_mention"
+  const isChange = event.subtype != null && changes.has(event.subtype)
+  const ts = event.ts ?? event.event_ts ?? fallbackTs
+  const itemTs = field(event.item, "ts")
+  const threadTs = event.thread_ts ?? undefined
+  const rootTs = isMessage ? ts : typeof itemTs === "string" ? itemTs : ts
+  return {
+    keys: [
+      body.event_id === undefined ? `envelope:${envelope.id}` : `event:${body.event_id}`,
+      // `message` and `app_mention` of one mention share channel and ts; no team, since Slack Connect sends two.
+      ...(isMessage && !isChange && channel !== undefined && event.ts ? [`message:${channel}/${event.ts}`] : [])
+    ],
+    message: {
+      kind: event.type === "message" ? "message" : event.type === "app_mention" ? "app_mention" : "event",
+      conversation: conversationOf({ channel, direct, threadTs, ts: rootTs, user }),
+      team: body.team_id ?? "",
+      self,
+      ...optional("channel", channel),
+      direct,
+      ...optional("user", user),
+      ...optional("bot", event.bot_id),
+      ...optional("subtype", isMessage ? event.subtype : event.type),
+      text: event.text ?? "",
+      ts,
+      ...optional("threadTs", threadTs),
+      payload: envelope.payload
+    }
+  }
+}

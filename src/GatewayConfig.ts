@@ -1,0 +1,149 @@
+/**
+ * Every knob, its default and its environment name, in one table.
+ *
+ * Owns the reading and checking of settings: a bad value or a missing token fails here, before anything is opened,
+ * with a sentence that names the variable and never its value. Tokens are `Redacted`.
+ * Does not: read files or `process.env`; the ConfigProvider in force does.
+ */
+import { Config, Context, Duration, Effect, Layer, Redacted, Runtime, Schema } from "effect"
+
+export class GatewayConfigError extends Schema.TaggedError<GatewayConfigError>()("GatewayConfigError", {
+  setting: Schema.String,
+  detail: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 78
+  override get message(): string {
+    return `${this.setting} ${this.detail}`
+  }
+}
+
+interface Knob<A> {
+  readonly env: string
+  readonly read: Config.Config<A>
+  /** How a good value looks; completes the sentence "NAME …". */
+  readonly expects: string
+  readonly valid: (value: A) => boolean
+}
+
+const knob = <A>(env: string, read: Config.Config<A>, expects: string, valid: (value: A) => boolean): Knob<A> => ({
+  env,
+  read,
+  expects,
+  valid
+})
+
+const token = (env: string, prefix: string, whence: string) =>
+  knob(env, Config.Redacted(env), `must be set to a token that begins with ${prefix} (${whence})`, (value) => {
+    const secret = Redacted.value(value)
+    return secret.startsWith(prefix) && secret.length > prefix.length && !/\s/.test(secret)
+  })
+
+const duration = (env: string, fallback: Duration.Input, minimumMs = 1) =>
+  knob(
+    env,
+    Config.Duration(env).pipe(Config.withDefault(Duration.fromInputUnsafe(fallback))),
+    `must be a duration like "${String(fallback)}"${minimumMs > 0 ? ", above zero" : ""}`,
+    (value) => Duration.isFinite(value) && Duration.toMillis(value) >= minimumMs
+  )
+
+const whole = (env: string, fallback: number, minimum = 1) =>
+  knob(
+    env,
+    Config.Int(env).pipe(Config.withDefault(fallback)),
+    `must be a whole number from ${minimum} up`,
+    (value) => Number.isSafeInteger(value) && value >= minimum
+  )
+
+const switchable = (env: string, fallback: Duration.Input): Knob<Duration.Duration | null> =>
+  knob(
+    env,
+    Config.Duration(env).pipe(
+      Config.orElse(() => Config.Literal("off", env).pipe(Config.map(() => null))),
+      Config.withDefault(Duration.fromInputUnsafe(fallback))
+    ),
+    `must be a duration like "${String(fallback)}", or "off"`,
+    (value) => value === null || (Duration.isFinite(value) && Duration.toMillis(value) > 0)
+  )
+
+const name = (env: string, fallback: string) =>
+  knob(env, Config.String(env).pipe(Config.withDefault(fallback)), "must not be empty", (value) => value.trim() !== "")
+
+export const knobs = {
+  /** For Socket Mode: an app-level token with `connections:write`. */
+  appToken: token("SLACK_APP_TOKEN", "xapp-", "App-Level Tokens on your app's Basic Information page"),
+  /** For the Web API. */
+  botToken: token("SLACK_BOT_TOKEN", "xoxb-", "Bot User OAuth Token on your app's OAuth & Permissions page"),
+  /** Base URL of the Web API, with a trailing slash. */
+  slackApiUrl: knob(
+    "SLACK_API_URL",
+    Config.String("SLACK_API_URL").pipe(Config.withDefault("https://slack.com/api/")),
+    "must be an http(s) address",
+    (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)
+  ),
+  /** Holds `slackwater.db`, `owner.lock` and `heartbeat.json`; made with mode 0700. */
+  dataDir: name("SLACKWATER_DATA_DIR", "./slackwater-data"),
+  host: name("SLACKWATER_HOST", "127.0.0.1"),
+  /** 0 takes any free port. */
+  port: knob(
+    "SLACKWATER_PORT",
+    Config.Int("SLACKWATER_PORT").pipe(Config.withDefault(8787)),
+    "must be a port from 0 to 65535",
+    (value) => Number.isInteger(value) && value >= 0 && value <= 65_535
+  ),
+  /** Quiet time after the last message of a conversation before its turn starts; at most five of them in all. */
+  debounce: duration("SLACKWATER_DEBOUNCE", "500 millis", 0),
+  /** Turns at once. */
+  concurrency: whole("SLACKWATER_CONCURRENCY", 16),
+  handlerTimeout: duration("SLACKWATER_HANDLER_TIMEOUT", "15 minutes"),
+  /** Handler failures before a turn becomes a dead letter. */
+  maxAttempts: whole("SLACKWATER_MAX_ATTEMPTS", 3),
+  /** Crashes of the process that a suspect turn may be held against before it becomes a dead letter; 0 never. */
+  maxCrashes: whole("SLACKWATER_MAX_CRASHES", 2, 0),
+  /** First wait after a handler failure; doubles with each, with jitter, up to five minutes. */
+  retryDelay: duration("SLACKWATER_RETRY_DELAY", "5 seconds"),
+  /** Age at which an unsent reply is no longer worth sending. */
+  outboxTtl: switchable("SLACKWATER_OUTBOX_TTL", "24 hours"),
+  /** Ambiguous resends and unknown errors before a reply fails for good; outages do not count. */
+  outboxMaxAttempts: whole("SLACKWATER_OUTBOX_MAX_ATTEMPTS", 10),
+  /** Time between two posts to one channel once its burst is used up (Slack: about one a second). */
+  paceInterval: duration("SLACKWATER_PACE_INTERVAL", "1 second", 0),
+  /** Posts to one channel that may go out at once. */
+  paceBurst: whole("SLACKWATER_PACE_BURST", 4),
+  /** A Web API call without an answer for this long may have arrived. */
+  requestTimeout: duration("SLACKWATER_REQUEST_TIMEOUT", "10 seconds"),
+  /** How long a reply that may have arrived is looked for before it counts as absent. */
+  reconcileWindow: duration("SLACKWATER_RECONCILE_WINDOW", "30 seconds"),
+  /** One absolute deadline for everything between the signal and the end of the process. */
+  shutdownTimeout: duration("SLACKWATER_SHUTDOWN_TIMEOUT", "25 seconds"),
+  /** Continuously down for this long: the connection is forced anew. */
+  watchdogThreshold: duration("SLACKWATER_WATCHDOG_THRESHOLD", "60 seconds")
+}
+
+type Knobs = typeof knobs
+/** The settings by field name; the shape of `GatewayConfig`. */
+export type Settings = { readonly [K in keyof Knobs]: Knobs[K] extends Knob<infer A> ? A : never }
+
+const readOne = Effect.fnUntraced(function*<A>(entry: Knob<A>, given: A | undefined) {
+  const value = given !== undefined ? given : yield* entry.read.pipe(
+    Effect.mapError(() => new GatewayConfigError({ setting: entry.env, detail: entry.expects }))
+  )
+  if (!entry.valid(value)) {
+    return yield* new GatewayConfigError({ setting: entry.env, detail: entry.expects })
+  }
+  return value
+})
+
+export class GatewayConfig extends Context.Service<GatewayConfig, Settings>()("slackwater/GatewayConfig") {
+  /** Reads what `given` leaves out from the ConfigProvider; checks both. */
+  static readonly read = (given: Partial<Settings> = {}): Effect.Effect<Settings, GatewayConfigError> =>
+    Effect.map(
+      Effect.forEach(Object.entries(knobs), ([field, entry]) =>
+        Effect.map(
+          readOne<unknown>(entry as Knob<unknown>, given[field as keyof Settings]),
+          (value) => [field, value] as const
+        )),
+      (entries) => Object.fromEntries(entries) as unknown as Settings
+    )
+
+  static readonly layer = (given: Partial<Settings> = {}) => Layer.effect(GatewayConfig, GatewayConfig.read(given))
+}

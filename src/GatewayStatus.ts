@@ -1,0 +1,150 @@
+/**
+ * What the gateway knows about itself: the one source for readiness, `/api/status`, dashboard and heartbeat.
+ *
+ * Owns the published socket state, the list of alarms and the snapshot. It sits below the rooms, which publish into
+ * it, so that readiness answers 503 during a drain instead of vanishing.
+ * Does not: judge or act; the Watchdog does.
+ */
+import { Clock, Context, Effect, Layer, Option, SubscriptionRef } from "effect"
+import { Instance, type PreviousStop } from "./Instance.ts"
+import { MessageStore } from "./MessageStore.ts"
+import { OutboxStore, type ReplyState } from "./OutboxStore.ts"
+import { type Phase, Shutdown } from "./Shutdown.ts"
+import type { StoreError } from "./StoreError.ts"
+import { version } from "./version.ts"
+
+export interface SocketState {
+  readonly state: "starting" | "connected" | "rotating" | "disconnected" | "fatal"
+  readonly generation: number
+  readonly connectedSince: number | null
+  readonly disconnectedSince: number | null
+  readonly reconnects: number
+  /** Our own live connections. */
+  readonly connections: number
+}
+
+export interface Alarm {
+  readonly code: string
+  readonly since: number
+  readonly text: string
+}
+
+export interface Snapshot {
+  readonly instance: string
+  readonly version: string
+  readonly phase: Phase
+  readonly uptimeMs: number
+  readonly socket: SocketState
+  readonly inbox: {
+    readonly queued: number
+    readonly processing: number
+    readonly done: number
+    readonly failed: number
+    readonly ignored: number
+    readonly oldestQueuedAgeMs: number | null
+  }
+  readonly outbox: Readonly<Record<ReplyState, number>> & {
+    readonly paused: boolean
+    readonly oldestQueuedAgeMs: number | null
+  }
+  readonly conversations: { readonly active: number }
+  readonly previousStop: PreviousStop
+  readonly heartbeat: number | null
+  readonly alarms: ReadonlyArray<Alarm>
+}
+
+export class GatewayStatus extends Context.Service<GatewayStatus, {
+  readonly socket: SubscriptionRef.SubscriptionRef<SocketState>
+  /** Raises an alarm, or renews its text. Logged when it is new. */
+  readonly raise: (code: string, text: string) => Effect.Effect<void>
+  readonly clear: (code: string) => Effect.Effect<void>
+  readonly setActive: (turns: number) => Effect.Effect<void>
+  readonly setPaused: (paused: boolean) => Effect.Effect<void>
+  readonly beat: (at: number) => Effect.Effect<void>
+  /** Empty when ready. */
+  readonly notReady: Effect.Effect<ReadonlyArray<string>>
+  readonly snapshot: Effect.Effect<Snapshot, StoreError>
+}>()("slackwater/GatewayStatus") {
+  static readonly layer = Layer.effect(
+    this,
+    Effect.gen(function*() {
+      const instance = yield* Instance
+      const messages = yield* MessageStore
+      const outbox = yield* OutboxStore
+      const shutdown = yield* Shutdown
+      const alarms = new Map<string, Alarm>()
+      let active = 0
+      let paused = false
+      let heartbeat: number | null = null
+      const socket = yield* SubscriptionRef.make<SocketState>({
+        state: "starting",
+        generation: 0,
+        connectedSince: null,
+        disconnectedSince: instance.startedAt,
+        reconnects: 0,
+        connections: 0
+      })
+
+      const raise = Effect.fnUntraced(function*(code: string, text: string) {
+        const since = Option.fromNullishOr(alarms.get(code))
+        const now = yield* Clock.currentTimeMillis
+        alarms.set(code, { code, text, since: Option.match(since, { onNone: () => now, onSome: (a) => a.since }) })
+        if (Option.isNone(since)) yield* Effect.logError(text).pipe(Effect.annotateLogs({ alarm: code }))
+      })
+
+      const clear = Effect.fnUntraced(function*(code: string) {
+        if (alarms.delete(code)) yield* Effect.logInfo("alarm is over").pipe(Effect.annotateLogs({ alarm: code }))
+      })
+
+      const notReady = Effect.gen(function*() {
+        const phase = yield* SubscriptionRef.get(shutdown.phase)
+        const { state } = yield* SubscriptionRef.get(socket)
+        return [
+          ...(phase === "running" ? [] : [phase]),
+          ...(state === "connected" || state === "rotating" ? [] : [`socket ${state}`]),
+          ...(alarms.has("database") ? ["database"] : [])
+        ]
+      })
+
+      const snapshot = Effect.gen(function*() {
+        const now = yield* Clock.currentTimeMillis
+        const { oldestQueuedAt, ...inbox } = yield* messages.counts
+        const { oldestQueuedAt: oldestReplyAt, ...replies } = yield* outbox.counts
+        const age = (since: number | null) => since === null ? null : Math.max(0, now - since)
+        return {
+          instance: instance.id,
+          version,
+          phase: yield* SubscriptionRef.get(shutdown.phase),
+          uptimeMs: now - instance.startedAt,
+          socket: yield* SubscriptionRef.get(socket),
+          inbox: { ...inbox, oldestQueuedAgeMs: age(oldestQueuedAt) },
+          outbox: { ...replies, paused, oldestQueuedAgeMs: age(oldestReplyAt) },
+          conversations: { active },
+          previousStop: instance.previousStop,
+          heartbeat,
+          alarms: [...alarms.values()]
+        }
+      })
+
+      return GatewayStatus.of({
+        socket,
+        raise,
+        clear,
+        setActive: (turns) =>
+          Effect.sync(() => {
+            active = turns
+          }),
+        setPaused: (value) =>
+          Effect.sync(() => {
+            paused = value
+          }),
+        beat: (at) =>
+          Effect.sync(() => {
+            heartbeat = at
+          }),
+        notReady,
+        snapshot
+      })
+    })
+  )
+}

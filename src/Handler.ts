@@ -1,0 +1,126 @@
+/**
+ * What the user implements, and what it is given: a `Turn`.
+ *
+ * A handler answers the messages that were waiting in one conversation. What it sends with `turn.reply` is committed
+ * when the call returns and goes out while it runs on; what it returns is committed together with the turn's
+ * completion. After a crash it is called again with the same messages and `attempt + 1`; replies it made before are
+ * recognised and not made twice.
+ */
+import { Context, Effect, Layer, Predicate, Schema } from "effect"
+import type { ConversationKey, InboundMessage, Reply, TurnId } from "./Message.ts"
+
+/** The turn is over (finished, timed out, taken back): nothing it does counts any more. */
+export class TurnOver extends Schema.TaggedError<TurnOver>()("TurnOver", {}) {}
+/** The reply could not be stored or will never be delivered. */
+export class ReplyFailed extends Schema.TaggedError<ReplyFailed>()("ReplyFailed", { detail: Schema.String }) {}
+
+export class TurnError extends Schema.TaggedError<TurnError>()("TurnError", {
+  reason: Schema.Union([TurnOver, ReplyFailed])
+}) {
+  override get message(): string {
+    return this.reason._tag === "TurnOver" ? "this turn is over" : this.reason.detail
+  }
+}
+
+/** The handler failed; whatever it failed with is the cause. */
+export class HandlerError extends Schema.TaggedError<HandlerError>()("HandlerError", { cause: Schema.Defect() }) {
+  override get message(): string {
+    return this.cause instanceof Error ? this.cause.message : String(this.cause)
+  }
+}
+
+/** A committed reply. */
+export class ReplyHandle {
+  readonly id: number
+  /** Waits until Slack has it. */
+  readonly delivered: Effect.Effect<{ readonly channel: string; readonly ts: string }, TurnError>
+  constructor(id: number, delivered: Effect.Effect<{ readonly channel: string; readonly ts: string }, TurnError>) {
+    this.id = id
+    this.delivered = delivered
+  }
+}
+
+export interface Turn {
+  readonly id: TurnId
+  /** 1 on the first run; runs given back at a shutdown are not counted. */
+  readonly attempt: number
+  readonly conversation: ConversationKey
+  /** In Slack `ts` order, texts as Slack sent them. */
+  readonly messages: ReadonlyArray<InboundMessage>
+  /** The messages' texts, one per line, without a leading mention of this bot. */
+  readonly text: string
+  /** Aborted when the turn is interrupted: timeout or shutdown. */
+  readonly signal: AbortSignal
+  /** Commits a reply to this conversation; returns once it is on disk. */
+  readonly reply: (reply: string | Reply) => Effect.Effect<ReplyHandle, TurnError>
+}
+
+/** The same turn for handlers that are async functions. */
+export interface PromiseTurn extends Omit<Turn, "reply"> {
+  readonly reply: (reply: string | Reply) => Promise<{
+    readonly id: number
+    readonly delivered: () => Promise<{ readonly channel: string; readonly ts: string }>
+  }>
+}
+
+/** What a handler may return: final replies, or nothing. A `ReplyHandle` counts as nothing. */
+export type Answer = void | string | Reply | ReplyHandle | ReadonlyArray<string | Reply>
+
+const TypeId = "~slackwater/Handler"
+
+export interface HandlerOf<R = never> {
+  readonly [TypeId]: typeof TypeId
+  readonly run: (turn: Turn) => Effect.Effect<unknown, HandlerError, R>
+}
+
+export class Handler extends Context.Service<Handler, HandlerOf>()("slackwater/Handler") {
+  /** A handler that returns an Effect. */
+  static readonly make = <A extends Answer, E, R = never>(
+    run: (turn: Turn) => Effect.Effect<A, E, R>
+  ): HandlerOf<R> => ({
+    [TypeId]: TypeId,
+    run: (turn) => Effect.mapError(run(turn), (cause) => new HandlerError({ cause }))
+  })
+
+  /** A handler that is an async function. It should watch `turn.signal`. */
+  static readonly promise = (run: (turn: PromiseTurn) => Answer | Promise<Answer>): HandlerOf => ({
+    [TypeId]: TypeId,
+    run: (turn) =>
+      Effect.tryPromise({
+        try: async () => await run(promiseTurn(turn)),
+        catch: (cause) => new HandlerError({ cause })
+      })
+  })
+
+  static readonly isHandler = (value: unknown): value is HandlerOf => Predicate.hasProperty(value, TypeId)
+
+  /** What a module exports by default: a `Handler.make`, or a plain (async) function. */
+  static readonly fromExport = (exported: unknown): HandlerOf | undefined =>
+    Handler.isHandler(exported)
+      ? exported
+      : typeof exported === "function"
+      ? Handler.promise((turn) => exported(turn))
+      : undefined
+
+  static readonly layer = <R>(handler: HandlerOf<R>) =>
+    Layer.effect(
+      Handler,
+      Effect.map(Effect.context<R>(), (context) => ({
+        [TypeId]: TypeId,
+        run: (turn) => Effect.provideContext(handler.run(turn), context)
+      }))
+    )
+}
+
+const promiseTurn = (turn: Turn): PromiseTurn => ({
+  id: turn.id,
+  attempt: turn.attempt,
+  conversation: turn.conversation,
+  messages: turn.messages,
+  text: turn.text,
+  signal: turn.signal,
+  reply: async (reply) => {
+    const handle = await Effect.runPromise(turn.reply(reply))
+    return { id: handle.id, delivered: () => Effect.runPromise(handle.delivered) }
+  }
+})

@@ -1,0 +1,28 @@
+/**
+ * This gateway instance in the database (port). Adapter: `sql/Instance.ts`.
+ *
+ * Building it means: the owner lock is held, the start is recorded, and what dead instances held has been given back
+ * (turns requeued, replies in `sending` made `unknown`, quiet windows ended).
+ * On shutdown nothing happens by itself: `markClean` is called once the rooms above are closed.
+ */
+import { Context, Effect, Layer } from "effect"
+import type { OwnerId } from "./Message.ts"
+import type { StoreError } from "./StoreError.ts"
+
+export type PreviousStop = "clean" | "crash" | "none"
+
+export class Instance extends Context.Service<Instance, {
+  readonly id: OwnerId
+  /** Epoch ms. */
+  readonly startedAt: number
+  readonly previousStop: PreviousStop
+  readonly markClean: Effect.Effect<void, StoreError>
+}>()("slackwater/Instance") {
+  /** Marks the clean stop when everything that is built upon it has closed. */
+  static readonly cleanStop = Layer.effectDiscard(Effect.gen(function*() {
+    const instance = yield* Instance
+    yield* Effect.addFinalizer(() =>
+      instance.markClean.pipe(Effect.catch((error) => Effect.logError("could not mark the clean stop", error)))
+    )
+  }))
+}

@@ -1,0 +1,101 @@
+/**
+ * The only place that acknowledges: commit first, then ack.
+ *
+ * Guarantees: no envelope is acked before its row is on disk. If the store does not take it there is no ack, and
+ * Slack delivers it again; if the ack fails the row is handled all the same. What cannot be understood is kept as
+ * `ignored` with the reason, acked, and logged once.
+ * Does not: retry (Slack does) or hold anything in memory.
+ */
+import { Clock, Context, Effect, Layer } from "effect"
+import { type Activate, defaultActivation } from "./Activation.ts"
+import { Debouncer } from "./Debouncer.ts"
+import { decode, type Envelope } from "./Envelope.ts"
+import { GatewayStatus } from "./GatewayStatus.ts"
+import { MessageStore } from "./MessageStore.ts"
+import type { Identity } from "./SlackApi.ts"
+import type { SlackConnectionError } from "./SlackConnection.ts"
+import { ackFailures, counted, events } from "./Telemetry.ts"
+
+export class Intake extends Context.Service<Intake, {
+  /** Stores the envelope, then acks it. Never fails; cannot be interrupted half-way. */
+  readonly accept: (
+    envelope: Envelope,
+    ack: Effect.Effect<void, SlackConnectionError>,
+    identity: Identity
+  ) => Effect.Effect<void>
+}>()("slackwater/Intake") {
+  static readonly layerWith = (activate: Activate) =>
+    Layer.effect(
+      Intake,
+      Effect.gen(function*() {
+        const debouncer = yield* Debouncer
+        const status = yield* GatewayStatus
+        const store = yield* MessageStore
+
+        const append = Effect.fnUntraced(function*(envelope: Envelope, identity: Identity) {
+          const now = yield* Clock.currentTimeMillis
+          const { keys, message, undecodable } = decode(envelope, identity.user, now)
+          const participates = message.threadTs !== undefined && message.kind === "message"
+            ? yield* store.participates(message.conversation)
+            : false
+          const activation = yield* Effect.sync(() =>
+            activate(message, { botUser: identity.user, botId: identity.bot, participates })
+          ).pipe(
+            // The user's function: its bug must not cost us the event.
+            Effect.catchDefect((defect) =>
+              Effect.as(Effect.logError("the activation function threw; the event is kept as ignored", defect), {
+                _tag: "Ignore" as const,
+                reason: "activation threw"
+              })
+            )
+          )
+          const ignored = undecodable ?? (activation._tag === "Ignore" ? activation.reason : undefined)
+          const window = yield* debouncer.window(message, now)
+          const appended = yield* store.append({
+            message,
+            keys,
+            receivedAt: now,
+            dueAt: window.endsAt,
+            ...(ignored === undefined ? {} : { ignored })
+          })
+          if (undecodable !== undefined && appended._tag === "Ignored") {
+            yield* Effect.logWarning("an envelope could not be understood and is kept as ignored").pipe(
+              Effect.annotateLogs({ envelope: envelope.id, reason: undecodable })
+            )
+          }
+          const waits = appended._tag === "Queued" || (appended._tag === "Duplicate" && appended.revived)
+          yield* counted(
+            events,
+            undecodable !== undefined
+              ? "undecodable"
+              : appended._tag === "Duplicate"
+              ? appended.revived ? "revived" : "duplicate"
+              : appended._tag.toLowerCase()
+          )
+          return waits ? debouncer.opened(message.conversation, window) : Effect.void
+        })
+
+        const accept = Effect.fn("Intake.accept")(function*(
+          envelope: Envelope,
+          ack: Effect.Effect<void, SlackConnectionError>,
+          identity: Identity
+        ) {
+          const stored = yield* Effect.result(append(envelope, identity))
+          if (stored._tag === "Failure") {
+            yield* counted(events, "refused")
+            return yield* status.raise(
+              "database",
+              `${stored.failure.message}; events are not acked and Slack repeats them`
+            )
+          }
+          yield* status.clear("database")
+          yield* Effect.catch(ack, () => counted(ackFailures))
+          yield* stored.success
+        }, Effect.uninterruptible)
+
+        return Intake.of({ accept })
+      })
+    )
+
+  static readonly layer = Intake.layerWith(defaultActivation)
+}

@@ -1,0 +1,109 @@
+/**
+ * The durable inbox (port). Adapters: `sql/MessageStore.ts`.
+ *
+ * ```
+ *              ┌── release: shutdown (free), crash (counted), retry later (failure counted) ──┐
+ *              ▼                                                                              │
+ *  append ─▶ queued ── claim, as a batch of one turn ──▶ processing ── complete ──▶ done      │
+ *    │         ▲                                             │ └──────────────────────────────┘
+ *    │         └── retry by hand ── failed (dead letter) ◀───┘ failures or crashes spent
+ *    └─▶ ignored (reason kept; a twin that addresses the bot moves it to queued)
+ * ```
+ *
+ * Guarantees, also after `kill -9`: an append that returned is on disk; one event is one row, whatever Slack repeats;
+ * a turn keeps its id and its messages; no write of a former owner changes a row.
+ * Does not: run anything, keep time, or know Slack.
+ */
+import { Context } from "effect"
+import type { Effect, Option } from "effect"
+import type { ConversationKey, InboundMessage, OwnerId, TurnId } from "./Message.ts"
+import type { NewReply } from "./OutboxStore.ts"
+import type { StoreError } from "./StoreError.ts"
+
+/** What Intake hands over: the message, its identities, and when it may be claimed. */
+export interface NewMessage {
+  readonly message: InboundMessage
+  readonly keys: ReadonlyArray<string>
+  /** Set when it starts no turn; the reason is kept. */
+  readonly ignored?: string
+  /** Epoch ms of acceptance. */
+  readonly receivedAt: number
+  /** Epoch ms before which the conversation is not claimed: the end of its quiet window. */
+  readonly dueAt: number
+}
+
+export type Appended =
+  | { readonly _tag: "Queued" }
+  | { readonly _tag: "Ignored" }
+  /** Already known; `revived` when an ignored twin became a queued message. */
+  | { readonly _tag: "Duplicate"; readonly revived: boolean }
+
+export interface ClaimedTurn {
+  readonly id: TurnId
+  readonly conversation: ConversationKey
+  /** 1 on the first run. A run given back at a shutdown is not counted. */
+  readonly attempt: number
+  /** Handler failures so far. */
+  readonly failures: number
+  /** In Slack `ts` order. */
+  readonly messages: ReadonlyArray<InboundMessage>
+}
+
+export interface InboxCounts {
+  readonly queued: number
+  readonly processing: number
+  readonly done: number
+  readonly failed: number
+  readonly ignored: number
+  readonly oldestQueuedAt: number | null
+}
+
+export class MessageStore extends Context.Service<MessageStore, {
+  /** Stores the message or recognises it. Durable when it returns. Idempotent by any of the keys. */
+  readonly append: (message: NewMessage) => Effect.Effect<Appended, StoreError>
+  /** Whether the bot was spoken to, or has spoken, in this conversation. */
+  readonly participates: (conversation: ConversationKey) => Effect.Effect<boolean, StoreError>
+  /** Conversations with due work and no running turn, longest waiting first. */
+  readonly ready: (now: number, limit: number) => Effect.Effect<ReadonlyArray<ConversationKey>, StoreError>
+  /** The next moment at which `ready` may say more; null when nothing waits. */
+  readonly nextDueAt: (now: number) => Effect.Effect<number | null, StoreError>
+  /**
+   * Takes the conversation's unfinished turn again, or makes a new one of all its due messages. None when there is
+   * nothing due, or another turn of it runs.
+   */
+  readonly claim: (
+    conversation: ConversationKey,
+    owner: OwnerId,
+    now: number
+  ) => Effect.Effect<Option.Option<ClaimedTurn>, StoreError>
+  /** Completion and final replies, in one transaction. Fails with `TurnLost` and changes nothing if not the owner. */
+  readonly complete: (
+    turn: TurnId,
+    owner: OwnerId,
+    replies: ReadonlyArray<NewReply>,
+    now: number
+  ) => Effect.Effect<void, StoreError>
+  /** The handler failed; the turn runs again at `dueAt`. */
+  readonly retry: (
+    turn: TurnId,
+    owner: OwnerId,
+    error: string,
+    dueAt: number
+  ) => Effect.Effect<void, StoreError>
+  /** Dead letter: payloads and error are kept. `replies` tell the person, in the same transaction. */
+  readonly fail: (
+    turn: TurnId,
+    owner: OwnerId,
+    error: string,
+    replies: ReadonlyArray<NewReply>,
+    now: number
+  ) => Effect.Effect<void, StoreError>
+  /** Gives back everything this owner holds; costs no attempt. Answers the number of turns. */
+  readonly releaseAll: (owner: OwnerId, now: number) => Effect.Effect<number, StoreError>
+  /** Ends every open quiet window of the conversations, or of all of them. */
+  readonly makeDue: (
+    conversations: ReadonlyArray<ConversationKey> | "all",
+    now: number
+  ) => Effect.Effect<void, StoreError>
+  readonly counts: Effect.Effect<InboxCounts, StoreError>
+}>()("slackwater/MessageStore") {}

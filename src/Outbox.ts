@@ -1,0 +1,291 @@
+/**
+ * Sends what was committed: in order per conversation, at Slack's pace, once.
+ *
+ * Owns the way of a row from `queued` to its end. "Not sent" is tried again for as long as the row is worth it; "may
+ * have arrived" is looked up in Slack before anything else happens to it and is sent again only after several looks
+ * over the reconcile window found nothing.
+ * Guarantees, also after `kill -9`: a row found in `sending` is looked up, never blindly sent again. Slack offers no
+ * idempotency key and its history lags, so absence is evidence and not proof.
+ * Does not: decide what an error means (SlackApi) or order rows (OutboxStore).
+ * On shutdown: goes on until nothing can be sent at once or its share of the deadline is used up; a request cut off
+ * then is `unknown`.
+ */
+import { Clock, Context, Deferred, Duration, Effect, FiberSet, Latch, Layer, Random, Schedule } from "effect"
+import { fingerprint } from "./fingerprint.ts"
+import { GatewayConfig } from "./GatewayConfig.ts"
+import { GatewayStatus } from "./GatewayStatus.ts"
+import { ReplyFailed, TurnError } from "./Handler.ts"
+import { Instance } from "./Instance.ts"
+import type { OwnerId, TurnId } from "./Message.ts"
+import { type ClaimedReply, type NewReply, OutboxStore, type StoredReply, type UnknownReply } from "./OutboxStore.ts"
+import { Pace } from "./Pace.ts"
+import { Shutdown } from "./Shutdown.ts"
+import { describe, SlackApi, type SlackApiReason } from "./SlackApi.ts"
+import type { StoreError } from "./StoreError.ts"
+import { Supervisor } from "./Supervisor.ts"
+import { counted, looks, sends } from "./Telemetry.ts"
+
+const workers = 8
+const sweepEvery = 60_000
+/** Looks that must have worked and found nothing before a row counts as absent. */
+const looksBeforeAbsent = 3
+/** Where looking does not work, it is tried again this often. */
+const blindLookEvery = 60_000
+const firstRetry = 250
+const maxRetry = 30_000
+/** After a refused token, one row is tried this often. */
+const credentialsPause = 30_000
+
+export class Outbox extends Context.Service<Outbox, {
+  /**
+   * Commits replies and wakes the sender: for a running turn, or for the host (`from` null). Rows with a known key
+   * are not made again. Answers the rows in order.
+   */
+  readonly enqueue: (
+    replies: ReadonlyArray<NewReply>,
+    from: { readonly turn: TurnId; readonly owner: OwnerId } | null,
+    now: number
+  ) => Effect.Effect<ReadonlyArray<StoredReply>, StoreError>
+  /** Something was committed by other means. */
+  readonly wake: Effect.Effect<void>
+  /** Waits until Slack has the row, or it has failed for good. */
+  readonly delivered: (id: number) => Effect.Effect<{ readonly channel: string; readonly ts: string }, TurnError>
+}>()("slackwater/Outbox") {
+  static readonly layer = Layer.effect(
+    this,
+    Effect.gen(function*() {
+      const config = yield* GatewayConfig
+      const { id: owner } = yield* Instance
+      const api = yield* SlackApi
+      const shutdown = yield* Shutdown
+      const status = yield* GatewayStatus
+      const store = yield* OutboxStore
+      const supervisor = yield* Supervisor
+      const pace = new Pace(Duration.toMillis(config.paceInterval), config.paceBurst)
+      const window = Duration.toMillis(config.reconcileWindow)
+      const waiting = new Map<number, Deferred.Deferred<void>>()
+      const signal = yield* Latch.make()
+      const idle = yield* Latch.make(true)
+      const busy = new Set<number>()
+      let outages = 0
+      let pausedUntil = 0
+
+      yield* Effect.addFinalizer(() =>
+        shutdown.within("requeue", Effect.flatMap(Clock.currentTimeMillis, (now) => store.releaseAll(owner, now)))
+      )
+      const fibers = yield* FiberSet.make()
+
+      /** What became of a request must be written down, however long the database is away. */
+      const record = (effect: Effect.Effect<void, StoreError>) =>
+        Effect.retry(effect, {
+          schedule: Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("5 seconds")]).pipe(
+            Schedule.jittered
+          )
+        }).pipe(Effect.orDie)
+
+      const settle = (id: number) =>
+        Effect.suspend(() => {
+          const waiter = waiting.get(id)
+          waiting.delete(id)
+          return waiter === undefined ? Effect.void : Effect.asVoid(Deferred.succeed(waiter, undefined))
+        })
+
+      /** Full jitter, in ms: the first wait is up to 250 ms. */
+      const backoff = (failures: number) =>
+        Random.nextBetween(0, Math.min(maxRetry, firstRetry * 2 ** Math.min(failures, 16)))
+
+      const fail = (row: ClaimedReply, reason: string, now: number) =>
+        record(store.failed(row.id, owner, reason, now)).pipe(
+          Effect.andThen(settle(row.id)),
+          Effect.andThen(counted(sends, "failed")),
+          Effect.andThen(Effect.logError("a reply will not be sent").pipe(Effect.annotateLogs({ reason })))
+        )
+
+      const notSent = Effect.fnUntraced(function*(row: ClaimedReply, reason: SlackApiReason) {
+        const now = yield* Clock.currentTimeMillis
+        const text = describe(reason)
+        const again = (dueAt: number) => record(store.notSent(row.id, owner, text, { dueAt, countAttempt: false }))
+        switch (reason._tag) {
+          case "RateLimited":
+            pace.pause(row.destination.channel, now + reason.retryAfterMs)
+            return yield* again(now + reason.retryAfterMs)
+          case "NotSent": {
+            const dueAt = now + (yield* backoff(outages++))
+            pausedUntil = Math.max(pausedUntil, dueAt)
+            return yield* again(dueAt)
+          }
+          case "Credentials":
+          case "Configuration": {
+            // The row waits for a person. A refused token stops everything, a missing scope only this row's lane.
+            const dueAt = now + credentialsPause
+            if (reason._tag === "Credentials") {
+              pausedUntil = dueAt
+              yield* status.setPaused(true)
+            }
+            yield* status.raise("slack-access", `Slack does not let us post (${text}); replies wait`)
+            return yield* again(dueAt)
+          }
+          case "Ambiguous":
+            if (row.attempts + 1 >= config.outboxMaxAttempts) return yield* fail(row, `gave up: ${text}`, now)
+            yield* Effect.logWarning("a reply may have arrived; looking for it").pipe(
+              Effect.annotateLogs({ reason: text })
+            )
+            return yield* record(store.unknown(row.id, owner, text, now, now))
+          case "Permanent":
+            return yield* fail(row, text, now)
+        }
+      })
+
+      const arrived = (row: ClaimedReply, ts: string) =>
+        Effect.gen(function*() {
+          yield* record(store.delivered(row.id, owner, ts, yield* Clock.currentTimeMillis))
+          yield* settle(row.id)
+          yield* shutdown.count("sent", 1)
+          yield* counted(sends, "delivered")
+        })
+
+      const send = Effect.fn("Outbox.send")(function*(row: ClaimedReply) {
+        // Members can read metadata, so the key that travels says nothing.
+        yield* api.send(row.destination, row.dispatch, yield* fingerprint(row.key)).pipe(
+          Effect.matchEffect({
+            onFailure: (error) =>
+              Effect.andThen(
+                counted(sends, error.reason._tag === "Ambiguous" ? "unknown" : "not_sent"),
+                notSent(row, error.reason)
+              ),
+            onSuccess: ({ ts }) =>
+              Effect.gen(function*() {
+                outages = 0
+                yield* status.setPaused(false)
+                yield* status.clear("slack-access")
+                yield* arrived(row, ts)
+              })
+          })
+        )
+      })
+
+      const look = Effect.fn("Outbox.look")(function*(row: UnknownReply) {
+        const found = yield* Effect.result(api.find(row.destination, yield* fingerprint(row.key), row.sentAt))
+        const now = yield* Clock.currentTimeMillis
+        if (found._tag === "Success" && found.success !== null) {
+          yield* counted(looks, "found")
+          return yield* arrived(row, found.success.ts)
+        }
+        if (found._tag === "Failure") {
+          const reason = found.failure.reason
+          yield* counted(looks, "failed")
+          if (reason._tag === "Configuration" || reason._tag === "Permanent") {
+            yield* status.raise(
+              "reply-unknown",
+              `cannot look for a reply that may have arrived (${describe(reason)}): it is held; grant history scopes`
+            )
+            return yield* record(store.looked(row.id, now + blindLookEvery, false))
+          }
+          const wait = reason._tag === "RateLimited" ? reason.retryAfterMs : window / looksBeforeAbsent
+          return yield* record(store.looked(row.id, now + wait, false))
+        }
+        yield* counted(looks, "absent")
+        if (row.looks + 1 < looksBeforeAbsent || now - row.unknownSince < window) {
+          return yield* record(store.looked(row.id, now + window / looksBeforeAbsent, true))
+        }
+        yield* Effect.logWarning("a reply that may have arrived is nowhere; sending it again")
+        yield* record(store.absent(row.id, now))
+      })
+
+      /** One fiber for one row; the sender looks again when it ends. */
+      const handle = <E>(row: ClaimedReply, effect: Effect.Effect<void, E>) =>
+        Effect.suspend(() => {
+          busy.add(row.id)
+          return FiberSet.run(
+            fibers,
+            effect.pipe(
+              Effect.ensuring(Effect.suspend(() => {
+                busy.delete(row.id)
+                return signal.open
+              })),
+              Effect.annotateLogs({ reply: row.id, conversation: row.lane })
+            )
+          )
+        })
+
+      const dispatch = Effect.gen(function*() {
+        yield* signal.close
+        const now = yield* Clock.currentTimeMillis
+        const expireBefore = config.outboxTtl === null ? 0 : now - Duration.toMillis(config.outboxTtl)
+        const free = workers - busy.size
+        if (free > 0 && now >= pausedUntil) {
+          const rows = yield* store.claim({
+            owner,
+            now,
+            limit: free,
+            exclude: pace.exhausted(now),
+            admit: (channel) => pace.take(channel, now),
+            expireBefore
+          })
+          for (const row of rows) yield* handle(row, send(row))
+        }
+        const unknown = workers > busy.size ? yield* store.claimUnknown(now, workers) : []
+        for (const row of unknown) {
+          if (!busy.has(row.id) && busy.size < workers) yield* handle(row, look(row))
+        }
+        const next = busy.size >= workers ? null : yield* store.nextDueAt(now, pace.exhausted(now), [...busy])
+        const due = Math.min(
+          next === null ? Infinity : Math.max(next, pausedUntil),
+          pace.nextAt(now) ?? Infinity,
+          now + sweepEvery
+        )
+        yield* busy.size === 0 && due > now + 1_500 ? idle.open : idle.close
+        return due
+      }).pipe(
+        Effect.catch((error) =>
+          status.raise("database", error.message).pipe(
+            Effect.andThen(Clock.currentTimeMillis),
+            Effect.map((now) => now + 1_000)
+          )
+        )
+      )
+
+      const wait = Effect.fnUntraced(function*(due: number) {
+        const now = yield* Clock.currentTimeMillis
+        yield* Effect.timeoutOption(signal.await, Math.max(1, due - now))
+      })
+
+      const wake = Effect.andThen(idle.close, signal.open)
+
+      const delivered = Effect.fn("Outbox.delivered")(function*(id: number) {
+        while (true) {
+          // Registered first and read after, so that an end between the two is not missed.
+          const waiter = waiting.get(id) ?? (yield* Deferred.make<void>())
+          waiting.set(id, waiter)
+          const row = yield* store.find(id).pipe(
+            Effect.mapError((error) => new TurnError({ reason: new ReplyFailed({ detail: error.message }) }))
+          )
+          if (row?.state === "delivered" && row.ts !== null) {
+            waiting.delete(id)
+            return { channel: row.channel, ts: row.ts }
+          }
+          if (row === null || row.state === "failed_terminal" || row.state === "expired") {
+            waiting.delete(id)
+            return yield* new TurnError({
+              reason: new ReplyFailed({ detail: `not delivered: ${row?.reason ?? row?.state ?? "no such reply"}` })
+            })
+          }
+          yield* Deferred.await(waiter)
+        }
+      })
+
+      yield* supervisor.fork("outbox", Effect.forever(Effect.flatMap(dispatch, wait)))
+      yield* Effect.addFinalizer(() => shutdown.within("outbox", Effect.andThen(wake, idle.await)))
+
+      return Outbox.of({
+        enqueue: Effect.fn("Outbox.enqueue")(function*(replies, from, now) {
+          const rows = yield* store.enqueue(replies, from, now)
+          yield* wake
+          return rows
+        }),
+        wake: Effect.asVoid(wake),
+        delivered
+      })
+    })
+  )
+}

@@ -1,0 +1,79 @@
+/**
+ * The door out (port): the Web API calls we make, and what can become of one. Adapter: `slack/WebApi.ts`.
+ *
+ * Guarantees: every failure has exactly one class, and "may have reached Slack" is never called anything else. An
+ * error nobody knows is ambiguous.
+ * Does not: retry, pace, or store.
+ */
+import { Context, Schema } from "effect"
+import type { Effect } from "effect"
+import type { Destination, Dispatch } from "./Message.ts"
+
+/** The request did not reach Slack, or Slack said that it did nothing: refused, DNS, service unavailable. */
+export class NotSent extends Schema.TaggedError<NotSent>()("NotSent", { detail: Schema.String }) {}
+/** Slack refused it for now and did nothing. */
+export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", { retryAfterMs: Schema.Finite }) {}
+/** It may have happened: timeout, reset, 5xx, a body that makes no sense, an unknown error code. */
+export class Ambiguous extends Schema.TaggedError<Ambiguous>()("Ambiguous", { detail: Schema.String }) {}
+/** It will never work: target gone, bad content, our own mistake. */
+export class Permanent extends Schema.TaggedError<Permanent>()("Permanent", { code: Schema.String }) {}
+/** The token is not accepted: nothing can be sent until it is replaced. */
+export class Credentials extends Schema.TaggedError<Credentials>()("Credentials", { code: Schema.String }) {}
+/** An administrator must change something (scope, policy); other conversations may work. */
+export class Configuration extends Schema.TaggedError<Configuration>()("Configuration", {
+  code: Schema.String,
+  needed: Schema.optionalKey(Schema.String)
+}) {}
+
+export const SlackApiReason = Schema.Union([NotSent, RateLimited, Ambiguous, Permanent, Credentials, Configuration])
+export type SlackApiReason = typeof SlackApiReason.Type
+
+export class SlackApiError extends Schema.TaggedError<SlackApiError>()("SlackApiError", {
+  method: Schema.String,
+  reason: SlackApiReason
+}) {
+  override get message(): string {
+    return `${this.method}: ${describe(this.reason)}`
+  }
+}
+
+/** One line for logs and rows; never holds a token or message text. */
+export const describe = (reason: SlackApiReason): string => {
+  switch (reason._tag) {
+    case "NotSent":
+      return `not sent: ${reason.detail}`
+    case "RateLimited":
+      return `rate limited for ${reason.retryAfterMs} ms`
+    case "Ambiguous":
+      return `may have arrived: ${reason.detail}`
+    case "Permanent":
+      return reason.code
+    case "Credentials":
+      return `token refused: ${reason.code}`
+    case "Configuration":
+      return reason.needed === undefined ? reason.code : `${reason.code} (needs ${reason.needed})`
+  }
+}
+
+/** Who we are in this workspace. */
+export interface Identity {
+  readonly team: string
+  readonly user: string
+  readonly bot: string
+}
+
+export class SlackApi extends Context.Service<SlackApi, {
+  readonly identity: Effect.Effect<Identity, SlackApiError>
+  /** Makes the call; answers Slack's `ts` of the message it made or changed. `key` travels as opaque metadata. */
+  readonly send: (
+    destination: Destination,
+    dispatch: Dispatch,
+    key: string
+  ) => Effect.Effect<{ readonly ts: string }, SlackApiError>
+  /** Looks for a post of ours with this key at or after `since` (epoch ms). Absence is evidence, not proof. */
+  readonly find: (
+    destination: Destination,
+    key: string,
+    since: number
+  ) => Effect.Effect<{ readonly ts: string } | null, SlackApiError>
+}>()("slackwater/SlackApi") {}

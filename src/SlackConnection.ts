@@ -1,0 +1,59 @@
+/**
+ * The door in (port): one connection to Slack, with a client of its own. Adapter: `slack/SocketMode.ts`.
+ *
+ * Guarantees: everything that belongs to a connection lives in the Scope it was opened in; once that Scope is closed
+ * nothing of it is heard again. Signals come in the order of the frames.
+ * Does not: reconnect, decide, or acknowledge by itself.
+ */
+import { Context, Schema } from "effect"
+import type { Effect, Queue, Scope } from "effect"
+import type { Envelope } from "./Envelope.ts"
+
+/** No connection this time; trying again may help: network, timeout, no hello, Slack's own trouble. */
+export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", { detail: Schema.String }) {}
+/** Slack asks for a pause. */
+export class TooManyRequests extends Schema.TaggedError<TooManyRequests>()("TooManyRequests", {
+  retryAfterMs: Schema.Finite
+}) {}
+/** Slack refuses this app or token; only a person can change that. */
+export class Refused extends Schema.TaggedError<Refused>()("Refused", { code: Schema.String }) {}
+
+export class SlackConnectionError extends Schema.TaggedError<SlackConnectionError>()("SlackConnectionError", {
+  reason: Schema.Union([Unreachable, TooManyRequests, Refused])
+}) {
+  override get message(): string {
+    switch (this.reason._tag) {
+      case "Unreachable":
+        return `no connection to Slack: ${this.reason.detail}`
+      case "TooManyRequests":
+        return `Slack asks to wait ${this.reason.retryAfterMs} ms before connecting again`
+      case "Refused":
+        return `Slack refused the connection: ${this.reason.code}`
+    }
+  }
+}
+
+export type Signal =
+  | {
+    readonly _tag: "Envelope"
+    readonly envelope: Envelope
+    /** Hands the acknowledgement to this very connection. Succeeding is no proof that Slack got it. */
+    readonly ack: Effect.Effect<void, SlackConnectionError>
+  }
+  /** Slack is about to close this connection. */
+  | { readonly _tag: "Disconnecting"; readonly reason: string }
+  | { readonly _tag: "Closed" }
+
+export interface Connection {
+  readonly signals: Queue.Dequeue<Signal>
+  /** What Slack said in its hello; null where it said nothing. */
+  readonly connections: number | null
+  readonly approximateConnectionMs: number | null
+  /** Epoch ms of the last frame, ping or pong. Null: this client lets nobody see them. */
+  readonly lastHeardAt: Effect.Effect<number | null>
+}
+
+export class SlackConnection extends Context.Service<SlackConnection, {
+  /** Connects with a fresh client. Bounded in time; succeeds only after Slack's hello. */
+  readonly open: Effect.Effect<Connection, SlackConnectionError, Scope.Scope>
+}>()("slackwater/SlackConnection") {}

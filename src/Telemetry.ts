@@ -1,0 +1,24 @@
+/**
+ * Every metric, in one table. Rooms import the metric they own and update it; nothing else is counted anywhere.
+ */
+import { Metric } from "effect"
+
+const counter = (name: string, description: string) =>
+  Metric.counter(`slackwater_${name}`, { description, incremental: true })
+
+/** By `outcome`: queued, ignored, duplicate, revived, undecodable, refused (the store did not take it). */
+export const events = counter("events_total", "Envelopes from Slack by what became of them")
+/** Acks Slack may not have got; harmless, since it redelivers and we deduplicate. */
+export const ackFailures = counter("ack_failures_total", "Acknowledgements that could not be handed to the connection")
+/** By `outcome`: done, retried, failed, interrupted, lost. */
+export const turns = counter("turns_total", "Runs of the handler by how they ended")
+/** By `outcome`: delivered, not_sent, unknown, failed, expired. */
+export const sends = counter("sends_total", "Web API sends by outcome")
+/** By `outcome`: found, absent, failed. */
+export const looks = counter("reconcile_looks_total", "Look-ups of replies that may have arrived")
+/** By `outcome`: connected, failed. */
+export const connections = counter("connections_total", "Attempts to connect to Slack")
+export const forcedReconnects = counter("forced_reconnects_total", "Reconnects forced by the watchdog")
+
+export const counted = (metric: Metric.Counter<number>, outcome?: string, by = 1) =>
+  Metric.update(outcome === undefined ? metric : Metric.withAttributes(metric, { outcome }), by)

@@ -1,0 +1,35 @@
+/** Loads the user's handler: a module whose default export is a `Handler` or a function. Says in one line what is wrong. */
+import { Effect, Runtime, Schema } from "effect"
+import { existsSync, statSync } from "node:fs"
+import { resolve } from "node:path"
+import { pathToFileURL } from "node:url"
+import { Handler, type HandlerOf } from "../Handler.ts"
+
+export class HandlerModuleError extends Schema.TaggedError<HandlerModuleError>()("HandlerModuleError", {
+  path: Schema.String,
+  detail: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = 78
+  override get message(): string {
+    return `handler ${this.path}: ${this.detail}`
+  }
+}
+
+const firstLine = (error: unknown) => String(error instanceof Error ? error.message : error).split("\n")[0] ?? ""
+
+export const loadHandler = Effect.fn("loadHandler")(function*(path: string) {
+  const file = resolve(path)
+  const fail = (detail: string) => new HandlerModuleError({ path, detail })
+  if (!existsSync(file) || !statSync(file).isFile()) {
+    return yield* fail("no such file; give the path of a .ts or .js module")
+  }
+  const loaded = yield* Effect.tryPromise({
+    try: () => import(pathToFileURL(file).href) as Promise<{ readonly default?: unknown }>,
+    catch: (error) => fail(`it could not be loaded (${firstLine(error)})`)
+  })
+  const handler = Handler.fromExport(loaded.default)
+  if (handler === undefined) {
+    return yield* fail("its default export must be a function or the result of Handler.make")
+  }
+  return handler satisfies HandlerOf
+})

@@ -1,0 +1,62 @@
+/**
+ * The command line: commands, how failures look, and the exit code of each.
+ *
+ * A failure is one line that says what is wrong and what to do. A stack trace appears for defects only, which are ours.
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Cause, Effect, Exit, Layer, Logger, Option, Runtime } from "effect"
+import { CliError, Command } from "effect/cli"
+import { version } from "../version.ts"
+import { dev } from "./dev.ts"
+import { run } from "./run.ts"
+
+const root = Command.make("slackwater").pipe(
+  Command.withDescription(
+    "A crash-safe Slack gateway: acknowledged events are handled, committed replies are posted once"
+  ),
+  Command.withSubcommands([dev, run])
+)
+
+const usage = 64
+const defect = 70
+
+/** How the process ends. Interrupted by a signal it stopped in order: 0. */
+export const exitCodeOf = (exit: Exit.Exit<unknown, unknown>): number => {
+  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return 0
+  const error = Cause.findErrorOption(exit.cause)
+  if (Option.isNone(error)) return defect
+  if (CliError.isCliError(error.value)) return Runtime.getErrorExitCode(error.value) === 0 ? 0 : usage
+  return Runtime.getErrorExitCode(error.value) ?? 1
+}
+
+const report = (cause: Cause.Cause<unknown>) => {
+  if (Cause.hasInterruptsOnly(cause)) return Effect.void
+  const error = Cause.findErrorOption(cause)
+  // The CLI has shown its own errors already, with help.
+  if (Option.isSome(error) && CliError.isCliError(error.value)) return Effect.void
+  return Effect.sync(() => {
+    const text = Option.match(error, {
+      onNone: () => Cause.pretty(cause),
+      onSome: (value) => value instanceof Error ? value.message : String(value)
+    })
+    process.stderr.write(`slackwater: ${text}\n`)
+  })
+}
+
+/** Logs go to stderr, so that stdout stays for what a command prints: readable on a terminal, JSON elsewhere. */
+const logging = Logger.layer([
+  Logger.withConsoleError(process.stderr.isTTY ? Logger.formatLogFmt : Logger.formatJson)
+])
+
+export const main = (args: ReadonlyArray<string>): void =>
+  NodeRuntime.runMain(
+    Command.runWith(root, { version })(args).pipe(
+      Effect.tapCause(report),
+      Effect.provide(Layer.mergeAll(NodeServices.layer, logging))
+    ),
+    {
+      disableErrorReporting: true,
+      teardown: (exit, onExit) => onExit(exitCodeOf(exit))
+    }
+  )

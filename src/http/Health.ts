@@ -1,0 +1,39 @@
+/**
+ * `/healthz` (the process lives), `/readyz` (socket up, database writable, not draining), `/metrics` and
+ * `/api/status`. Below the rooms: during a drain readiness answers 503 instead of vanishing.
+ */
+import { Effect, Layer } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { PrometheusMetrics } from "effect/observability"
+import { GatewayStatus } from "../GatewayStatus.ts"
+
+const routes = Layer.mergeAll(
+  HttpRouter.add("GET", "/healthz", HttpServerResponse.text("ok\n")),
+  HttpRouter.use((router) =>
+    GatewayStatus.use((status) =>
+      Effect.andThen(
+        router.add(
+          "GET",
+          "/readyz",
+          Effect.map(status.notReady, (reasons) =>
+            HttpServerResponse.jsonUnsafe({ ready: reasons.length === 0, reasons }, {
+              status: reasons.length === 0 ? 200 : 503
+            }))
+        ),
+        router.add(
+          "GET",
+          "/api/status",
+          status.snapshot.pipe(
+            Effect.map((snapshot) => HttpServerResponse.jsonUnsafe(snapshot)),
+            Effect.catch((error) =>
+              Effect.succeed(HttpServerResponse.jsonUnsafe({ error: error.message }, { status: 503 }))
+            )
+          )
+        )
+      )
+    )
+  ),
+  PrometheusMetrics.layerHttp({ path: "/metrics" })
+)
+
+export const layer = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true })

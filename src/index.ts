@@ -1,0 +1,12 @@
+/** The public names of `slackwater`. */
+export { type Activate, type Activation, defaultActivation } from "./Activation.ts"
+export { Debouncer } from "./Debouncer.ts"
+export * as Gateway from "./Gateway.ts"
+export { GatewayConfig, GatewayConfigError, type Settings } from "./GatewayConfig.ts"
+export { GatewayStatus } from "./GatewayStatus.ts"
+export { Handler, type PromiseTurn, ReplyHandle, type Turn, TurnError } from "./Handler.ts"
+export { ConversationKey, type Destination, InboundMessage, Reply } from "./Message.ts"
+export { MessageStore } from "./MessageStore.ts"
+export { Outbox } from "./Outbox.ts"
+export { SocketLayer } from "./SocketLayer.ts"
+export { Watchdog } from "./Watchdog.ts"

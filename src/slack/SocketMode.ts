@@ -1,0 +1,199 @@
+/**
+ * One Socket Mode connection through `@slack/socket-mode`, whose transport and keepalive we use and whose
+ * dispatching and reconnecting we do not.
+ *
+ * Faults of client 3.1.0 that this file keeps away (each measured): its dispatcher rejects unhandled on `null` frames
+ * and on envelopes without an event, so frames are read here; it closes the socket at a `disconnect` frame and loses
+ * what is behind it, so that frame is only reported; `start` has no bound and connects even after `disconnect`, so it
+ * is bounded and disconnected again when it arrives late; it reconnects on its own and gives up silently, so that is
+ * off; its constructor changes the options object, so each client gets its own.
+ * On close: listeners off, disconnect; the slow part of it (5 s with a silent peer) is not waited for.
+ */
+import { SocketModeClient } from "@slack/socket-mode"
+import { WebAPIPlatformError } from "@slack/web-api"
+import { Clock, Deferred, Duration, Effect, Layer, Queue, Redacted } from "effect"
+import { subscribe, unsubscribe } from "node:diagnostics_channel"
+import type { Envelope } from "../Envelope.ts"
+import { GatewayConfig } from "../GatewayConfig.ts"
+import {
+  type Connection,
+  Refused,
+  type Signal,
+  SlackConnection,
+  SlackConnectionError,
+  TooManyRequests,
+  Unreachable
+} from "../SlackConnection.ts"
+import { classify, credentialCodes } from "./classify.ts"
+import { silent } from "./silent.ts"
+
+/** Signals a connection may have waiting. Beyond it envelopes are dropped unacked: Slack delivers them again. */
+const buffer = 1_024
+/** Covers the open call, the handshake and Slack's hello (ms). */
+const startTimeout = 15_000
+/** The client's default of 5 s reconnects healthy sockets on a busy event loop (bolt-js #2496). */
+const clientPingTimeout = 15_000
+const closeGrace = Duration.seconds(2)
+
+/** Hands every frame to us instead of to the client's own dispatcher; only `hello` goes on, for `start` waits for it. */
+class Client extends SocketModeClient {
+  frame: (data: unknown) => void = () => {}
+
+  protected override async onWebSocketMessage(data: string | ArrayBuffer, isBinary: boolean): Promise<void> {
+    if (isBinary) return
+    const parsed = parse(typeof data === "string" ? data : new TextDecoder().decode(data))
+    if (field(parsed, "type") === "hello") await super.onWebSocketMessage(data, isBinary)
+    this.frame(parsed)
+  }
+}
+
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const field = (value: unknown, name: string): unknown =>
+  typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined
+
+const envelopeOf = (frame: unknown): Envelope | undefined => {
+  const id = field(frame, "envelope_id")
+  const type = field(frame, "type")
+  if (typeof id !== "string" || id === "" || typeof type !== "string") return undefined
+  const retryNum = field(frame, "retry_attempt")
+  const retryReason = field(frame, "retry_reason")
+  return {
+    id,
+    type,
+    payload: field(frame, "payload"),
+    retryNum: typeof retryNum === "number" ? retryNum : 0,
+    retryReason: typeof retryReason === "string" ? retryReason : ""
+  }
+}
+
+const unreachable = (detail: string) => new SlackConnectionError({ reason: new Unreachable({ detail }) })
+
+/** Why `apps.connections.open` or the handshake failed. */
+const startFailure = (error: unknown, lastError: string | undefined): SlackConnectionError => {
+  if (error === undefined) return unreachable(lastError || "the WebSocket was closed before Slack's hello")
+  const code = error instanceof WebAPIPlatformError ? error.data.error : undefined
+  if (code !== undefined && (credentialCodes.has(code) || code === "missing_scope" || code === "no_permission")) {
+    return new SlackConnectionError({ reason: new Refused({ code }) })
+  }
+  const reason = classify(error)
+  if (reason._tag === "RateLimited") {
+    return new SlackConnectionError({ reason: new TooManyRequests({ retryAfterMs: reason.retryAfterMs }) })
+  }
+  return unreachable(code ?? ("detail" in reason ? reason.detail : reason._tag))
+}
+
+export const layer: Layer.Layer<SlackConnection, never, GatewayConfig> = Layer.effect(
+  SlackConnection,
+  Effect.gen(function*() {
+    const config = yield* GatewayConfig
+
+    const open = Effect.gen(function*() {
+      const clock = yield* Clock.Clock
+      const signals = yield* Queue.dropping<Signal>(buffer)
+      const hello = yield* Deferred.make<unknown>()
+      let abandoned = false
+      let lastError: string | undefined
+      let heardAt = clock.currentTimeMillisUnsafe()
+      let observable = false
+
+      const client = new Client({
+        appToken: Redacted.value(config.appToken),
+        autoReconnectEnabled: false,
+        clientPingTimeout,
+        logger: silent,
+        clientOptions: {
+          slackApiUrl: config.slackApiUrl,
+          retryConfig: { retries: 0 },
+          rejectRateLimitedCalls: true,
+          timeout: Duration.toMillis(config.requestTimeout),
+          allowAbsoluteUrls: false
+        }
+      })
+
+      const ack = (envelope: Envelope) =>
+        Effect.callback<void, SlackConnectionError>((resume) => {
+          const socket = client.websocket
+          if (abandoned || socket?.isActive() !== true) {
+            return resume(Effect.fail(unreachable("the connection is gone")))
+          }
+          socket.send(JSON.stringify({ envelope_id: envelope.id, payload: {} }), (error) => {
+            resume(
+              error === undefined || error === null ? Effect.void : Effect.fail(unreachable("the ack was not sent"))
+            )
+          })
+        })
+
+      client.frame = (frame) => {
+        if (abandoned) return
+        heardAt = clock.currentTimeMillisUnsafe()
+        const type = field(frame, "type")
+        if (type === "hello") {
+          Deferred.doneUnsafe(hello, Effect.succeed(frame))
+          return
+        }
+        if (type === "disconnect") {
+          Queue.offerUnsafe(signals, { _tag: "Disconnecting", reason: String(field(frame, "reason") ?? "unknown") })
+          return
+        }
+        const envelope = envelopeOf(frame)
+        if (envelope !== undefined) Queue.offerUnsafe(signals, { _tag: "Envelope", envelope, ack: ack(envelope) })
+      }
+      const onError = (error: unknown) => {
+        lastError = error instanceof Error ? error.message : undefined
+      }
+      const onDisconnected = () => {
+        if (!abandoned) Queue.offerUnsafe(signals, { _tag: "Closed" })
+      }
+      const onPing = (message: unknown) => {
+        // undici announces the pings of every socket in the process; only this client's count.
+        if (field(message, "websocket") !== field(client.websocket, "websocket")) return
+        observable = true
+        heardAt = clock.currentTimeMillisUnsafe()
+      }
+      client.on("error", onError)
+      client.on("disconnected", onDisconnected)
+      subscribe("undici:websocket:ping", onPing)
+      subscribe("undici:websocket:pong", onPing)
+
+      yield* Effect.addFinalizer(() =>
+        Effect.suspend(() => {
+          abandoned = true
+          client.off("error", onError)
+          client.off("disconnected", onDisconnected)
+          unsubscribe("undici:websocket:ping", onPing)
+          unsubscribe("undici:websocket:pong", onPing)
+          return Effect.timeoutOption(Effect.promise(() => client.disconnect().catch(() => {})), closeGrace)
+        })
+      )
+
+      const started = client.start()
+      // A start that arrives after its time connects all the same: it is disconnected when it does.
+      started.then(() => abandoned ? client.disconnect() : undefined).catch(() => {})
+      yield* Effect.tryPromise({ try: () => started, catch: (error) => startFailure(error, lastError) }).pipe(
+        Effect.timeoutOrElse({
+          duration: startTimeout,
+          orElse: () => unreachable(`no hello within ${startTimeout / 1_000} s`)
+        })
+      )
+      const frame = yield* Effect.timeoutOption(Deferred.await(hello), "1 second")
+      const said = frame._tag === "Some" ? frame.value : undefined
+      const connections = field(said, "num_connections")
+      const lifetime = field(field(said, "debug_info"), "approximate_connection_time")
+      return {
+        signals,
+        connections: typeof connections === "number" ? connections : null,
+        approximateConnectionMs: typeof lifetime === "number" && lifetime > 0 ? lifetime * 1_000 : null,
+        lastHeardAt: Effect.sync(() => observable ? heardAt : null)
+      } satisfies Connection
+    })
+
+    return SlackConnection.of({ open })
+  })
+)

@@ -1,0 +1,119 @@
+/**
+ * The Web API through `@slack/web-api`.
+ *
+ * The client's own retries are off (it would post twice after a reset), a rate limit is an answer and not a pause of
+ * everything, each call has a timeout, and absolute addresses are refused. A post carries an opaque key in its
+ * metadata, by which it is found again.
+ */
+import { WebClient } from "@slack/web-api"
+import { Duration, Effect, Layer, Redacted } from "effect"
+import { GatewayConfig } from "../GatewayConfig.ts"
+import type { Destination, Dispatch } from "../Message.ts"
+import { Ambiguous, SlackApi, SlackApiError } from "../SlackApi.ts"
+import { classify } from "./classify.ts"
+import { silent } from "./silent.ts"
+
+const eventType = "slackwater_reply"
+/** Slack's clock and ours may differ by this much when looking back (ms). */
+const skew = 120_000
+const pageSize = 200
+const maxPages = 5
+
+const field = (value: unknown, name: string): unknown =>
+  typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined
+
+const text = (value: unknown, name: string): string | undefined => {
+  const found = field(value, name)
+  return typeof found === "string" && found !== "" ? found : undefined
+}
+
+const carries = (message: unknown, key: string) => {
+  const metadata = field(message, "metadata")
+  return field(metadata, "event_type") === eventType && field(field(metadata, "event_payload"), "key") === key
+}
+
+export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
+  SlackApi,
+  Effect.gen(function*() {
+    const config = yield* GatewayConfig
+    const client = new WebClient(Redacted.value(config.botToken), {
+      slackApiUrl: config.slackApiUrl,
+      retryConfig: { retries: 0 },
+      rejectRateLimitedCalls: true,
+      timeout: Duration.toMillis(config.requestTimeout),
+      allowAbsoluteUrls: false,
+      logger: silent
+    })
+
+    const call = (method: string, args: Record<string, unknown> = {}) =>
+      Effect.tryPromise({
+        try: () => client.apiCall(method, args),
+        catch: (error) => new SlackApiError({ method, reason: classify(error) })
+      })
+
+    const senseless = (method: string, detail: string) =>
+      new SlackApiError({ method, reason: new Ambiguous({ detail }) })
+
+    const send = Effect.fn("SlackApi.send")(function*(destination: Destination, dispatch: Dispatch, key: string) {
+      const answer = yield* call("chat.postMessage", {
+        channel: destination.channel,
+        text: dispatch.text,
+        metadata: { event_type: eventType, event_payload: { key } },
+        ...(destination.threadTs === undefined ? {} : { thread_ts: destination.threadTs }),
+        ...(dispatch.blocks === undefined ? {} : { blocks: dispatch.blocks })
+      })
+      const ts = text(answer, "ts")
+      if (ts === undefined) return yield* senseless("chat.postMessage", "ok without a ts")
+      return { ts }
+    })
+
+    /** A post to a person went to the direct message with them. */
+    const channelOf = (destination: Destination) =>
+      /^[UW]/.test(destination.channel)
+        ? Effect.flatMap(call("conversations.open", { users: destination.channel }), (answer) => {
+          const id = text(field(answer, "channel"), "id")
+          return id === undefined ? senseless("conversations.open", "ok without a channel") : Effect.succeed(id)
+        })
+        : Effect.succeed(destination.channel)
+
+    const find = Effect.fn("SlackApi.find")(function*(destination: Destination, key: string, since: number) {
+      const channel = yield* channelOf(destination)
+      const method = destination.threadTs === undefined ? "conversations.history" : "conversations.replies"
+      let cursor: string | undefined
+      for (let page = 0; page < maxPages; page++) {
+        const answer = yield* call(method, {
+          channel,
+          oldest: ((since - skew) / 1_000).toFixed(6),
+          inclusive: true,
+          limit: pageSize,
+          include_all_metadata: true,
+          ...(destination.threadTs === undefined ? {} : { ts: destination.threadTs }),
+          ...(cursor === undefined ? {} : { cursor })
+        }).pipe(
+          // The thread is gone, and what we may have posted into it with it.
+          Effect.catchIf(
+            (error) => error.reason._tag === "Permanent" && error.reason.code === "thread_not_found",
+            () => Effect.succeed({ messages: [] })
+          )
+        )
+        const messages = field(answer, "messages")
+        if (!Array.isArray(messages)) return yield* senseless(method, "ok without messages")
+        const found = text(messages.find((message) => carries(message, key)), "ts")
+        if (found !== undefined) return { ts: found }
+        cursor = text(field(answer, "response_metadata"), "next_cursor")
+        if (cursor === undefined) return null
+      }
+      // There is more than we read: what was not seen is not absent.
+      return yield* senseless(method, "more messages than can be looked through")
+    })
+
+    const identity = Effect.flatMap(call("auth.test"), (answer) => {
+      const user = text(answer, "user_id")
+      return user === undefined
+        ? senseless("auth.test", "ok without a user")
+        : Effect.succeed({ team: text(answer, "team_id") ?? "", user, bot: text(answer, "bot_id") ?? "" })
+    })
+
+    return SlackApi.of({ identity, send, find })
+  })
+)

@@ -1,0 +1,104 @@
+/**
+ * What a rejection of Slack's Web API client means. Pure; one class per error, and anything unknown may have reached
+ * Slack.
+ *
+ * Sources: the method pages of docs.slack.dev for the codes; how `@slack/web-api` 8.2.0 rejects was measured against a
+ * fake Slack (a body that stalls is a raw DOMException, one that is cut a raw TypeError).
+ */
+import { WebAPIHTTPError, WebAPIPlatformError, WebAPIRateLimitedError, WebAPIRequestError } from "@slack/web-api"
+import {
+  Ambiguous,
+  Configuration,
+  Credentials,
+  NotSent,
+  Permanent,
+  RateLimited,
+  type SlackApiReason
+} from "../SlackApi.ts"
+
+const words = (text: string) => new Set(text.trim().split(/\s+/))
+
+const rateLimited = words("ratelimited rate_limited message_limit_exceeded")
+
+/** Slack says that it did nothing, and may do it later. */
+const later = words("team_added_to_org org_login_required external_channel_migrating accesslimited")
+
+export const credentialCodes = words(`
+  not_authed invalid_auth account_inactive token_revoked token_expired not_allowed_token_type user_removed_from_team
+  team_disabled two_factor_setup_required app_access_restricted enterprise_is_restricted is_bot forbidden_team`)
+
+const configuration = words(`
+  missing_scope no_permission access_denied ekm_access_denied messages_tab_disabled restricted_action
+  restricted_action_read_only_channel restricted_action_thread_only_channel restricted_action_non_threadable_channel
+  restricted_action_thread_locked send_on_behalf_not_allowed`)
+
+const permanent = words(`
+  channel_not_found is_archived not_in_channel cannot_reply_to_message team_not_found message_not_found
+  cant_update_message cant_delete_message edit_window_closed is_inactive thread_locked bad_timestamp thread_not_found
+  channel_is_limited_access method_not_supported_for_channel_type user_not_found user_disabled user_not_visible
+  no_text msg_too_long msg_blocks_too_long msg_blocks_too_many invalid_blocks invalid_blocks_format
+  invalid_attachments too_many_attachments attachment_payload_limit_exceeded markdown_text_conflict block_mismatch
+  invalid_metadata_format invalid_metadata_schema metadata_too_large missing_file_data too_many_contact_cards
+  invalid_arg_name invalid_array_arg invalid_charset invalid_form_data invalid_post_type missing_post_type missing_args
+  as_user_not_supported method_deprecated deprecated_endpoint unknown_method invalid_cursor invalid_ts_latest
+  invalid_ts_oldest invalid_thread_ts duplicate_channel_not_found duplicate_message_not_found`)
+
+/** What a waiting client is told when Slack names no time (docs: 1 to 30 s). */
+const defaultRetryAfterMs = 5_000
+
+const byCode = (code: string, data: object): SlackApiReason => {
+  const metadata: unknown = Reflect.get(data, "response_metadata")
+  const retryAfter: unknown = typeof metadata === "object" && metadata !== null
+    ? Reflect.get(metadata, "retryAfter")
+    : undefined
+  if (rateLimited.has(code)) {
+    return new RateLimited({
+      retryAfterMs: typeof retryAfter === "number" && retryAfter > 0 ? retryAfter * 1_000 : defaultRetryAfterMs
+    })
+  }
+  if (later.has(code)) return new NotSent({ detail: code })
+  if (credentialCodes.has(code)) return new Credentials({ code })
+  if (configuration.has(code)) {
+    const needed: unknown = Reflect.get(data, "needed")
+    return new Configuration(typeof needed === "string" ? { code, needed } : { code })
+  }
+  if (permanent.has(code)) return new Permanent({ code })
+  // HTML, an empty body and codes nobody has seen come here too.
+  return new Ambiguous({ detail: /^[a-z0-9_]{1,60}$/.test(code) ? code : "an answer that makes no sense" })
+}
+
+/** Node's and undici's codes for a request that never left, or never reached a listener. */
+const neverArrived = words("ECONNREFUSED ENOTFOUND EAI_AGAIN EHOSTUNREACH ENETUNREACH UND_ERR_CONNECT_TIMEOUT")
+
+/** The innermost cause that has a code: fetch wraps the socket's error. */
+const codeOf = (error: unknown): string => {
+  let code = ""
+  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    const found: unknown = Reflect.get(at, "code")
+    if (typeof found === "string") code = found
+    const nested: unknown = Reflect.get(at, "errors")
+    if (code === "" && Array.isArray(nested)) code = codeOf(nested[0])
+  }
+  return code
+}
+
+export const classify = (error: unknown): SlackApiReason => {
+  if (error instanceof WebAPIRateLimitedError) {
+    return new RateLimited({ retryAfterMs: error.retryAfter > 0 ? error.retryAfter * 1_000 : defaultRetryAfterMs })
+  }
+  if (error instanceof WebAPIPlatformError) return byCode(error.data.error, error.data)
+  if (error instanceof WebAPIHTTPError) {
+    return error.statusCode === 429
+      ? new RateLimited({ retryAfterMs: defaultRetryAfterMs })
+      : new Ambiguous({ detail: `HTTP ${error.statusCode}` })
+  }
+  if (error instanceof WebAPIRequestError) {
+    const code = codeOf(error.original)
+    return neverArrived.has(code) ? new NotSent({ detail: code }) : new Ambiguous({ detail: code || "no answer" })
+  }
+  // The client throws a bare Error for a 429 without Retry-After.
+  if (error instanceof Error && /Retry header did not contain|retry-after/i.test(error.message)) {
+    return new RateLimited({ retryAfterMs: defaultRetryAfterMs })
+  }
+  return new Ambiguous({ detail: error instanceof Error ? error.name : "unknown failure" })
+}

@@ -1,0 +1,113 @@
+/**
+ * The SQLite file: opened, checked, locked and brought to this release's schema.
+ *
+ * Guarantees: WAL with `synchronous=FULL`, read back, so that what was committed survives a power cut as far as the
+ * disk keeps its promise; one writer, this process; file mode 0600 in a directory of mode 0700. If any of this does
+ * not hold the gateway does not start; memory is never a silent substitute.
+ * Does not: wait synchronously for locks beyond 100 ms (that would stop acks and pongs); the stores try again.
+ */
+import { SqliteClient } from "@effect/sql-sqlite-node"
+import { Cause, Clock, Context, Effect, Layer, Random } from "effect"
+import type { Scope } from "effect"
+import { SqlClient } from "effect/sql"
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  realpathSync
+} from "node:fs"
+import { join } from "node:path"
+import { GatewayConfig } from "../GatewayConfig.ts"
+import { OwnerId } from "../Message.ts"
+import { DatabaseError, NotSqlite, Unusable } from "./DatabaseError.ts"
+import { migrate, refuseNewer } from "./migrations.ts"
+import * as OwnerLock from "./OwnerLock.ts"
+
+/** The id under which this process owns the data directory. */
+export class Owner extends Context.Service<Owner, { readonly id: OwnerId }>()("slackwater/sql/Owner") {}
+
+const unusable = (path: string, error: unknown) =>
+  new DatabaseError({ reason: new Unusable({ path, detail: error instanceof Error ? error.message : String(error) }) })
+
+/** Makes the directory if need be and looks at what is there, before anything is written. */
+const inspect = (dataDir: string) =>
+  Effect.gen(function*() {
+    const directory = yield* Effect.try({
+      try: () => {
+        mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+        accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
+        return realpathSync(dataDir)
+      },
+      catch: (error) => unusable(dataDir, error)
+    })
+    yield* OwnerLock.refuseHeld(directory)
+    const file = join(directory, "slackwater.db")
+    const header = yield* Effect.try({
+      try: () => {
+        if (!existsSync(file)) return ""
+        accessSync(file, constants.R_OK | constants.W_OK)
+        const bytes = Buffer.alloc(16)
+        const descriptor = openSync(file, "r")
+        const length = readSync(descriptor, bytes, 0, 16, 0)
+        closeSync(descriptor)
+        return bytes.subarray(0, length).toString("latin1")
+      },
+      catch: (error) => unusable(file, error)
+    })
+    if (header !== "" && header !== "SQLite format 3\0") {
+      return yield* new DatabaseError({ reason: new NotSqlite({ path: file }) })
+    }
+    return { directory, file }
+  })
+
+/** Pragma, the value it must read back as. */
+const pragmas: ReadonlyArray<readonly [name: string, value: string, readBack: unknown]> = [
+  ["journal_mode", "WAL", "wal"],
+  ["synchronous", "FULL", 2],
+  ["foreign_keys", "ON", 1],
+  ["busy_timeout", "100", 100]
+]
+
+const configure = Effect.fnUntraced(function*(file: string) {
+  const sql = yield* SqlClient.SqlClient
+  for (const [name, value, expected] of pragmas) {
+    yield* sql.unsafe(`PRAGMA ${name} = ${value}`)
+    const [row] = yield* sql.unsafe<Record<string, unknown>>(`PRAGMA ${name}`)
+    const found = Object.values(row ?? {})[0]
+    if (found !== expected) {
+      return yield* unusable(file, `PRAGMA ${name} is ${String(found)} and not ${String(expected)}`)
+    }
+  }
+  yield* Effect.try({ try: () => chmodSync(file, 0o600), catch: (error) => unusable(file, error) })
+})
+
+const open = Effect.gen(function*() {
+  const { dataDir } = yield* GatewayConfig
+  const { directory, file } = yield* inspect(dataDir)
+  const now = yield* Clock.currentTimeMillis
+  const nonce = yield* Random.nextIntBetween(0, 36 ** 6)
+  const id = OwnerId.make(`${now.toString(36)}-${nonce.toString(36).padStart(6, "0")}`)
+  yield* OwnerLock.acquire(directory, join(directory, "owner.lock"), id, now)
+  const scope: Scope.Scope = yield* Effect.scope
+  const context = yield* Layer.buildWithScope(SqliteClient.layer({ filename: file }), scope).pipe(
+    // The driver opens the file in a constructor that throws.
+    Effect.catchCause((cause) => Effect.fail(unusable(file, Cause.squash(cause))))
+  )
+  yield* Effect.gen(function*() {
+    yield* refuseNewer(file)
+    yield* configure(file)
+    yield* migrate
+  }).pipe(
+    Effect.provideContext(context),
+    Effect.mapError((error) => error._tag === "DatabaseError" ? error : unusable(file, error))
+  )
+  return Context.add(context, Owner, { id })
+})
+
+/** The gateway's own file in `dataDir`. */
+export const layer = Layer.effectContext(open)

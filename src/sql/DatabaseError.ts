@@ -1,0 +1,36 @@
+/** Why the database could not be opened: one sentence that says what to do, and the exit code that goes with it. */
+import { Runtime, Schema } from "effect"
+
+/** Another gateway holds this data directory (exit 73). */
+export class Owned extends Schema.TaggedError<Owned>()("Owned", { path: Schema.String, owner: Schema.String }) {}
+/** The directory or file cannot be made, opened or written (exit 74). */
+export class Unusable
+  extends Schema.TaggedError<Unusable>()("Unusable", { path: Schema.String, detail: Schema.String })
+{}
+/** The file is something else (exit 74). */
+export class NotSqlite extends Schema.TaggedError<NotSqlite>()("NotSqlite", { path: Schema.String }) {}
+/** A newer release has been here (exit 74). */
+export class NewerSchema extends Schema.TaggedError<NewerSchema>()("NewerSchema", {
+  path: Schema.String,
+  found: Schema.Int,
+  known: Schema.Int
+}) {}
+
+export class DatabaseError extends Schema.TaggedError<DatabaseError>()("DatabaseError", {
+  reason: Schema.Union([Owned, Unusable, NotSqlite, NewerSchema])
+}) {
+  override readonly [Runtime.errorExitCode] = this.reason._tag === "Owned" ? 73 : 74
+  override get message(): string {
+    const { reason } = this
+    switch (reason._tag) {
+      case "Owned":
+        return `another gateway owns ${reason.path} (${reason.owner}); stop it, or give this one its own SLACKWATER_DATA_DIR`
+      case "Unusable":
+        return `cannot use ${reason.path}: ${reason.detail}; check that the directory can be written, or set SLACKWATER_DATA_DIR`
+      case "NotSqlite":
+        return `${reason.path} is not an SQLite database; move it away, or set SLACKWATER_DATA_DIR to another directory`
+      case "NewerSchema":
+        return `${reason.path} was written by a newer release (schema ${reason.found}, this one knows ${reason.known}); install that release again`
+    }
+  }
+}

@@ -1,0 +1,249 @@
+/**
+ * The durable inbox over SqlClient. States and guarantees: `../MessageStore.ts`.
+ *
+ * Every write to a turn names its owner and the state it leaves, so a former owner changes nothing. A conversation
+ * with an unfinished turn gets no other: a unique index holds that, not this code.
+ */
+import { Effect, Layer, Option, Schema } from "effect"
+import { SqlClient } from "effect/sql"
+import { ConversationKey, InboundMessage, type OwnerId, TurnId } from "../Message.ts"
+import { type ClaimedTurn, MessageStore, type NewMessage } from "../MessageStore.ts"
+import { TurnLost } from "../StoreError.ts"
+import { insertReplies } from "./OutboxStore.ts"
+import { statement, transaction } from "./transaction.ts"
+
+const MessageJson = Schema.fromJsonString(InboundMessage)
+const encodeMessage = Schema.encodeSync(MessageJson)
+const decodeMessage = Schema.decodeUnknownSync(MessageJson)
+
+/** Turns that were in flight at this many crashes in a row are suspects, and run one at a time. */
+export const suspectAfter = 2
+
+interface TurnRow {
+  readonly id: string
+  readonly attempt: number
+  readonly failures: number
+}
+
+export const layer = Layer.effect(
+  MessageStore,
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+
+    /** The first message that has one of the keys. */
+    const known = Effect.fnUntraced(function*(keys: ReadonlyArray<string>) {
+      const [row] = yield* sql<{ readonly id: number; readonly state: string; readonly message: string }>`
+        SELECT m.id, m.state, m.message FROM slackwater_message_keys k JOIN slackwater_messages m ON m.id = k.message_id
+        WHERE ${sql.in("k.key", keys)} ORDER BY m.id LIMIT 1`
+      return row
+    })
+
+    const rememberKeys = (keys: ReadonlyArray<string>, id: number, now: number) =>
+      Effect.forEach(
+        keys,
+        (key) =>
+          sql`INSERT INTO slackwater_message_keys (key, message_id, seen_at) VALUES (${key}, ${id}, ${now})
+          ON CONFLICT (key) DO NOTHING`,
+        { discard: true }
+      )
+
+    /** A message moves the end of the quiet window for everything that waits with it. */
+    const moveWindow = (conversation: string, dueAt: number) =>
+      sql`UPDATE slackwater_messages SET due_at = ${dueAt}
+        WHERE conversation = ${conversation} AND state = 'queued' AND turn_id IS NULL`
+
+    const append = Effect.fn("MessageStore.append")(function*(added: NewMessage) {
+      const { conversation } = added.message
+      const twin = yield* known(added.keys)
+      if (twin !== undefined) {
+        yield* rememberKeys(added.keys, twin.id, added.receivedAt)
+        const revived = twin.state === "ignored" && added.ignored === undefined
+        if (revived) {
+          yield* sql`UPDATE slackwater_messages SET state = 'queued', reason = NULL, finished_at = NULL,
+            conversation = ${conversation}, message = ${encodeMessage(added.message)}, due_at = ${added.dueAt}
+            WHERE id = ${twin.id} AND state = 'ignored'`
+          yield* moveWindow(conversation, added.dueAt)
+        } else if (twin.state === "queued") {
+          // `app_mention` lacks what `message` has, and the other way round: the first keeps its own fields.
+          const merged = { ...added.message, ...decodeMessage(twin.message) }
+          yield* sql`UPDATE slackwater_messages SET message = ${encodeMessage(merged)}
+            WHERE id = ${twin.id} AND state = 'queued'`
+        }
+        return { _tag: "Duplicate", revived } as const
+      }
+      const state = added.ignored === undefined ? "queued" : "ignored"
+      const [row] = yield* sql<{ readonly id: number }>`INSERT INTO slackwater_messages
+        (conversation, slack_ts, message, state, reason, due_at, received_at, finished_at) VALUES
+        (${conversation}, ${added.message.ts}, ${encodeMessage(added.message)}, ${state}, ${added.ignored ?? null},
+         ${added.dueAt}, ${added.receivedAt}, ${added.ignored === undefined ? null : added.receivedAt}) RETURNING id`
+      if (row === undefined) return yield* Effect.die(new Error("INSERT … RETURNING answered nothing"))
+      yield* rememberKeys(added.keys, row.id, added.receivedAt)
+      if (state === "ignored") return { _tag: "Ignored" } as const
+      yield* moveWindow(conversation, added.dueAt)
+      return { _tag: "Queued" } as const
+    }, transaction(sql, "append"))
+
+    const participates = (conversation: ConversationKey) =>
+      Effect.map(
+        sql`SELECT 1 AS yes WHERE EXISTS (SELECT 1 FROM slackwater_messages
+            WHERE conversation = ${conversation} AND state <> 'ignored')
+          OR EXISTS (SELECT 1 FROM slackwater_outbox WHERE lane = ${conversation})`,
+        (rows) => rows.length > 0
+      ).pipe(statement("participates"))
+
+    /** Due work: turns to run again, and messages whose conversation has no unfinished turn. */
+    const ready = (now: number, limit: number) =>
+      Effect.map(
+        sql<{ readonly conversation: string }>`SELECT conversation FROM (
+            SELECT conversation, due_at AS due FROM slackwater_turns WHERE state = 'waiting' AND due_at <= ${now}
+            UNION ALL
+            SELECT conversation, min(due_at) AS due FROM slackwater_messages m
+              WHERE state = 'queued' AND turn_id IS NULL AND due_at <= ${now} AND NOT EXISTS (
+                SELECT 1 FROM slackwater_turns t
+                WHERE t.conversation = m.conversation AND t.state IN ('running', 'waiting'))
+              GROUP BY conversation
+          ) ORDER BY due LIMIT ${limit}`,
+        (rows) => rows.map((row) => ConversationKey.make(row.conversation))
+      ).pipe(statement("ready"))
+
+    const nextDueAt = (_now: number) =>
+      Effect.map(
+        sql<{ readonly due: number | null }>`SELECT min(due) AS due FROM (
+            SELECT min(due_at) AS due FROM slackwater_turns WHERE state = 'waiting'
+            UNION ALL
+            SELECT min(due_at) AS due FROM slackwater_messages m
+              WHERE state = 'queued' AND turn_id IS NULL AND NOT EXISTS (
+                SELECT 1 FROM slackwater_turns t
+                WHERE t.conversation = m.conversation AND t.state IN ('running', 'waiting')))`,
+        ([row]) => row?.due ?? null
+      ).pipe(statement("nextDueAt"))
+
+    const messagesOf = (turn: string) =>
+      Effect.map(
+        sql<{ readonly message: string }>`SELECT message FROM slackwater_messages
+          WHERE turn_id = ${turn} ORDER BY slack_ts, id`,
+        (rows) => rows.map((row) => decodeMessage(row.message))
+      )
+
+    const claim = Effect.fn("MessageStore.claim")(
+      function*(conversation: ConversationKey, owner: OwnerId, now: number) {
+        const [open] = yield* sql<
+          TurnRow & { readonly state: string; readonly due_at: number; readonly crashes: number }
+        >`
+          SELECT id, state, attempt, failures, crashes, due_at FROM slackwater_turns
+          WHERE conversation = ${conversation} AND state IN ('running', 'waiting')`
+        if (open !== undefined) {
+          if (open.state === "running" || open.due_at > now) return Option.none<ClaimedTurn>()
+          if (open.crashes >= suspectAfter) {
+            const [other] = yield* sql`SELECT 1 AS yes FROM slackwater_turns
+              WHERE state = 'running' AND crashes >= ${suspectAfter} LIMIT 1`
+            if (other !== undefined) {
+              yield* sql`UPDATE slackwater_turns SET due_at = ${
+                now + 1_000
+              } WHERE id = ${open.id} AND state = 'waiting'`
+              return Option.none<ClaimedTurn>()
+            }
+          }
+          yield* sql`UPDATE slackwater_turns SET state = 'running', owner = ${owner}, attempt = attempt + 1
+            WHERE id = ${open.id} AND state = 'waiting'`
+          yield* sql`UPDATE slackwater_messages SET state = 'processing' WHERE turn_id = ${open.id} AND state = 'queued'`
+          return Option.some<ClaimedTurn>({
+            id: TurnId.make(open.id),
+            conversation,
+            attempt: open.attempt + 1,
+            failures: open.failures,
+            messages: yield* messagesOf(open.id)
+          })
+        }
+        const [first] = yield* sql<{ readonly id: number | null }>`SELECT min(id) AS id FROM slackwater_messages
+          WHERE conversation = ${conversation} AND state = 'queued' AND turn_id IS NULL AND due_at <= ${now}`
+        if (first?.id == null) return Option.none<ClaimedTurn>()
+        const id = TurnId.make(`turn_${now.toString(36)}_${first.id}`)
+        yield* sql`INSERT INTO slackwater_turns (id, conversation, state, owner, attempt, due_at, created_at)
+          VALUES (${id}, ${conversation}, 'running', ${owner}, 1, ${now}, ${now})`
+        yield* sql`UPDATE slackwater_messages SET state = 'processing', turn_id = ${id}
+          WHERE conversation = ${conversation} AND state = 'queued' AND turn_id IS NULL AND due_at <= ${now}`
+        return Option.some<ClaimedTurn>({
+          id,
+          conversation,
+          attempt: 1,
+          failures: 0,
+          messages: yield* messagesOf(id)
+        })
+      },
+      transaction(sql, "claim")
+    )
+
+    /** Moves a turn we hold; nobody else's. */
+    const leave = Effect.fnUntraced(
+      function*(turn: TurnId, owner: OwnerId, set: string, values: ReadonlyArray<unknown>) {
+        const rows = yield* sql.unsafe(
+          `UPDATE slackwater_turns SET owner = NULL, ${set} WHERE id = ? AND owner = ? AND state = 'running' RETURNING id`,
+          [...values, turn, owner]
+        )
+        if (rows.length === 0) return yield* new TurnLost({ turn })
+      }
+    )
+
+    const finishMessages = (turn: TurnId, state: "done" | "failed", reason: string | null, now: number) =>
+      sql`UPDATE slackwater_messages SET state = ${state}, reason = ${reason}, finished_at = ${now}
+        WHERE turn_id = ${turn} AND state = 'processing'`
+
+    const counts = Effect.gen(function*() {
+      const rows = yield* sql<{ readonly state: string; readonly n: number; readonly oldest: number | null }>`
+        SELECT state, count(*) AS n, min(CASE WHEN state = 'queued' THEN received_at END) AS oldest
+        FROM slackwater_messages GROUP BY state`
+      const of = (state: string) => rows.find((row) => row.state === state)?.n ?? 0
+      return {
+        queued: of("queued"),
+        processing: of("processing"),
+        done: of("done"),
+        failed: of("failed"),
+        ignored: of("ignored"),
+        oldestQueuedAt: rows.find((row) => row.state === "queued")?.oldest ?? null
+      }
+    }).pipe(statement("counts"))
+
+    return MessageStore.of({
+      append,
+      participates,
+      ready,
+      nextDueAt,
+      claim,
+      complete: Effect.fn("MessageStore.complete")(function*(turn, owner, replies, now) {
+        yield* leave(turn, owner, "state = 'done', crashes = 0, finished_at = ?", [now])
+        yield* finishMessages(turn, "done", null, now)
+        yield* insertReplies(sql, replies, turn, now)
+      }, transaction(sql, "complete")),
+      retry: Effect.fn("MessageStore.retry")(function*(turn, owner, error, dueAt) {
+        yield* leave(
+          turn,
+          owner,
+          "state = 'waiting', failures = failures + 1, crashes = 0, error = ?, due_at = ?",
+          [error, Math.round(dueAt)]
+        )
+        yield* sql`UPDATE slackwater_messages SET state = 'queued' WHERE turn_id = ${turn} AND state = 'processing'`
+      }, transaction(sql, "retry")),
+      fail: Effect.fn("MessageStore.fail")(function*(turn, owner, error, replies, now) {
+        yield* leave(turn, owner, "state = 'failed', failures = failures + 1, error = ?, finished_at = ?", [error, now])
+        yield* finishMessages(turn, "failed", error, now)
+        yield* insertReplies(sql, replies, turn, now)
+      }, transaction(sql, "fail")),
+      releaseAll: Effect.fn("MessageStore.releaseAll")(function*(owner, now) {
+        yield* sql`UPDATE slackwater_messages SET state = 'queued' WHERE state = 'processing' AND turn_id IN
+          (SELECT id FROM slackwater_turns WHERE owner = ${owner} AND state = 'running')`
+        const rows = yield* sql`UPDATE slackwater_turns SET state = 'waiting', owner = NULL, attempt = attempt - 1,
+          crashes = 0, due_at = ${now} WHERE owner = ${owner} AND state = 'running' RETURNING id`
+        return rows.length
+      }, transaction(sql, "releaseAll")),
+      makeDue: (conversations, now) =>
+        Effect.asVoid(
+          conversations === "all"
+            ? sql`UPDATE slackwater_messages SET due_at = ${now} WHERE state = 'queued' AND turn_id IS NULL AND due_at > ${now}`
+            : sql`UPDATE slackwater_messages SET due_at = ${now} WHERE state = 'queued' AND turn_id IS NULL AND due_at > ${now}
+              AND ${sql.in("conversation", conversations)}`
+        ).pipe(statement("makeDue")),
+      counts
+    })
+  })
+)

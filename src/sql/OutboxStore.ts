@@ -1,0 +1,230 @@
+/**
+ * The durable outbox over SqlClient. States and guarantees: `../OutboxStore.ts`.
+ *
+ * Every UPDATE names the states it may leave and, where a sender holds the row, the owner it expects; a late answer
+ * therefore changes nothing that has ended.
+ */
+import { Effect, Layer, Schema } from "effect"
+import { SqlClient } from "effect/sql"
+import { ConversationKey, Dispatch, type OwnerId } from "../Message.ts"
+import {
+  type ClaimedReply,
+  type NewReply,
+  type OutboxCounts,
+  OutboxStore,
+  type ReplyState,
+  type StoredReply,
+  type UnknownReply
+} from "../OutboxStore.ts"
+import { TurnLost } from "../StoreError.ts"
+import { statement, transaction } from "./transaction.ts"
+
+const DispatchJson = Schema.fromJsonString(Dispatch)
+const encodeDispatch = Schema.encodeSync(DispatchJson)
+const decodeDispatch = Schema.decodeUnknownSync(DispatchJson)
+
+/** A row whose fate is unknown holds its lane for at most this long (ms). */
+const holdLaneFor = 120_000
+/** Lane heads looked at in one claim; paced channels may hide others behind them only this far. */
+const scan = 256
+
+interface Row {
+  readonly id: number
+  readonly key: string
+  readonly lane: string
+  readonly channel: string
+  readonly thread_ts: string | null
+  readonly dispatch: string
+  readonly state: ReplyState
+  readonly attempts: number
+  readonly due_at: number
+  readonly enqueued_at: number
+  readonly sent_at: number | null
+  readonly unknown_since: number | null
+  readonly looks: number
+  readonly reason: string | null
+  readonly slack_ts: string | null
+}
+
+const claimed = (row: Row): ClaimedReply => ({
+  id: row.id,
+  key: row.key,
+  lane: ConversationKey.make(row.lane),
+  destination: row.thread_ts === null ? { channel: row.channel } : { channel: row.channel, threadTs: row.thread_ts },
+  dispatch: decodeDispatch(row.dispatch),
+  attempts: row.attempts,
+  enqueuedAt: row.enqueued_at
+})
+
+const stored = (row: Row): StoredReply => ({
+  id: row.id,
+  state: row.state,
+  channel: row.channel,
+  ts: row.slack_ts,
+  reason: row.reason
+})
+
+/** Adds rows inside whatever transaction is open. Answers them in order; a known key answers its first row. */
+export const insertReplies = Effect.fnUntraced(function*(
+  sql: SqlClient.SqlClient,
+  replies: ReadonlyArray<NewReply>,
+  turn: string | null,
+  now: number
+) {
+  const rows: Array<StoredReply> = []
+  for (const reply of replies) {
+    yield* sql`INSERT INTO slackwater_outbox
+      (key, lane, channel, thread_ts, dispatch, state, turn_id, due_at, enqueued_at) VALUES
+      (${reply.key}, ${reply.lane}, ${reply.destination.channel}, ${reply.destination.threadTs ?? null},
+       ${encodeDispatch(reply.dispatch)}, 'queued', ${turn}, ${now}, ${now}) ON CONFLICT (key) DO NOTHING`
+    const [row] = yield* sql<Row>`SELECT * FROM slackwater_outbox WHERE key = ${reply.key}`
+    if (row !== undefined) rows.push(stored(row))
+  }
+  return rows
+})
+
+export const layer = Layer.effect(
+  OutboxStore,
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+
+    /** Heads of lanes: nothing unsettled stands before them. */
+    const heads = (now: number, exclude: ReadonlyArray<string>) =>
+      sql`o.state IN ('queued', 'failed_retryable')
+        AND ${exclude.length === 0 ? sql`1` : sql`NOT ${sql.in("o.channel", exclude)}`}
+        AND NOT EXISTS (SELECT 1 FROM slackwater_outbox p WHERE p.lane = o.lane AND p.id < o.id AND (
+          p.state IN ('queued', 'failed_retryable', 'sending')
+          OR (p.state = 'unknown' AND p.unknown_since > ${now - holdLaneFor})))`
+
+    const claim = Effect.fn("OutboxStore.claim")(function*(options: {
+      readonly owner: OwnerId
+      readonly now: number
+      readonly limit: number
+      readonly exclude: ReadonlyArray<string>
+      readonly admit: (channel: string) => boolean
+      readonly expireBefore: number
+    }) {
+      const { now, owner } = options
+      const found = yield* sql<Row>`SELECT o.* FROM slackwater_outbox o
+        WHERE ${heads(now, options.exclude)} AND o.due_at <= ${now} ORDER BY o.id LIMIT ${scan}`
+      const rows: Array<ClaimedReply> = []
+      for (const row of found) {
+        if (row.enqueued_at < options.expireBefore) {
+          yield* sql`UPDATE slackwater_outbox SET state = 'expired', reason = 'older than its time to live',
+            finished_at = ${now} WHERE id = ${row.id} AND state IN ('queued', 'failed_retryable')`
+          continue
+        }
+        if (rows.length >= options.limit || !options.admit(row.channel)) continue
+        yield* sql`UPDATE slackwater_outbox SET state = 'sending', owner = ${owner}, sent_at = ${now}
+          WHERE id = ${row.id} AND state IN ('queued', 'failed_retryable')`
+        rows.push(claimed(row))
+      }
+      return rows
+    })
+
+    const claimUnknown = (now: number, limit: number) =>
+      Effect.map(
+        sql<Row>`SELECT * FROM slackwater_outbox WHERE state = 'unknown' AND due_at <= ${now}
+          ORDER BY due_at, id LIMIT ${limit}`,
+        (rows) =>
+          rows.map((row): UnknownReply => ({
+            ...claimed(row),
+            sentAt: row.sent_at ?? row.enqueued_at,
+            unknownSince: row.unknown_since ?? row.enqueued_at,
+            looks: row.looks
+          }))
+      ).pipe(statement("claimUnknown"))
+
+    const nextDueAt = (now: number, exclude: ReadonlyArray<string>, inHand: ReadonlyArray<number>) =>
+      Effect.map(
+        sql<{ readonly due: number | null }>`SELECT min(due) AS due FROM (
+          SELECT min(o.due_at) AS due FROM slackwater_outbox o WHERE ${heads(now, exclude)}
+          UNION ALL
+          SELECT min(due_at) AS due FROM slackwater_outbox WHERE state = 'unknown'
+            AND ${inHand.length === 0 ? sql`1` : sql`NOT ${sql.in("id", inHand)}`}
+          UNION ALL
+          SELECT min(unknown_since) + ${holdLaneFor} AS due FROM slackwater_outbox
+            WHERE state = 'unknown' AND unknown_since > ${now - holdLaneFor})`,
+        ([row]) => row?.due ?? null
+      ).pipe(statement("nextDueAt"))
+
+    const counts = Effect.gen(function*() {
+      const rows = yield* sql<{ readonly state: ReplyState; readonly n: number; readonly oldest: number | null }>`
+        SELECT state, count(*) AS n, min(CASE WHEN state = 'queued' THEN enqueued_at END) AS oldest
+        FROM slackwater_outbox GROUP BY state`
+      const of = (state: ReplyState) => rows.find((row) => row.state === state)?.n ?? 0
+      return {
+        queued: of("queued"),
+        sending: of("sending"),
+        unknown: of("unknown"),
+        failed_retryable: of("failed_retryable"),
+        delivered: of("delivered"),
+        failed_terminal: of("failed_terminal"),
+        expired: of("expired"),
+        oldestQueuedAt: rows.find((row) => row.state === "queued")?.oldest ?? null
+      } satisfies OutboxCounts
+    }).pipe(statement("counts"))
+
+    return OutboxStore.of({
+      enqueue: Effect.fn("OutboxStore.enqueue")(function*(replies, from, now) {
+        if (from !== null) {
+          const held = yield* sql`SELECT 1 AS yes FROM slackwater_turns
+            WHERE id = ${from.turn} AND owner = ${from.owner} AND state = 'running'`
+          if (held.length === 0) return yield* new TurnLost({ turn: from.turn })
+        }
+        return yield* insertReplies(sql, replies, from?.turn ?? null, now)
+      }, transaction(sql, "enqueue")),
+      // Nothing to claim is the common case, and it must not write.
+      claim: (options) =>
+        Effect.flatMap(
+          statement("claim")(
+            sql`SELECT 1 AS yes FROM slackwater_outbox WHERE state IN ('queued', 'failed_retryable') LIMIT 1`
+          ),
+          (rows) => rows.length === 0 ? Effect.succeed([]) : transaction(sql, "claim")(claim(options))
+        ),
+      claimUnknown,
+      nextDueAt,
+      delivered: (id, owner, ts, now) =>
+        Effect.asVoid(sql`UPDATE slackwater_outbox SET state = 'delivered', owner = NULL, slack_ts = ${ts},
+          finished_at = ${now} WHERE id = ${id} AND ((state = 'sending' AND owner = ${owner}) OR state = 'unknown')`)
+          .pipe(
+            statement("delivered")
+          ),
+      notSent: (id, owner, reason, { countAttempt, dueAt }) =>
+        Effect.asVoid(sql`UPDATE slackwater_outbox SET state = 'failed_retryable', owner = NULL, reason = ${reason},
+          due_at = ${Math.round(dueAt)}, attempts = attempts + ${countAttempt ? 1 : 0}
+          WHERE id = ${id} AND state = 'sending' AND owner = ${owner}`).pipe(statement("notSent")),
+      unknown: (id, owner, reason, now, lookAt) =>
+        Effect.asVoid(sql`UPDATE slackwater_outbox SET state = 'unknown', owner = NULL, reason = ${reason},
+          unknown_since = ${now}, looks = 0, due_at = ${Math.round(lookAt)}
+          WHERE id = ${id} AND state = 'sending' AND owner = ${owner}`).pipe(statement("unknown")),
+      looked: (id, lookAt, completed) =>
+        Effect.asVoid(
+          sql`UPDATE slackwater_outbox SET due_at = ${Math.round(lookAt)}, looks = looks + ${completed ? 1 : 0}
+          WHERE id = ${id} AND state = 'unknown'`
+        ).pipe(statement("looked")),
+      absent: (id, now) =>
+        Effect.asVoid(sql`UPDATE slackwater_outbox SET state = 'failed_retryable', attempts = attempts + 1,
+          due_at = ${now}, unknown_since = NULL WHERE id = ${id} AND state = 'unknown'`).pipe(statement("absent")),
+      failed: (id, owner, reason, now) =>
+        Effect.asVoid(sql`UPDATE slackwater_outbox SET state = 'failed_terminal', owner = NULL, reason = ${reason},
+          finished_at = ${now} WHERE id = ${id} AND ((state = 'sending' AND owner = ${owner}) OR state = 'unknown')`)
+          .pipe(
+            statement("failed")
+          ),
+      releaseAll: (owner, now) =>
+        Effect.map(
+          sql`UPDATE slackwater_outbox SET state = 'unknown', owner = NULL, reason = 'cut off by the shutdown',
+            unknown_since = ${now}, looks = 0, due_at = ${now} WHERE owner = ${owner} AND state = 'sending' RETURNING id`,
+          (rows) => rows.length
+        ).pipe(statement("releaseAll")),
+      find: (id) =>
+        Effect.map(
+          sql<Row>`SELECT * FROM slackwater_outbox WHERE id = ${id}`,
+          ([row]) => row === undefined ? null : stored(row)
+        )
+          .pipe(statement("find")),
+      counts
+    })
+  })
+)

@@ -1,0 +1,92 @@
+/**
+ * Keeps a second gateway off the same data directory.
+ *
+ * `owner.lock` is a small SQLite file in rollback-journal mode: the owner's row is committed, so that others can read
+ * who owns the directory, and then a `BEGIN IMMEDIATE` is held open, whose lock the kernel frees the moment the
+ * process is gone, `kill -9` included. A copied file carries no lock.
+ *
+ * Never open or copy `owner.lock`, the database or its WAL with `fs` while they are open here: closing any descriptor
+ * of a file drops all POSIX locks this process has on it (measured). So this process's own directories are listed in
+ * memory and refused before a file is touched.
+ */
+import { Effect } from "effect"
+import type { Scope } from "effect"
+import { chmodSync } from "node:fs"
+import { DatabaseSync } from "node:sqlite"
+import { DatabaseError, Owned, Unusable } from "./DatabaseError.ts"
+
+/** Directories owned by this process. POSIX locks are per process, so the list must be too. */
+const held = new Set<string>()
+
+const detailOf = (error: unknown) => error instanceof Error ? error.message : String(error)
+
+const isBusy = (error: unknown) => error instanceof Error && (Reflect.get(error, "errcode") as unknown) === 5
+
+const ownerIn = (db: DatabaseSync): string => {
+  try {
+    const row = db.prepare("SELECT owner, pid, since FROM owner").get()
+    return row === undefined
+      ? "unknown"
+      : `pid ${String(row["pid"])}, since ${new Date(Number(row["since"])).toISOString()}`
+  } catch {
+    return "unknown"
+  }
+}
+
+const take = (file: string, owner: string, now: number): DatabaseSync => {
+  const db = new DatabaseSync(file, { timeout: 0 })
+  try {
+    db.exec("PRAGMA journal_mode = DELETE")
+    db.exec("BEGIN IMMEDIATE")
+    db.exec(
+      "CREATE TABLE IF NOT EXISTS owner (id INTEGER PRIMARY KEY CHECK (id = 1), owner TEXT, pid INTEGER, since INTEGER)"
+    )
+    db.prepare("INSERT OR REPLACE INTO owner VALUES (1, ?, ?, ?)").run(owner, process.pid, now)
+    db.exec("COMMIT")
+    db.exec("BEGIN IMMEDIATE")
+    chmodSync(file, 0o600)
+    return db
+  } catch (error) {
+    const reason = isBusy(error)
+      ? new Owned({ path: file, owner: ownerIn(db) })
+      : new Unusable({ path: file, detail: detailOf(error) })
+    db.close()
+    throw new DatabaseError({ reason })
+  }
+}
+
+/** Refuses a directory that this very process owns already. */
+export const refuseHeld = (directory: string): Effect.Effect<void, DatabaseError> =>
+  Effect.suspend(() =>
+    held.has(directory)
+      ? Effect.fail(
+        new DatabaseError({ reason: new Owned({ path: directory, owner: `this process, pid ${process.pid}` }) })
+      )
+      : Effect.void
+  )
+
+/** Owns the directory until the scope closes. `directory` is absolute. */
+export const acquire = (
+  directory: string,
+  file: string,
+  owner: string,
+  now: number
+): Effect.Effect<void, DatabaseError, Scope.Scope> =>
+  Effect.asVoid(Effect.acquireRelease(
+    Effect.try({
+      try: () => {
+        const db = take(file, owner, now)
+        held.add(directory)
+        return db
+      },
+      catch: (error) =>
+        error instanceof DatabaseError
+          ? error
+          : new DatabaseError({ reason: new Unusable({ path: file, detail: detailOf(error) }) })
+    }),
+    (db) =>
+      Effect.sync(() => {
+        held.delete(directory)
+        db.close()
+      })
+  ))

@@ -1,0 +1,121 @@
+/**
+ * The schema, as numbered steps that are never changed once released.
+ *
+ * Guarantees: all pending steps are one transaction, so a kill in the middle leaves the schema as it was; a start
+ * with nothing to do writes nothing; a database of a newer release is refused before anything is touched.
+ * Dialect: epoch milliseconds in BIGINT columns (INTEGER here), JSON in TEXT.
+ */
+import { Effect } from "effect"
+import { SqlClient } from "effect/sql"
+import { DatabaseError, NewerSchema } from "./DatabaseError.ts"
+
+const steps: ReadonlyArray<ReadonlyArray<string>> = [
+  [
+    `CREATE TABLE slackwater_instances (
+      id TEXT PRIMARY KEY,
+      pid INTEGER NOT NULL,
+      started_at INTEGER NOT NULL,
+      stopped_at INTEGER
+    ) STRICT, WITHOUT ROWID`,
+
+    `CREATE TABLE slackwater_messages (
+      id INTEGER PRIMARY KEY,
+      conversation TEXT NOT NULL,
+      slack_ts TEXT NOT NULL,
+      message TEXT NOT NULL,
+      state TEXT NOT NULL CHECK (state IN ('queued', 'processing', 'done', 'ignored', 'failed')),
+      reason TEXT,
+      turn_id TEXT,
+      due_at INTEGER NOT NULL,
+      received_at INTEGER NOT NULL,
+      finished_at INTEGER
+    ) STRICT`,
+    // What waits for a turn. Finished rows leave the hot indexes.
+    `CREATE INDEX slackwater_messages_waiting ON slackwater_messages (due_at, id)
+      WHERE state = 'queued' AND turn_id IS NULL`,
+    `CREATE INDEX slackwater_messages_conversation ON slackwater_messages (conversation, id)`,
+    `CREATE INDEX slackwater_messages_turn ON slackwater_messages (turn_id) WHERE turn_id IS NOT NULL`,
+    `CREATE INDEX slackwater_messages_finished ON slackwater_messages (finished_at) WHERE finished_at IS NOT NULL`,
+
+    // Narrow and prunable: identities outlive Slack's last repetition, not the gateway.
+    `CREATE TABLE slackwater_message_keys (
+      key TEXT PRIMARY KEY,
+      message_id INTEGER NOT NULL,
+      seen_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID`,
+
+    `CREATE TABLE slackwater_turns (
+      id TEXT PRIMARY KEY,
+      conversation TEXT NOT NULL,
+      state TEXT NOT NULL CHECK (state IN ('running', 'waiting', 'done', 'failed')),
+      owner TEXT,
+      attempt INTEGER NOT NULL,
+      failures INTEGER NOT NULL DEFAULT 0,
+      crashes INTEGER NOT NULL DEFAULT 0,
+      due_at INTEGER NOT NULL,
+      error TEXT,
+      created_at INTEGER NOT NULL,
+      finished_at INTEGER
+    ) STRICT, WITHOUT ROWID`,
+    // One unfinished turn per conversation, held by the database itself.
+    `CREATE UNIQUE INDEX slackwater_turns_open ON slackwater_turns (conversation)
+      WHERE state IN ('running', 'waiting')`,
+    `CREATE INDEX slackwater_turns_waiting ON slackwater_turns (due_at) WHERE state = 'waiting'`,
+    `CREATE INDEX slackwater_turns_running ON slackwater_turns (owner) WHERE state = 'running'`,
+
+    `CREATE TABLE slackwater_outbox (
+      id INTEGER PRIMARY KEY,
+      key TEXT NOT NULL UNIQUE,
+      lane TEXT NOT NULL,
+      channel TEXT NOT NULL,
+      thread_ts TEXT,
+      dispatch TEXT NOT NULL,
+      state TEXT NOT NULL CHECK (state IN
+        ('queued', 'sending', 'unknown', 'failed_retryable', 'delivered', 'failed_terminal', 'expired')),
+      owner TEXT,
+      turn_id TEXT,
+      attempts INTEGER NOT NULL DEFAULT 0,
+      due_at INTEGER NOT NULL,
+      enqueued_at INTEGER NOT NULL,
+      sent_at INTEGER,
+      unknown_since INTEGER,
+      looks INTEGER NOT NULL DEFAULT 0,
+      reason TEXT,
+      slack_ts TEXT,
+      finished_at INTEGER
+    ) STRICT`,
+    `CREATE INDEX slackwater_outbox_ready ON slackwater_outbox (id) WHERE state IN ('queued', 'failed_retryable')`,
+    `CREATE INDEX slackwater_outbox_lane ON slackwater_outbox (lane, id)
+      WHERE state IN ('queued', 'failed_retryable', 'sending', 'unknown')`,
+    `CREATE INDEX slackwater_outbox_sending ON slackwater_outbox (owner) WHERE state = 'sending'`,
+    `CREATE INDEX slackwater_outbox_unknown ON slackwater_outbox (due_at, id) WHERE state = 'unknown'`,
+    `CREATE INDEX slackwater_outbox_finished ON slackwater_outbox (finished_at) WHERE finished_at IS NOT NULL`
+  ]
+]
+
+/** The schema this release knows. */
+export const latest = steps.length
+
+const current = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const [row] = yield* sql.unsafe<{ readonly user_version: number }>("PRAGMA user_version")
+  return row?.user_version ?? 0
+})
+
+export const refuseNewer = Effect.fnUntraced(function*(path: string) {
+  const found = yield* current
+  if (found > latest) return yield* new DatabaseError({ reason: new NewerSchema({ path, found, known: latest }) })
+})
+
+/** Runs what is pending, as one transaction. */
+export const migrate = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const from = yield* current
+  if (from === latest) return
+  yield* sql.withTransaction(Effect.gen(function*() {
+    for (const statement of steps.slice(from).flat()) yield* sql.unsafe(statement)
+    // Part of the transaction: it lives in the file's header page.
+    yield* sql.unsafe(`PRAGMA user_version = ${latest}`)
+  }))
+  yield* Effect.logInfo("database schema is up to date").pipe(Effect.annotateLogs({ from, to: latest }))
+})

@@ -1,0 +1,34 @@
+/**
+ * How both stores write: one short `BEGIN IMMEDIATE` transaction per call, tried again while another process holds
+ * the file, and one error type for everything the database can say.
+ */
+import { Effect, Schedule } from "effect"
+import { type SqlClient, SqlError } from "effect/sql"
+import { StoreError, StoreUnavailable, type TurnLost } from "../StoreError.ts"
+
+/** A busy file is waited for this long (ms), asynchronously, before the call fails. */
+const busyFor = 5_000
+
+const busyPauses = Schedule.spaced("25 millis").pipe(Schedule.jittered, Schedule.upTo({ duration: busyFor }))
+
+const isBusy = (error: unknown) => SqlError.isSqlError(error) && error.reason._tag === "LockTimeoutError"
+
+/** Reads and single statements. */
+export const statement =
+  (operation: string) =>
+  <A, R>(effect: Effect.Effect<A, SqlError.SqlError | TurnLost, R>): Effect.Effect<A, StoreError, R> =>
+    effect.pipe(
+      Effect.retry({ while: isBusy, schedule: busyPauses }),
+      Effect.mapError((error) =>
+        new StoreError({
+          operation,
+          reason: error._tag === "TurnLost" ? error : new StoreUnavailable({ cause: error })
+        })
+      )
+    )
+
+/** Several statements, all or none. */
+export const transaction =
+  (sql: SqlClient.SqlClient, operation: string) =>
+  <A, R>(effect: Effect.Effect<A, SqlError.SqlError | TurnLost, R>): Effect.Effect<A, StoreError, R> =>
+    statement(operation)(sql.withTransaction(effect))

@@ -1,0 +1,274 @@
+/**
+ * Delivery: which connection gets which envelope, and what happens until it is acked.
+ *
+ * Owns the connections and the envelopes in flight. Guarantees that an envelope goes to exactly one live connection at
+ * a time (round robin); that an event which is not acked is sent again after each of the retry delays, with
+ * `retry_attempt` and a new `envelope_id` as Slack does, on whatever connection is live then; and that an event waits
+ * while nobody is connected, without using up a retry, unless the faults say it is lost. Commands and buttons are sent
+ * once: Slack shows the person an error instead of trying again.
+ * Does not read a clock or own a timer: `nextDue` says when `tick` wants to be called. Everything to be sent is handed
+ * to `emit`, in order. Bounded: the newest thousands of acked envelopes stay known for `redeliver`, older ones go.
+ */
+import type { FaultDesk } from "./Faults.ts"
+import type { JournalEvent } from "./Journal.ts"
+import { disconnectFrame, helloFrame, type Json } from "./SlackShapes.ts"
+
+/** What whoever stands in front has to do: send text on a connection, or close one. */
+export type Output =
+  | { readonly _tag: "Frame"; readonly connection: string; readonly text: string }
+  | { readonly _tag: "Close"; readonly connection: string }
+
+export interface DeliveryOptions {
+  readonly emit: (output: Output) => void
+  readonly record: (event: JournalEvent, now: number) => void
+  readonly faults: FaultDesk
+  /** A new, unique envelope id. */
+  readonly envelopeId: () => string
+  readonly maxConnections: number
+  /** How long a connection that was sent a disconnect frame stays open. */
+  readonly graceMs: number
+}
+
+export const defaultRetryDelaysMs: ReadonlyArray<number> = [3_000, 60_000, 300_000]
+const defaultLifetimeSeconds = 18_060
+const rememberedAcks = 10_000
+
+interface Connection {
+  readonly id: string
+  /** `silent` was never greeted, `draining` was told to go; only `live` ones get envelopes. */
+  state: "silent" | "live" | "draining"
+  closeAt?: number
+}
+
+interface Parcel {
+  readonly type: string
+  readonly label: string
+  readonly payload: Json
+  readonly eventId: string | undefined
+  readonly acceptsResponse: boolean
+  readonly envelopeIds: Array<string>
+  /** The last attempt that was sent; -1 before the first. */
+  attempt: number
+  dueAt: number | undefined
+  /** Due, and nobody there to take it. */
+  waiting: boolean
+  acked: boolean
+}
+
+export class Delivery {
+  readonly #options: DeliveryOptions
+  readonly #connections = new Map<string, Connection>()
+  readonly #byEnvelope = new Map<string, Parcel>()
+  readonly #byEvent = new Map<string, Parcel>()
+  /** Parcels that may still need sending, in the order in which they came. */
+  readonly #pending = new Set<Parcel>()
+  readonly #acked: Array<Parcel> = []
+  #soonest: number | undefined
+  #turn = 0
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options
+  }
+
+  /** Connections that were greeted and not told to go. */
+  get live(): ReadonlyArray<string> {
+    return [...this.#connections.values()].filter((c) => c.state === "live").map((c) => c.id)
+  }
+
+  /** The ids of events that were sent or are waiting, and not acked. */
+  get unacked(): ReadonlyArray<string> {
+    return [...this.#byEvent].filter(([, parcel]) => !parcel.acked).map(([id]) => id)
+  }
+
+  /** No later than the next moment at which `tick` has something to do. */
+  get nextDue(): number | undefined {
+    return this.#soonest
+  }
+
+  open(id: string, now: number): void {
+    const { emit, faults, maxConnections } = this.#options
+    if (faults.current.noHello === true) {
+      this.#connections.set(id, { id, state: "silent" })
+    } else if (this.live.length >= maxConnections) {
+      this.#connections.set(id, { id, state: "draining" })
+      emit({ _tag: "Frame", connection: id, text: disconnectFrame("too_many_websockets") })
+      emit({ _tag: "Close", connection: id })
+    } else {
+      this.#connections.set(id, { id, state: "live" })
+      const lifetime = faults.current.approximateConnectionTime ?? defaultLifetimeSeconds
+      emit({ _tag: "Frame", connection: id, text: helloFrame(this.live.length, lifetime) })
+    }
+    this.#options.record({ _tag: "ConnectionOpened", connection: id, live: this.live.length }, now)
+    for (const parcel of this.#pending) if (parcel.waiting) this.#send(parcel, parcel.attempt + 1, now)
+  }
+
+  closed(id: string, now: number): void {
+    if (!this.#connections.delete(id)) return
+    this.#options.record({ _tag: "ConnectionClosed", connection: id, live: this.live.length }, now)
+  }
+
+  /** Sends a new envelope, or keeps it until somebody connects. Answers its envelope id. */
+  submit(
+    type: string,
+    payload: Json,
+    options: { readonly label: string; readonly eventId?: string; readonly acceptsResponse?: boolean },
+    now: number
+  ): string {
+    const parcel: Parcel = {
+      type,
+      label: options.label,
+      payload,
+      eventId: options.eventId,
+      acceptsResponse: options.acceptsResponse ?? false,
+      envelopeIds: [],
+      attempt: -1,
+      dueAt: undefined,
+      waiting: false,
+      acked: false
+    }
+    const first = this.#addEnvelope(parcel)
+    if (parcel.eventId !== undefined) this.#byEvent.set(parcel.eventId, parcel)
+    const kept = parcel.eventId !== undefined && this.#options.faults.current.deliverWhileDown !== false
+    if (this.live.length > 0 || kept) {
+      this.#pending.add(parcel)
+      this.#send(parcel, 0, now)
+    } else {
+      this.#options.record({ _tag: "EnvelopeLost", envelopeId: first, ...this.#names(parcel) }, now)
+    }
+    return first
+  }
+
+  /** A frame from the client. Anything that is not an ack is ignored, as Slack does. */
+  received(connection: string, text: string, now: number): void {
+    const frame = parse(text)
+    const envelopeId = frame?.["envelope_id"]
+    if (frame === undefined || typeof envelopeId !== "string") return
+    const parcel = this.#byEnvelope.get(envelopeId)
+    const ignored = this.#options.faults.current.dropAcks === true || parcel === undefined
+    this.#options.record({
+      _tag: "AckReceived",
+      envelopeId,
+      ...(parcel?.eventId === undefined ? {} : { eventId: parcel.eventId }),
+      connection,
+      ignored,
+      ...(frame["payload"] === undefined ? {} : { payload: frame["payload"] })
+    }, now)
+    if (ignored || parcel.acked) return
+    parcel.acked = true
+    parcel.waiting = false
+    parcel.dueAt = undefined
+    this.#pending.delete(parcel)
+    this.#acked.push(parcel)
+    if (this.#acked.length > rememberedAcks) this.#forget(this.#acked.splice(0, rememberedAcks / 10))
+  }
+
+  /**
+   * Sends something again, acked or not. By envelope id: the same frame once more, attempt and envelope id unchanged,
+   * which Slack has been seen to do. By event id: as the next retry, with a new envelope id.
+   */
+  redeliver(id: string, now: number): boolean {
+    const same = this.#byEnvelope.get(id)
+    const parcel = same ?? this.#byEvent.get(id)
+    if (parcel === undefined || this.live.length === 0) return false
+    this.#pending.add(parcel)
+    this.#send(parcel, same === undefined ? parcel.attempt + 1 : Math.max(0, parcel.attempt), now, same && id)
+    return true
+  }
+
+  /** Tells one connection, or all, to go. After `warning` events keep coming; after any other reason they do not. */
+  disconnect(reason: string, now: number, only?: string): number {
+    const told = [...this.#connections.values()].filter((c) => only === undefined || c.id === only)
+    for (const connection of told) {
+      if (reason !== "warning") connection.state = "draining"
+      connection.closeAt = now + this.#options.graceMs
+      this.#schedule(connection.closeAt)
+      this.#options.emit({ _tag: "Frame", connection: connection.id, text: disconnectFrame(reason) })
+    }
+    return told.length
+  }
+
+  /** Any text, to the next live connection; false when there is none. */
+  raw(text: string): boolean {
+    const connection = this.#nextConnection()
+    if (connection !== undefined) this.#options.emit({ _tag: "Frame", connection, text })
+    return connection !== undefined
+  }
+
+  /** Does what is due. Early and late calls are both harmless. */
+  tick(now: number): void {
+    this.#soonest = undefined
+    for (const connection of this.#connections.values()) {
+      if (connection.closeAt === undefined) continue
+      if (connection.closeAt > now) this.#schedule(connection.closeAt)
+      else {
+        delete connection.closeAt
+        connection.state = "draining"
+        this.#options.emit({ _tag: "Close", connection: connection.id })
+      }
+    }
+    for (const parcel of this.#pending) {
+      if (parcel.dueAt === undefined) continue
+      if (parcel.dueAt > now) this.#schedule(parcel.dueAt)
+      else this.#send(parcel, parcel.attempt + 1, now)
+    }
+  }
+
+  #send(parcel: Parcel, attempt: number, now: number, repeatEnvelope?: string): void {
+    const connection = this.#nextConnection()
+    parcel.waiting = connection === undefined
+    parcel.dueAt = undefined
+    if (connection === undefined) return
+    const envelopeId = repeatEnvelope ??
+      (parcel.attempt === -1 ? parcel.envelopeIds[0] ?? this.#addEnvelope(parcel) : this.#addEnvelope(parcel))
+    parcel.attempt = attempt
+    const retry = { retry_attempt: attempt, retry_reason: attempt === 0 ? "" : "timeout" }
+    const text = JSON.stringify({
+      envelope_id: envelopeId,
+      payload: parcel.payload,
+      type: parcel.type,
+      accepts_response_payload: parcel.acceptsResponse,
+      ...(parcel.type === "events_api" ? retry : {})
+    })
+    this.#options.emit({ _tag: "Frame", connection, text })
+    this.#options.record({ _tag: "EnvelopeSent", envelopeId, ...this.#names(parcel), attempt, connection }, now)
+    const delay = (this.#options.faults.current.retryDelaysMs ?? defaultRetryDelaysMs)[attempt]
+    if (parcel.acked || delay === undefined || parcel.eventId === undefined) this.#pending.delete(parcel)
+    else this.#schedule(parcel.dueAt = now + delay)
+  }
+
+  #nextConnection(): string | undefined {
+    const live = this.live
+    return live.length === 0 ? undefined : live[this.#turn++ % live.length]
+  }
+
+  #addEnvelope(parcel: Parcel): string {
+    const id = this.#options.envelopeId()
+    parcel.envelopeIds.push(id)
+    this.#byEnvelope.set(id, parcel)
+    return id
+  }
+
+  #schedule(at: number): void {
+    this.#soonest = this.#soonest === undefined ? at : Math.min(this.#soonest, at)
+  }
+
+  #names(parcel: Parcel) {
+    return { ...(parcel.eventId === undefined ? {} : { eventId: parcel.eventId }), type: parcel.label }
+  }
+
+  #forget(parcels: ReadonlyArray<Parcel>): void {
+    for (const parcel of parcels) {
+      for (const id of parcel.envelopeIds) this.#byEnvelope.delete(id)
+      if (parcel.eventId !== undefined) this.#byEvent.delete(parcel.eventId)
+    }
+  }
+}
+
+const parse = (text: string): Json | undefined => {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === "object" && value !== null ? value as Json : undefined
+  } catch {
+    return undefined
+  }
+}

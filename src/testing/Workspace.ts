@@ -1,0 +1,257 @@
+/**
+ * Workspace: the people, conversations and messages of one pretend Slack team.
+ *
+ * Owns every message, its thread, its reactions and its metadata, and hands out `ts` values that are unique and
+ * increasing in the whole workspace, also when two messages fall into the same millisecond.
+ * Guarantees that a thread's root is always a top-level message: a reply to a reply lands in the root's thread, as in
+ * Slack. Does not know about connections, events or HTTP, reads no clock, and keeps messages as long as it lives.
+ */
+
+export const team = { id: "T0LOCAL", name: "Local", domain: "local" } as const
+export const bot = { userId: "U0BOT", botId: "B0BOT", appId: "A0LOCAL", name: "bot" } as const
+
+export interface Person {
+  readonly id: string
+  readonly name: string
+  readonly realName: string
+  readonly isBot: boolean
+}
+
+export interface Conversation {
+  readonly id: string
+  readonly kind: "channel" | "im"
+  /** The channel's name, or the name of the person at the other end of a direct message. */
+  readonly name: string
+  /** The person a direct message is with. */
+  readonly user?: string
+}
+
+export interface Reaction {
+  readonly name: string
+  readonly users: ReadonlyArray<string>
+}
+
+export interface File {
+  readonly id: string
+  readonly name: string
+  readonly title: string
+  readonly size: number
+}
+
+export interface Message {
+  readonly channel: string
+  readonly ts: string
+  readonly user: string
+  readonly text: string
+  readonly fromBot: boolean
+  /** The root's `ts`, on replies only. */
+  readonly threadTs?: string
+  readonly broadcast?: boolean
+  readonly blocks?: unknown
+  readonly attachments?: unknown
+  readonly metadata?: unknown
+  readonly clientMsgId?: string
+  readonly files?: ReadonlyArray<File>
+  /** Until when (epoch ms) more text may be streamed into it. */
+  readonly streamingUntil?: number | undefined
+  readonly edited?: { readonly user: string; readonly ts: string }
+  readonly reactions: ReadonlyArray<Reaction>
+  /** What Slack leaves in place of a deleted message that has replies. */
+  readonly tombstone?: boolean
+  /** When it was stored (epoch ms), which decides when a lagging history shows it. */
+  readonly storedAt: number
+}
+
+export interface Draft {
+  readonly channel: string
+  readonly user: string
+  readonly text: string
+  readonly threadTs?: string
+  readonly broadcast?: boolean
+  readonly blocks?: unknown
+  readonly attachments?: unknown
+  readonly metadata?: unknown
+  readonly clientMsgId?: string
+  readonly files?: ReadonlyArray<File>
+  readonly streamingUntil?: number
+}
+
+const filesKept = 1_000
+
+const person = (id: string, name: string, realName: string, isBot = false): Person => ({ id, name, realName, isBot })
+const dmId = (user: string) => `D0${user.replace(/^U0?/, "")}`
+
+export class Workspace {
+  readonly #people = new Map<string, Person>()
+  readonly #conversations = new Map<string, Conversation>()
+  /** Every message of a conversation, oldest first. */
+  readonly #messages = new Map<string, Array<Message>>()
+  /** The replies of a thread, oldest first, by `channel/ts` of its root. */
+  readonly #replies = new Map<string, Array<string>>()
+  readonly #files = new Map<string, File & { received: boolean }>()
+  #fileCount = 0
+  #lastMicros = 0
+
+  constructor() {
+    for (
+      const p of [
+        person("U0ALICE", "alice", "Alice"),
+        person("U0BOB", "bob", "Bob"),
+        person(bot.userId, bot.name, "Bot", true)
+      ]
+    ) {
+      this.#people.set(p.id, p)
+    }
+    this.#add({ id: "C0GENERAL", kind: "channel", name: "general" })
+    this.directMessage("U0ALICE")
+    this.directMessage("U0BOB")
+  }
+
+  get people(): ReadonlyArray<Person> {
+    return [...this.#people.values()]
+  }
+
+  get conversations(): ReadonlyArray<Conversation> {
+    return [...this.#conversations.values()]
+  }
+
+  person(id: string): Person | undefined {
+    return this.#people.get(id)
+  }
+
+  /** A conversation by id, by `#name` or, for a direct message with the bot, by the person's id: all that Slack takes. */
+  conversation(reference: string): Conversation | undefined {
+    const found = this.#conversations.get(reference)
+    if (found !== undefined) return found
+    if (this.#people.get(reference)?.isBot === false) return this.directMessage(reference)
+    const name = reference.replace(/^#/, "")
+    return this.conversations.find((c) => c.kind === "channel" && c.name === name)
+  }
+
+  /** The direct message between the bot and a person; made when it does not exist. */
+  directMessage(user: string): Conversation | undefined {
+    const who = this.#people.get(user)
+    if (who === undefined || who.isBot) return undefined
+    return this.#conversations.get(dmId(user)) ??
+      this.#add({ id: dmId(user), kind: "im", name: who.realName, user })
+  }
+
+  /** May this person write here? Everybody is in every channel, a direct message has two ends. */
+  isMember(conversation: Conversation, user: string): boolean {
+    return conversation.kind === "channel" || conversation.user === user || user === bot.userId
+  }
+
+  /** The next `ts`: the time in microseconds, pushed on until it is larger than every one before. */
+  nextTs(now: number): string {
+    this.#lastMicros = Math.max(now * 1000, this.#lastMicros + 1)
+    const seconds = Math.floor(this.#lastMicros / 1_000_000)
+    const micros = this.#lastMicros % 1_000_000
+    return `${String(seconds).padStart(10, "0")}.${String(micros).padStart(6, "0")}`
+  }
+
+  messages(channel: string): ReadonlyArray<Message> {
+    return this.#messages.get(channel) ?? []
+  }
+
+  find(channel: string, ts: string): Message | undefined {
+    const at = this.#indexOf(channel, ts)
+    return at === -1 ? undefined : this.#messages.get(channel)?.[at]
+  }
+
+  replies(channel: string, rootTs: string): ReadonlyArray<Message> {
+    const list = this.#replies.get(`${channel}/${rootTs}`) ?? []
+    return list.flatMap((ts) => this.find(channel, ts) ?? [])
+  }
+
+  /** The root of the thread that `ts` belongs to, itself when it is top-level; undefined when there is no such message. */
+  root(channel: string, ts: string): Message | undefined {
+    const message = this.find(channel, ts)
+    return message?.threadTs === undefined ? message : this.find(channel, message.threadTs)
+  }
+
+  /** Stores a message. The caller has checked the conversation and that `threadTs` names an existing message. */
+  post(draft: Draft, now: number): Message {
+    const { threadTs, ...rest } = draft
+    const root = threadTs === undefined ? undefined : this.root(draft.channel, threadTs)?.ts
+    const message: Message = {
+      ...rest,
+      ...(root === undefined ? {} : { threadTs: root }),
+      ts: this.nextTs(now),
+      fromBot: draft.user === bot.userId,
+      reactions: [],
+      storedAt: now
+    }
+    this.#messages.get(draft.channel)?.push(message)
+    if (root !== undefined) {
+      const key = `${draft.channel}/${root}`
+      const list = this.#replies.get(key)
+      if (list === undefined) this.#replies.set(key, [message.ts])
+      else list.push(message.ts)
+    }
+    return message
+  }
+
+  replace(message: Message): void {
+    const at = this.#indexOf(message.channel, message.ts)
+    if (at !== -1) this.#messages.get(message.channel)?.splice(at, 1, message)
+  }
+
+  /** Removes a message. A root that has replies leaves a tombstone, so that its thread stays reachable. */
+  remove(message: Message): void {
+    const key = `${message.channel}/${message.threadTs ?? message.ts}`
+    if (message.threadTs === undefined && (this.#replies.get(key)?.length ?? 0) > 0) {
+      const { blocks: _, attachments: _a, metadata: _m, ...rest } = message
+      return this.replace({ ...rest, text: "This message was deleted.", user: "USLACKBOT", tombstone: true })
+    }
+    const list = this.#messages.get(message.channel)
+    const at = this.#indexOf(message.channel, message.ts)
+    if (list !== undefined && at !== -1) list.splice(at, 1)
+    const replies = this.#replies.get(key)
+    if (message.threadTs !== undefined && replies !== undefined) {
+      this.#replies.set(key, replies.filter((ts) => ts !== message.ts))
+    }
+  }
+
+  /** A place for a file that will be uploaded. Of places that stay empty, only the newest are kept. */
+  reserveFile(name: string, size: number): string {
+    const id = `F0${String(++this.#fileCount).padStart(6, "0")}`
+    this.#files.set(id, { id, name, title: name, size, received: false })
+    if (this.#files.size > filesKept) {
+      for (const oldest of [...this.#files.keys()].slice(0, 1)) this.#files.delete(oldest)
+    }
+    return id
+  }
+
+  receiveFile(id: string): boolean {
+    const file = this.#files.get(id)
+    if (file !== undefined) file.received = true
+    return file !== undefined
+  }
+
+  receivedFile(id: string, title: unknown): File | undefined {
+    const file = this.#files.get(id)
+    if (file?.received !== true) return undefined
+    return { id, name: file.name, title: typeof title === "string" ? title : file.title, size: file.size }
+  }
+
+  #add(conversation: Conversation): Conversation {
+    this.#conversations.set(conversation.id, conversation)
+    this.#messages.set(conversation.id, [])
+    return conversation
+  }
+
+  /** Messages are in `ts` order, and fixed-width digits sort as text. */
+  #indexOf(channel: string, ts: string): number {
+    const list = this.#messages.get(channel) ?? []
+    let low = 0
+    let high = list.length - 1
+    while (low <= high) {
+      const middle = (low + high) >> 1
+      const at = list[middle]?.ts ?? ""
+      if (at === ts) return middle
+      if (at < ts) low = middle + 1
+      else high = middle - 1
+    }
+    return -1
+  }
+}

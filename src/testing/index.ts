@@ -1,0 +1,11 @@
+/** The public names of `slackwater/testing`: a Slack on this machine, with faults to switch on. */
+export { type Command } from "./Commands.ts"
+export { type Output } from "./Delivery.ts"
+export { FaultPatch, type Faults } from "./Faults.ts"
+export { ListenFailed, PortInUse } from "./HttpDoor.ts"
+export { type JournalEntry, type JournalEvent } from "./Journal.ts"
+export { type AwaitOptions, LocalSlack, LocalSlackError, type LocalSlackOptions, Refused } from "./LocalSlack.ts"
+export { type LocalMessage } from "./SlackShapes.ts"
+export { type Posted, type Said, SlackWorld, type WorldOptions } from "./SlackWorld.ts"
+export { type Answer, answerApi } from "./WebApi.ts"
+export { type ApiRequest } from "./WebApiParams.ts"

@@ -1,0 +1,151 @@
+/**
+ * What a user installs: the tarball holds what it should and no more, loads under its own name, has its types, and
+ * brings the patched driver, but no second `effect`.
+ */
+import { assert, beforeAll, describe, it } from "@effect/vitest"
+import { spawnSync } from "node:child_process"
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+
+const root = process.cwd()
+const read = (path: string) => JSON.parse(readFileSync(path, "utf8"))
+const manifest: {
+  readonly version: string
+  readonly exports: Record<string, string | Record<string, string>>
+  readonly dependencies: Record<string, string>
+  readonly devDependencies: Record<string, string>
+  readonly bundleDependencies: ReadonlyArray<string>
+} = read("package.json")
+
+const run = (cwd: string, command: string, ...args: ReadonlyArray<string>): string => {
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    cwd,
+    encoding: "utf8",
+    shell: process.platform === "win32"
+  })
+  assert.strictEqual(status, 0, `${command} ${args.join(" ")}\n${stdout}${stderr}`)
+  return stdout
+}
+
+const link = (folder: string, name: string): void => {
+  mkdirSync(dirname(join(folder, "node_modules", name)), { recursive: true })
+  symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name), "junction")
+}
+
+/** Builds and packs a copy of the repository, and unpacks it as npm would in a project of somebody else. */
+const install = (folder: string) => {
+  const [maker, user] = [join(folder, "maker"), join(folder, "user")]
+  for (
+    const name of [
+      "package.json",
+      "tsconfig.json",
+      "tsconfig.build.json",
+      "README.md",
+      "LICENSE",
+      "CHANGELOG.md",
+      "scripts",
+      "src"
+    ]
+  ) {
+    if (existsSync(name)) cpSync(name, join(maker, name), { recursive: true })
+  }
+  const bundled = manifest.bundleDependencies
+  for (const name of Object.keys({ ...manifest.dependencies, ...manifest.devDependencies })) {
+    if (!bundled.includes(name)) link(maker, name)
+  }
+  for (const name of bundled) cpSync(join("node_modules", name), join(maker, "node_modules", name), { recursive: true })
+  run(maker, process.execPath, "scripts/build.mjs")
+  run(maker, "npm", "pack", "--ignore-scripts")
+
+  const home = join(user, "node_modules/slackwater")
+  mkdirSync(home, { recursive: true })
+  run(
+    folder,
+    "tar",
+    "-xzf",
+    `maker/slackwater-${manifest.version}.tgz`,
+    "-C",
+    "user/node_modules/slackwater",
+    "--strip-components=1"
+  )
+  for (const name of Object.keys(manifest.dependencies)) if (!bundled.includes(name)) link(user, name)
+  writeFileSync(join(user, "package.json"), `{ "type": "module" }`)
+  return { user, home, files: globSync("**/*.*", { cwd: home }).map((path) => path.replaceAll("\\", "/")) }
+}
+
+const entries = Object.keys(manifest.exports).filter((path) => path !== "./package.json")
+
+describe("package.json", () => {
+  it("asks for exact versions only", () => {
+    const loose = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })
+      .filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))
+    assert.deepStrictEqual(loose, [])
+  })
+
+  it.skipIf(process.env["npm_lifecycle_event"] === undefined)(
+    "runs its scripts with the Node it names",
+    () => assert.strictEqual(process.versions.node, manifest.devDependencies["node"])
+  )
+})
+
+describe.skipIf(!existsSync("src/index.ts"))("the tarball", () => {
+  let installed: ReturnType<typeof install>
+
+  beforeAll(() => {
+    const folder = mkdtempSync(join(tmpdir(), "slackwater-package-"))
+    installed = install(folder)
+    return () => rmSync(folder, { recursive: true, force: true })
+  }, 120_000)
+
+  it("holds the built files, the licence and the bundled driver, and nothing else", () => {
+    const allowed =
+      /^(dist\/|node_modules\/@effect\/sql-sqlite-node\/|(package\.json|README\.md|CHANGELOG\.md|LICENSE)$)/
+    assert.deepStrictEqual(installed.files.filter((path) => !allowed.test(path)), [])
+    assert.deepStrictEqual(installed.files.filter((path) => /^dist\/.*(\.map|(?<!\.d)\.ts)$/.test(path)), [])
+    assert.include(installed.files, "dist/index.d.ts")
+  })
+
+  it("brings the patched driver", () => {
+    const driver = readFileSync(
+      join(installed.home, "node_modules/@effect/sql-sqlite-node/dist/SqliteClient.js"),
+      "utf8"
+    )
+    assert.include(driver, "makeSqliteAcquirers")
+  })
+
+  it("loads under its own name", () => {
+    for (const entry of entries) {
+      run(installed.user, process.execPath, "--input-type=module", "-e", `await import("${join("slackwater", entry)}")`)
+    }
+    assert.strictEqual(read(join(installed.home, "package.json")).version, manifest.version)
+  })
+
+  it("starts as a command", () => {
+    assert.include(
+      run(installed.user, process.execPath, "node_modules/slackwater/dist/bin.js", "--version"),
+      manifest.version
+    )
+  })
+
+  it("has its types, for a user who checks libraries too", () => {
+    const names = entries.map((entry) => join("slackwater", entry))
+    writeFileSync(
+      join(installed.user, "user.ts"),
+      names.map((name, n) => `import * as M${n} from "${name}"\nexport const m${n}: object = M${n}\n`).join("")
+    )
+    const flags = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2024", "--types", "node"]
+    link(installed.user, "@types/node")
+    run(installed.user, process.execPath, join(root, "node_modules/typescript/bin/tsc"), ...flags, "user.ts")
+  })
+})

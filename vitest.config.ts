@@ -1,0 +1,35 @@
+import { defineConfig } from "vitest/config"
+
+/** Suites that start processes or a browser: slower each, and run after the rest so that they have the machine. */
+const processes = ["test/crash/**/*.test.ts", "test/cluster/**/*.test.ts", "test/browser/**/*.test.ts"]
+
+export default defineConfig({
+  test: {
+    pool: "forks",
+    maxWorkers: 2,
+    reporters: ["default", "./scripts/reporter.ts"],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: processes,
+          testTimeout: 20_000,
+          hookTimeout: 20_000,
+          sequence: { groupOrder: 0 }
+        }
+      },
+      {
+        extends: true,
+        test: {
+          name: "process",
+          include: processes,
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 }
+        }
+      }
+    ]
+  }
+})
