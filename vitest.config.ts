@@ -3,7 +3,14 @@ import { defineConfig } from "vitest/config"
 /** Suites that start processes or a browser: slower each, and run after the rest so that they have the machine. */
 const processes = ["test/crash/**/*.test.ts", "test/cluster/**/*.test.ts", "test/browser/**/*.test.ts"]
 
+/** What a handler imports is this checkout, as in `tsconfig.json`. */
+const alias = {
+  "slackwater/testing": new URL("./src/testing/index.ts", import.meta.url).pathname,
+  "slackwater": new URL("./src/index.ts", import.meta.url).pathname
+}
+
 export default defineConfig({
+  resolve: { alias },
   test: {
     pool: "forks",
     maxWorkers: 2,

@@ -10,7 +10,7 @@
  * when the gateway gives up later. Two gateways share nothing.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Effect, Layer, Option } from "effect"
+import { Effect, Layer } from "effect"
 import { type Activate, defaultActivation } from "./Activation.ts"
 import { Conversations } from "./Conversations.ts"
 import { Debouncer } from "./Debouncer.ts"
@@ -88,8 +88,17 @@ export const layer = <R = never>(
     Layer.fresh
   )
 
+/** Only the way out, for scripts and services that post and do not listen: `Outbox` with its store and its drain. */
+export const layerOutbox = (
+  config?: Partial<Settings>
+): Layer.Layer<Outbox | GatewayStatus | Supervisor, GatewayError> =>
+  running.pipe(
+    Layer.provideMerge(Outbox.layer),
+    Layer.provideMerge(WebApi.layer),
+    Layer.provideMerge(ground),
+    Layer.provideMerge(GatewayConfig.layer(config)),
+    Layer.fresh
+  )
+
 /** Runs until interrupted; fails when the gateway gives up. */
 export const run = Effect.flatMap(Supervisor, (supervisor) => supervisor.fatal)
-
-/** The status of a gateway in this context, if there is one. */
-export const status = Effect.map(Effect.serviceOption(GatewayStatus), Option.map((found) => found.snapshot))

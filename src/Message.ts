@@ -74,3 +74,9 @@ export const Dispatch = Schema.TaggedStruct("Post", {
   blocks: Schema.optionalKey(Schema.Array(Schema.Unknown))
 })
 export type Dispatch = typeof Dispatch.Type
+
+export const postOf = (reply: Reply): Dispatch => ({
+  _tag: "Post",
+  text: reply.text,
+  ...(reply.blocks === undefined ? {} : { blocks: reply.blocks })
+})

@@ -14,9 +14,9 @@ import { Clock, Context, Deferred, Duration, Effect, FiberSet, Latch, Layer, Ran
 import { fingerprint } from "./fingerprint.ts"
 import { GatewayConfig } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
-import { ReplyFailed, TurnError } from "./Handler.ts"
+import { ReplyFailed, ReplyHandle, TurnError } from "./Handler.ts"
 import { Instance } from "./Instance.ts"
-import type { OwnerId, TurnId } from "./Message.ts"
+import { ConversationKey, type OwnerId, postOf, type Reply, type TurnId } from "./Message.ts"
 import { type ClaimedReply, type NewReply, OutboxStore, type StoredReply, type UnknownReply } from "./OutboxStore.ts"
 import { Pace } from "./Pace.ts"
 import { Shutdown } from "./Shutdown.ts"
@@ -27,6 +27,8 @@ import { counted, looks, sends } from "./Telemetry.ts"
 
 const workers = 8
 const sweepEvery = 60_000
+/** What is due within this time (ms) is worth waiting for in a drain. */
+const soon = 1_500
 /** Looks that must have worked and found nothing before a row counts as absent. */
 const looksBeforeAbsent = 3
 /** Where looking does not work, it is tried again this often. */
@@ -36,15 +38,24 @@ const maxRetry = 30_000
 /** After a refused token, one row is tried this often. */
 const credentialsPause = 30_000
 
+const noRow = Effect.die(new Error("the outbox store answered no row"))
+
+/** A message that the host sends on its own, outside of any turn. */
+export interface Post extends Reply {
+  readonly channel: string
+  readonly threadTs?: string
+}
+
 export class Outbox extends Context.Service<Outbox, {
   /**
-   * Commits replies and wakes the sender: for a running turn, or for the host (`from` null). Rows with a known key
-   * are not made again. Answers the rows in order.
+   * Commits a post of the host and wakes the sender; on disk when it returns. A post whose `key` was seen before is
+   * not made again and answers the first one.
    */
-  readonly enqueue: (
+  readonly enqueue: (post: Post) => Effect.Effect<ReplyHandle, StoreError>
+  /** Commits replies of a running turn, fenced by its owner, and wakes the sender. Answers the rows in order. */
+  readonly commit: (
     replies: ReadonlyArray<NewReply>,
-    from: { readonly turn: TurnId; readonly owner: OwnerId } | null,
-    now: number
+    from: { readonly turn: TurnId; readonly owner: OwnerId }
   ) => Effect.Effect<ReadonlyArray<StoredReply>, StoreError>
   /** Something was committed by other means. */
   readonly wake: Effect.Effect<void>
@@ -228,14 +239,15 @@ export class Outbox extends Context.Service<Outbox, {
         for (const row of unknown) {
           if (!busy.has(row.id) && busy.size < workers) yield* handle(row, look(row))
         }
-        const next = busy.size >= workers ? null : yield* store.nextDueAt(now, pace.exhausted(now), [...busy])
-        const due = Math.min(
-          next === null ? Infinity : Math.max(next, pausedUntil),
-          pace.nextAt(now) ?? Infinity,
-          now + sweepEvery
+        const next = yield* store.nextDueAt(now, pace.exhausted(now), [...busy])
+        const sendAt = Math.min(
+          next.send === null ? Infinity : Math.max(next.send, pausedUntil),
+          pace.nextAt(now) ?? Infinity
         )
-        yield* busy.size === 0 && due > now + 1_500 ? idle.open : idle.close
-        return due
+        // A drain waits for what can be sent soon, not for an outage to end or for a reply to be found.
+        yield* busy.size === 0 && (sendAt > now + soon || outages > 0) ? idle.open : idle.close
+        // With all workers busy the end of one of them wakes us.
+        return busy.size >= workers ? now + sweepEvery : Math.min(sendAt, next.look ?? Infinity, now + sweepEvery)
       }).pipe(
         Effect.catch((error) =>
           status.raise("database", error.message).pipe(
@@ -277,15 +289,30 @@ export class Outbox extends Context.Service<Outbox, {
       yield* supervisor.fork("outbox", Effect.forever(Effect.flatMap(dispatch, wait)))
       yield* Effect.addFinalizer(() => shutdown.within("outbox", Effect.andThen(wake, idle.await)))
 
-      return Outbox.of({
-        enqueue: Effect.fn("Outbox.enqueue")(function*(replies, from, now) {
-          const rows = yield* store.enqueue(replies, from, now)
-          yield* wake
-          return rows
-        }),
-        wake: Effect.asVoid(wake),
-        delivered
+      const commit = Effect.fn("Outbox.commit")(function*(
+        replies: ReadonlyArray<NewReply>,
+        from: { readonly turn: TurnId; readonly owner: OwnerId } | null
+      ) {
+        const rows = yield* store.enqueue(replies, from, yield* Clock.currentTimeMillis)
+        yield* wake
+        return rows
       })
+
+      const enqueue = Effect.fn("Outbox.enqueue")(function*(post: Post) {
+        const lane = post.threadTs === undefined ? post.channel : `${post.channel}/${post.threadTs}`
+        const nonce = yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)
+        const [row] = yield* commit([{
+          key: post.key === undefined ? `host:${yield* Clock.currentTimeMillis}:${nonce}` : `host:key:${post.key}`,
+          lane: ConversationKey.make(lane),
+          destination: post.threadTs === undefined
+            ? { channel: post.channel }
+            : { channel: post.channel, threadTs: post.threadTs },
+          dispatch: postOf(post)
+        }], null)
+        return row === undefined ? yield* noRow : new ReplyHandle(row.id, delivered(row.id))
+      })
+
+      return Outbox.of({ enqueue, commit, wake: Effect.asVoid(wake), delivered })
     })
   )
 }

@@ -92,14 +92,14 @@ export class OutboxStore extends Context.Service<OutboxStore, {
   /** Rows to look up now, oldest first. */
   readonly claimUnknown: (now: number, limit: number) => Effect.Effect<ReadonlyArray<UnknownReply>, StoreError>
   /**
-   * The next moment at which `claim` or `claimUnknown` may say more; null when nothing waits. Rows of excluded
+   * The next moments at which `claim` and `claimUnknown` may say more; null when nothing waits. Rows of excluded
    * channels and rows in hand do not count.
    */
   readonly nextDueAt: (
     now: number,
     exclude: ReadonlyArray<string>,
     inHand: ReadonlyArray<number>
-  ) => Effect.Effect<number | null, StoreError>
+  ) => Effect.Effect<{ readonly send: number | null; readonly look: number | null }, StoreError>
   /** From `sending` (ours) or `unknown`. */
   readonly delivered: (id: number, owner: OwnerId, ts: string, now: number) => Effect.Effect<void, StoreError>
   /** From `sending` (ours): the request did not reach Slack; again at `dueAt`. */

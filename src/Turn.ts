@@ -6,10 +6,10 @@
  * Guarantees: `reply` returns after its row is on disk; once the run is over every call fails with `TurnOver`, also
  * for a promise that was left running.
  */
-import { Clock, Effect, Predicate, Schema } from "effect"
+import { Effect, Predicate, Schema } from "effect"
 import { fingerprint } from "./fingerprint.ts"
 import { ReplyFailed, ReplyHandle, type Turn, TurnError, TurnOver } from "./Handler.ts"
-import { type Destination, type InboundMessage, type OwnerId, Reply } from "./Message.ts"
+import { type Destination, type InboundMessage, type OwnerId, postOf, Reply } from "./Message.ts"
 import type { ClaimedTurn } from "./MessageStore.ts"
 import type { Outbox } from "./Outbox.ts"
 import type { NewReply } from "./OutboxStore.ts"
@@ -70,11 +70,7 @@ export const makeRun = (claimed: ClaimedTurn, owner: OwnerId, outbox: Outbox["Se
       key: reply.key === undefined ? `${claimed.id}:${place}:${hash}` : `${claimed.id}:key:${reply.key}`,
       lane: claimed.conversation,
       destination: destination ?? { channel: "" },
-      dispatch: {
-        _tag: "Post",
-        text: reply.text,
-        ...(reply.blocks === undefined ? {} : { blocks: reply.blocks })
-      }
+      dispatch: postOf(reply)
     }))
 
   const reply = Effect.fn("Turn.reply")(function*(given: string | Reply) {
@@ -85,9 +81,8 @@ export const makeRun = (claimed: ClaimedTurn, owner: OwnerId, outbox: Outbox["Se
       })
     }
     const place = String(ordinal++)
-    const now = yield* Clock.currentTimeMillis
     const wanted = yield* row(place, asReply(given))
-    const [stored] = yield* outbox.enqueue([wanted], { turn: claimed.id, owner }, now).pipe(
+    const [stored] = yield* outbox.commit([wanted], { turn: claimed.id, owner }).pipe(
       Effect.mapError((error) =>
         new TurnError({
           reason: error.reason._tag === "TurnLost" ? new TurnOver() : new ReplyFailed({ detail: error.message })

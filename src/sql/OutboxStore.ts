@@ -137,15 +137,17 @@ export const layer = Layer.effect(
 
     const nextDueAt = (now: number, exclude: ReadonlyArray<string>, inHand: ReadonlyArray<number>) =>
       Effect.map(
-        sql<{ readonly due: number | null }>`SELECT min(due) AS due FROM (
-          SELECT min(o.due_at) AS due FROM slackwater_outbox o WHERE ${heads(now, exclude)}
-          UNION ALL
-          SELECT min(due_at) AS due FROM slackwater_outbox WHERE state = 'unknown'
-            AND ${inHand.length === 0 ? sql`1` : sql`NOT ${sql.in("id", inHand)}`}
-          UNION ALL
-          SELECT min(unknown_since) + ${holdLaneFor} AS due FROM slackwater_outbox
-            WHERE state = 'unknown' AND unknown_since > ${now - holdLaneFor})`,
-        ([row]) => row?.due ?? null
+        sql<{ readonly send: number | null; readonly look: number | null; readonly hold: number | null }>`SELECT
+          (SELECT min(o.due_at) FROM slackwater_outbox o WHERE ${heads(now, exclude)}) AS send,
+          (SELECT min(due_at) FROM slackwater_outbox WHERE state = 'unknown'
+            AND ${inHand.length === 0 ? sql`1` : sql`NOT ${sql.in("id", inHand)}`}) AS look,
+          (SELECT min(unknown_since) + ${holdLaneFor} FROM slackwater_outbox
+            WHERE state = 'unknown' AND unknown_since > ${now - holdLaneFor}) AS hold`,
+        ([row]) => {
+          // A lane held by an unknown row may go on when the hold ends.
+          const sends = [row?.send, row?.hold].filter((due) => typeof due === "number")
+          return { send: sends.length === 0 ? null : Math.min(...sends), look: row?.look ?? null }
+        }
       ).pipe(statement("nextDueAt"))
 
     const counts = Effect.gen(function*() {

@@ -7,7 +7,8 @@
  * while nobody is connected, without using up a retry, unless the faults say it is lost. Commands and buttons are sent
  * once: Slack shows the person an error instead of trying again.
  * Does not read a clock or own a timer: `nextDue` says when `tick` wants to be called. Everything to be sent is handed
- * to `emit`, in order. Bounded: the newest thousands of acked envelopes stay known for `redeliver`, older ones go.
+ * to `emit`, in order. Bounded: the newest thousands of acked envelopes stay known for `redeliver`, older ones go;
+ * what was never acked stays, because a test asks for it.
  */
 import type { FaultDesk } from "./Faults.ts"
 import type { JournalEvent } from "./Journal.ts"

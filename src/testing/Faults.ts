@@ -23,7 +23,7 @@ export const FaultPatch = Schema.Struct({
   mentionFirst: knob(Schema.Boolean),
   /** Delays before redelivery 1, 2 and 3 of an event that nobody acked. */
   retryDelaysMs: knob(Schema.Array(Milliseconds)),
-  /** Sockets of API calls are destroyed before anything is read: as near to "connection refused" as a live port gets. */
+  /** Sockets of API calls are destroyed before anything is read: as near to "refused" as a live port gets. */
   apiDown: knob(Schema.Boolean),
   /** The call never takes effect and the caller sees a reset. */
   resetBeforeCommit: knob(oneOrMore(Rule)),

@@ -65,7 +65,7 @@ export class LocalSlack extends Context.Service<LocalSlack, {
   readonly disconnect: (reason: string, connection?: string) => Effect.Effect<number>
   /** Resets all WebSockets; answers how many there were. */
   readonly dropConnections: Effect.Effect<number>
-  /** Sends an event again, acked or not: by envelope id the same frame, by event id as a retry. False when it cannot. */
+  /** Sends an event again, acked or not: by envelope id the same frame, by event id as a retry. */
   readonly redeliver: (id: string) => Effect.Effect<boolean>
   /** Sends any text to one live connection; false when there is none. */
   readonly sendRaw: (frame: string) => Effect.Effect<boolean>

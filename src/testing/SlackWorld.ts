@@ -109,9 +109,8 @@ export class SlackWorld {
   ticket(): string {
     const ticket = this.#uuid("4002")
     this.#tickets.add(ticket)
-    if (this.#tickets.size > ticketsKept) {
-      for (const oldest of [...this.#tickets].slice(0, 1)) this.#tickets.delete(oldest)
-    }
+    const [oldest] = this.#tickets
+    if (this.#tickets.size > ticketsKept && oldest !== undefined) this.#tickets.delete(oldest)
     return ticket
   }
 

@@ -26,7 +26,7 @@ export interface SocketDoorOptions {
 export class SocketDoor {
   readonly #options: SocketDoorOptions
   readonly #open = new Map<string, { readonly webSocket: WebSocket; readonly tcp: Socket }>()
-  // Without compression, so that a frame is on the wire when it was sent; pongs are ours because a fault withholds them.
+  // Uncompressed, so that a frame is on the wire when it was sent; pongs are ours because a fault withholds them.
   readonly #server = new WebSocketServer({
     noServer: true,
     maxPayload: frameLimit,
@@ -81,7 +81,8 @@ export class SocketDoor {
     const connection = world.open(ticket, now())
     if (connection === undefined) return webSocket.terminate()
     this.#open.set(connection, { webSocket, tcp })
-    webSocket.on("error", () => undefined)
+    // What cannot be read (too large, not WebSocket) ends it here and now; a polite close would wait for half a minute.
+    webSocket.on("error", () => webSocket.terminate())
     webSocket.on("close", () => this.#forget(connection))
     webSocket.on("ping", (data) => {
       if (world.faults.current.noPongs !== true) webSocket.pong(data, false, () => undefined)

@@ -119,7 +119,7 @@ export class Workspace {
     return this.#people.get(id)
   }
 
-  /** A conversation by id, by `#name` or, for a direct message with the bot, by the person's id: all that Slack takes. */
+  /** A conversation by id, by `#name` or, for a direct message with the bot, by the person's id, as Slack takes it. */
   conversation(reference: string): Conversation | undefined {
     const found = this.#conversations.get(reference)
     if (found !== undefined) return found
@@ -163,7 +163,7 @@ export class Workspace {
     return list.flatMap((ts) => this.find(channel, ts) ?? [])
   }
 
-  /** The root of the thread that `ts` belongs to, itself when it is top-level; undefined when there is no such message. */
+  /** The root of the thread that `ts` belongs to: the message itself when it is top-level. */
   root(channel: string, ts: string): Message | undefined {
     const message = this.find(channel, ts)
     return message?.threadTs === undefined ? message : this.find(channel, message.threadTs)
@@ -216,9 +216,8 @@ export class Workspace {
   reserveFile(name: string, size: number): string {
     const id = `F0${String(++this.#fileCount).padStart(6, "0")}`
     this.#files.set(id, { id, name, title: name, size, received: false })
-    if (this.#files.size > filesKept) {
-      for (const oldest of [...this.#files.keys()].slice(0, 1)) this.#files.delete(oldest)
-    }
+    const [oldest] = this.#files.keys()
+    if (this.#files.size > filesKept && oldest !== undefined) this.#files.delete(oldest)
     return id
   }
 

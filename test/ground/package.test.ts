@@ -2,7 +2,7 @@
  * What a user installs: the tarball holds what it should and no more, loads under its own name, has its types, and
  * brings the patched driver, but no second `effect`.
  */
-import { assert, beforeAll, describe, it } from "@effect/vitest"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import {
   cpSync,
@@ -99,14 +99,14 @@ describe("package.json", () => {
   )
 })
 
-describe.skipIf(!existsSync("src/index.ts"))("the tarball", () => {
+describe("the tarball", () => {
+  const folder = mkdtempSync(join(tmpdir(), "slackwater-package-"))
   let installed: ReturnType<typeof install>
 
   beforeAll(() => {
-    const folder = mkdtempSync(join(tmpdir(), "slackwater-package-"))
     installed = install(folder)
-    return () => rmSync(folder, { recursive: true, force: true })
   }, 120_000)
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   it("holds the built files, the licence and the bundled driver, and nothing else", () => {
     const allowed =

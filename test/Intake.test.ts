@@ -1,0 +1,123 @@
+/** Commit first, then ack: seen from Slack's side, through the whole gateway. */
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect } from "effect"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { GatewayStatus, Handler } from "slackwater"
+import { type JournalEntry, LocalSlack } from "slackwater/testing"
+import {
+  answered,
+  answers,
+  eventually,
+  startGateway,
+  temporaryDirectory,
+  withDatabase,
+  withSlack
+} from "./fixtures/gateway.ts"
+
+const echo = Handler.make((turn) => turn.reply(`You said: ${turn.text}`))
+const dm = { channel: "D0ALICE", user: "U0ALICE" }
+
+const isAck = (entry: JournalEntry) => entry._tag === "AckReceived"
+const isSent = (attempt: number) => (entry: JournalEntry) =>
+  entry._tag === "EnvelopeSent" && entry.type === "message" && entry.attempt === attempt
+const acks = Effect.flatMap(LocalSlack, (slack) => Effect.map(slack.journal, (entries) => entries.filter(isAck).length))
+
+/** Another process's transaction, as far as the gateway can tell: nothing commits while it is open. */
+const lockDatabase = (dataDir: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const database = new DatabaseSync(join(dataDir, "slackwater.db"))
+      database.exec("BEGIN IMMEDIATE")
+      return database
+    }),
+    (database) => Effect.sync(() => database.close())
+  )
+
+describe("Intake", () => {
+  it.live("does not ack while the commit is held back, and acks once it is done", () =>
+    Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const dataDir = yield* temporaryDirectory
+      yield* startGateway(dataDir, echo)
+      const lock = yield* lockDatabase(dataDir)
+      yield* slack.say({ ...dm, text: "held" })
+      // Slack has waited in vain and sent it again: until here nothing was acked.
+      yield* slack.awaitJournal(isSent(1))
+      assert.strictEqual(yield* acks, 0)
+      lock.exec("ROLLBACK")
+      yield* slack.awaitJournal(isAck)
+      yield* answered("D0ALICE", "You said: held")
+      const [row] = yield* withDatabase(dataDir, (database) =>
+        database.prepare("SELECT count(*) AS n FROM slackwater_messages WHERE state <> 'ignored'").all())
+      assert.strictEqual(row?.["n"], 1)
+    }).pipe(withSlack))
+
+  it.live("does not ack what the store refuses; Slack repeats it and it is answered once", () =>
+    Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const dataDir = yield* temporaryDirectory
+      const context = yield* startGateway(dataDir, echo)
+      const status = Context.get(context, GatewayStatus)
+      yield* withDatabase(
+        dataDir,
+        (database) =>
+          database.exec(`CREATE TRIGGER refuse BEFORE INSERT ON slackwater_messages
+          BEGIN SELECT RAISE(ABORT, 'refused by the test'); END`)
+      )
+      yield* slack.say({ ...dm, text: "refused" })
+      yield* slack.awaitJournal(isSent(1))
+      assert.strictEqual(yield* acks, 0)
+      assert.include(yield* status.notReady, "database")
+      yield* withDatabase(dataDir, (database) => database.exec("DROP TRIGGER refuse"))
+      yield* slack.awaitJournal(isAck)
+      yield* answered("D0ALICE", "You said: refused")
+      yield* eventually("ready again", Effect.map(status.notReady, (reasons) => reasons.length === 0))
+      assert.deepStrictEqual(yield* answers("D0ALICE"), ["You said: refused"])
+    }).pipe(withSlack))
+
+  it.live("handles a message whose ack Slack never sees, once", () =>
+    Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      yield* startGateway(yield* temporaryDirectory, echo)
+      yield* slack.faults({ dropAcks: true })
+      yield* slack.say({ ...dm, text: "again" })
+      yield* slack.awaitJournal(isSent(3))
+      yield* answered("D0ALICE", "You said: again")
+      assert.deepStrictEqual(yield* answers("D0ALICE"), ["You said: again"])
+    }).pipe(withSlack))
+
+  it.live("makes one turn of a mention that arrives as message and app_mention, in either order", () =>
+    Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      yield* startGateway(yield* temporaryDirectory, echo)
+      for (const mentionFirst of [false, true]) {
+        yield* slack.faults({ mentionFirst })
+        yield* slack.say({ channel: "C0GENERAL", user: "U0BOB", text: `<@U0BOT> ${mentionFirst}` })
+        yield* answered("C0GENERAL", `You said: ${mentionFirst}`)
+      }
+      yield* eventually("all acked", Effect.map(slack.unacked, (ids) => ids.length === 0))
+      assert.deepStrictEqual(yield* answers("C0GENERAL"), ["You said: false", "You said: true"])
+    }).pipe(withSlack))
+
+  it.live("keeps what it cannot understand as ignored, acks it, and lives on", () =>
+    Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const dataDir = yield* temporaryDirectory
+      yield* startGateway(dataDir, echo)
+      yield* slack.awaitJournal((entry) => entry._tag === "ConnectionOpened")
+      yield* eventually("connected", Effect.map(slack.connections, (live) => live === 1))
+      yield* slack.sendRaw("null")
+      yield* slack.sendRaw(JSON.stringify({
+        envelope_id: "limited",
+        type: "events_api",
+        payload: { type: "app_rate_limited", team_id: "T0LOCAL", minute_rate_limited: 1 }
+      }))
+      yield* slack.awaitJournal((entry) => entry._tag === "AckReceived" && entry.envelopeId === "limited")
+      yield* slack.say({ ...dm, text: "still here?" })
+      yield* answered("D0ALICE", "You said: still here?")
+      const [row] = yield* withDatabase(dataDir, (database) =>
+        database.prepare("SELECT state, reason FROM slackwater_messages ORDER BY id LIMIT 1").all())
+      assert.deepStrictEqual({ ...row }, { state: "ignored", reason: "no event inside (app_rate_limited)" })
+    }).pipe(withSlack))
+})

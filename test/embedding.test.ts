@@ -1,0 +1,96 @@
+/** The gateway inside somebody else's application. */
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { Gateway, Handler, Outbox } from "slackwater"
+import { LocalSlack } from "slackwater/testing"
+import {
+  answered,
+  answers,
+  localSlack,
+  settingsFor,
+  startGateway,
+  temporaryDirectory,
+  withDatabase,
+  withSlack
+} from "./fixtures/gateway.ts"
+
+const dm = { channel: "D0ALICE", user: "U0ALICE" }
+
+describe("embedding", () => {
+  it.live("closes in order with the host's scope, and the host lives on", () =>
+    Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const dataDir = yield* temporaryDirectory
+      const begun = yield* Deferred.make<void>()
+      const release = yield* Deferred.make<void>()
+      const handler = Handler.make((turn) =>
+        Deferred.succeed(begun, undefined).pipe(
+          Effect.andThen(Deferred.await(release)),
+          Effect.as(`You said: ${turn.text}`)
+        )
+      )
+      const listeners = process.listenerCount("SIGTERM")
+      const scope = yield* Scope.make()
+      yield* startGateway(dataDir, handler).pipe(Scope.provide(scope))
+      yield* slack.say({ ...dm, text: "drain me" })
+      yield* Deferred.await(begun)
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      // The door closes first, the running turn is drained, its reply goes out, and only then the scope is closed.
+      yield* slack.awaitJournal((entry) => entry._tag === "ConnectionClosed")
+      yield* Deferred.succeed(release, undefined)
+      yield* answered("D0ALICE", "You said: drain me")
+      yield* Effect.timeout(Fiber.join(closing), "10 seconds")
+      assert.strictEqual(process.listenerCount("SIGTERM"), listeners)
+      const rows = yield* withDatabase(dataDir, (database) => ({
+        open: database.prepare("SELECT count(*) AS n FROM slackwater_messages WHERE state IN ('queued', 'processing')")
+          .get(),
+        unclean: database.prepare("SELECT count(*) AS n FROM slackwater_instances WHERE stopped_at IS NULL").get()
+      }))
+      assert.strictEqual(rows.open?.["n"], 0)
+      assert.strictEqual(rows.unclean?.["n"], 0)
+    }).pipe(withSlack))
+
+  it.live("posts through the outbox alone, once per key", () =>
+    Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const dataDir = yield* temporaryDirectory
+      yield* Effect.gen(function*() {
+        const outbox = yield* Outbox
+        const handle = yield* outbox.enqueue({ channel: "C0GENERAL", text: "the build is green", key: "build-1" })
+        const again = yield* outbox.enqueue({ channel: "C0GENERAL", text: "the build is green", key: "build-1" })
+        assert.strictEqual(again.id, handle.id)
+        const { ts } = yield* handle.delivered
+        assert.match(ts, /^\d+\.\d{6}$/)
+      }).pipe(Effect.provide(Gateway.layerOutbox(settingsFor(slack, dataDir)), { local: true }))
+      assert.deepStrictEqual(yield* answers("C0GENERAL"), ["the build is green"])
+      assert.strictEqual(yield* slack.connections, 0)
+    }).pipe(withSlack))
+
+  it.live("runs two gateways in one process that share nothing", () =>
+    Effect.gen(function*() {
+      const one = yield* Layer.build(localSlack())
+      const two = yield* Layer.build(Layer.fresh(localSlack()))
+      const start = (slack: Context.Context<LocalSlack>, name: string) =>
+        Effect.gen(function*() {
+          yield* startGateway(yield* temporaryDirectory, Handler.make((turn) => turn.reply(`${name}: ${turn.text}`)))
+        }).pipe(Effect.provideContext(slack))
+      yield* start(one, "first")
+      yield* start(two, "second")
+      yield* Context.get(one, LocalSlack).say({ ...dm, text: "a" })
+      yield* Context.get(two, LocalSlack).say({ ...dm, text: "b" })
+      yield* answered("D0ALICE", "first: a").pipe(Effect.provideContext(one))
+      yield* answered("D0ALICE", "second: b").pipe(Effect.provideContext(two))
+      assert.deepStrictEqual(yield* answers("D0ALICE").pipe(Effect.provideContext(one)), ["first: a"])
+      assert.deepStrictEqual(yield* answers("D0ALICE").pipe(Effect.provideContext(two)), ["second: b"])
+    }))
+
+  it.live("fails with a typed error, and changes nothing, where another gateway owns the directory", () =>
+    Effect.gen(function*() {
+      const dataDir = yield* temporaryDirectory
+      const handler = Handler.make((turn) => turn.reply(turn.text))
+      yield* startGateway(dataDir, handler)
+      const error = yield* Effect.flip(startGateway(dataDir, handler))
+      assert.strictEqual(error._tag, "DatabaseError")
+      assert.include(error.message, "another gateway owns")
+    }).pipe(withSlack))
+})
