@@ -1,0 +1,210 @@
+/**
+ * A real gateway process between a LocalSlack in this process and a data directory that outlives it.
+ *
+ * Every run has a bot token of its own, so that a request tells which run sent it (`wire.ts`), also when it is read
+ * after that run is dead. A process that is still there when its scope closes is killed. Waiting is polling with a
+ * deadline, or LocalSlack's journal; a deadline that passes fails with what was waited for and the end of the log.
+ */
+import { Deferred, Effect } from "effect"
+import type { Scope } from "effect"
+import { spawn } from "node:child_process"
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from "node:sqlite"
+import { fileURLToPath } from "node:url"
+import { LocalSlack } from "slackwater/testing"
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+export const program = (name: string) => fileURLToPath(new URL(`./programs/${name}.ts`, import.meta.url))
+
+const deadlineMs = 30_000
+/** Characters of stderr kept per process. */
+const logLimit = 200_000
+
+export interface Ending {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+export interface Child {
+  readonly pid: number
+  readonly signal: (name: NodeJS.Signals) => void
+  readonly ended: Effect.Effect<Ending>
+  readonly isAlive: () => boolean
+  readonly stdout: () => string
+  readonly stderr: () => string
+}
+
+/** A Node program of this checkout as a child; killed with the scope. */
+export const start = Effect.fnUntraced(function*(
+  args: ReadonlyArray<string>,
+  environment: Readonly<Record<string, string>> = {}
+): Effect.fn.Return<Child, never, Scope.Scope> {
+  const ended = yield* Deferred.make<Ending>()
+  const output = { stdout: "", stderr: "" }
+  const child = yield* Effect.acquireRelease(
+    Effect.sync(() =>
+      spawn(process.execPath, [...args], {
+        cwd: root,
+        stdio: ["ignore", "pipe", "pipe"],
+        env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...environment }
+      })
+    ),
+    (running) =>
+      Effect.suspend(() => {
+        running.kill("SIGKILL")
+        return Deferred.await(ended)
+      })
+  )
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name].setEncoding("utf8").on("data", (text: string) => {
+      output[name] = (output[name] + text).slice(-logLimit)
+    })
+  }
+  child.once("error", () => Deferred.doneUnsafe(ended, Effect.succeed({ code: -1, signal: null })))
+  // `close` comes after the last byte of its output, `exit` may not.
+  child.once("close", (code, signal) => Deferred.doneUnsafe(ended, Effect.succeed({ code, signal })))
+  return {
+    pid: child.pid ?? -1,
+    signal: (name) => child.kill(name),
+    ended: Deferred.await(ended),
+    isAlive: () => child.exitCode === null && child.signalCode === null,
+    stdout: () => output.stdout,
+    stderr: () => output.stderr
+  }
+})
+
+let runs = 0
+
+export interface Gateway extends Child {
+  /** Number of this run; grows with every start. Its bot token ends with it. */
+  readonly run: number
+  readonly dataDir: string
+}
+
+/** Starts `slackwater run` on the directory and does not wait for anything. */
+export const startGateway = Effect.fnUntraced(function*(
+  dataDir: string,
+  settings: Readonly<Record<string, string>> = {},
+  handler = "scripted"
+): Effect.fn.Return<Gateway, never, LocalSlack | Scope.Scope> {
+  const slack = yield* LocalSlack
+  const run = ++runs
+  const child = yield* start(["src/bin.ts", "run", program(handler)], {
+    SLACK_API_URL: slack.apiUrl,
+    SLACK_APP_TOKEN: "xapp-test",
+    SLACK_BOT_TOKEN: `xoxb-test-${run}`,
+    SLACKWATER_DATA_DIR: dataDir,
+    SLACKWATER_PORT: "0",
+    SLACKWATER_DEBOUNCE: "20 millis",
+    SLACKWATER_PACE_INTERVAL: "0 millis",
+    SLACKWATER_RECONCILE_WINDOW: "1 second",
+    SLACKWATER_SHUTDOWN_TIMEOUT: "10 seconds",
+    ...settings
+  })
+  return { ...child, run, dataDir }
+})
+
+/** The same, connected to Slack. */
+export const connectGateway = Effect.fnUntraced(function*(...options: Parameters<typeof startGateway>) {
+  const gateway = yield* startGateway(...options)
+  yield* connected(gateway)
+  return gateway
+})
+
+/** Waits until this run has its connection. A process that ends before is a failure. */
+export const connected = (gateway: Gateway) =>
+  until(
+    "the gateway is connected",
+    () => gateway.stderr().includes("connected to Slack") || !gateway.isAlive(),
+    gateway
+  ).pipe(Effect.andThen(Effect.suspend(() =>
+    gateway.isAlive() ? Effect.void : Effect.die(new Error(`the gateway ended early\n${gateway.stderr().slice(-2_000)}`))
+  )))
+
+/** Polls until `found` answers something true, and answers that. */
+export const until = <A>(what: string, found: () => A, gateway?: Child): Effect.Effect<NonNullable<A>> =>
+  Effect.gen(function*() {
+    while (true) {
+      const answer = found()
+      if (answer) return answer as NonNullable<A>
+      yield* Effect.sleep("2 millis")
+    }
+  }).pipe(Effect.timeoutOrElse({
+    duration: deadlineMs,
+    orElse: () => Effect.die(new Error(`not within ${deadlineMs} ms: ${what}\n${gateway?.stderr().slice(-4_000) ?? ""}`))
+  }))
+
+/** Waits for the end of a process, within the deadline. */
+export const ending = (child: Child) =>
+  child.ended.pipe(Effect.timeoutOrElse({
+    duration: deadlineMs,
+    orElse: () => Effect.die(new Error(`the process did not end\n${child.stderr().slice(-4_000)}`))
+  }))
+
+/** Ends a process in order and answers how it ended. */
+export const stop = (child: Child, signal: NodeJS.Signals = "SIGTERM") =>
+  Effect.suspend(() => {
+    child.signal(signal)
+    return ending(child)
+  })
+
+export const databaseOf = (dataDir: string) => join(dataDir, "slackwater.db")
+
+/**
+ * Reads from the file, whether a gateway runs on it or not. Read-only, so nothing is checkpointed or changed; nothing
+ * is answered while there is no schema yet, or while somebody repairs the file.
+ */
+export const query = (
+  dataDir: string,
+  sql: string,
+  ...values: ReadonlyArray<SQLInputValue>
+): ReadonlyArray<Record<string, SQLOutputValue>> => {
+  const file = databaseOf(dataDir)
+  if (!existsSync(file)) return []
+  try {
+    const database = new DatabaseSync(file, { readOnly: true })
+    try {
+      return database.prepare(sql).all(...values)
+    } finally {
+      database.close()
+    }
+  } catch (error) {
+    if (error instanceof Error && /no such table|database is locked|unable to open/.test(error.message)) return []
+    throw error
+  }
+}
+
+/** The one number that a query answers; 0 when it answers nothing. */
+export const count = (dataDir: string, sql: string, ...values: ReadonlyArray<SQLInputValue>): number =>
+  Number(Object.values(query(dataDir, sql, ...values)[0] ?? {})[0] ?? 0)
+
+/** Lines of the JSON log with this message. */
+export const logged = (child: Child, message: string): ReadonlyArray<Record<string, unknown>> =>
+  child.stderr().split("\n").flatMap((line) => {
+    if (!line.startsWith("{")) return []
+    const entry: { readonly message?: unknown } & Record<string, unknown> = JSON.parse(line)
+    return JSON.stringify(entry.message).includes(JSON.stringify(message)) ? [entry] : []
+  })
+
+/** A seeded generator (mulberry32): the same seed, the same schedule. */
+export const random = (seed: number) => {
+  let state = seed >>> 0
+  const next = () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+  const below = (limit: number) => Math.floor(next() * limit)
+  return {
+    below,
+    pick: <A>(list: ReadonlyArray<A>): A => {
+      const found = list[below(list.length)]
+      if (found === undefined) throw new Error("nothing to pick from")
+      return found
+    },
+    shuffle: <A>(list: ReadonlyArray<A>): Array<A> =>
+      list.map((value) => ({ value, at: next() })).toSorted((a, b) => a.at - b.at).map(({ value }) => value)
+  }
+}

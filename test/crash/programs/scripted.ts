@@ -1,0 +1,23 @@
+/**
+ * The handler of the crash tests. It does what its messages say: each has a name (`m12`) that both replies repeat.
+ *
+ * `wait=300` is the time in ms between the two replies; `hang` never comes to an end while TEST_HANG is set; `die` is
+ * the end of the process, a moment later and without a word.
+ */
+import { Effect } from "effect"
+import { Handler } from "slackwater"
+
+export default Handler.make((turn) =>
+  Effect.gen(function*() {
+    const names = (turn.text.match(/\bm\d+\b/g) ?? []).join(" ")
+    if (/\bdie\b/.test(turn.text)) {
+      yield* Effect.sleep("150 millis")
+      process.kill(process.pid, "SIGKILL")
+    }
+    yield* turn.reply(`began ${names}`)
+    const waits = [...turn.text.matchAll(/\bwait=(\d+)/g)].map((match) => Number(match[1]))
+    yield* Effect.sleep(Math.max(0, ...waits))
+    if (/\bhang\b/.test(turn.text) && process.env["TEST_HANG"] !== undefined) yield* Effect.never
+    return `ended ${names}`
+  })
+)
