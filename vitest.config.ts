@@ -14,6 +14,8 @@ export default defineConfig({
   test: {
     pool: "forks",
     maxWorkers: 2,
+    // What a passing test logs says nothing to anybody.
+    silent: "passed-only",
     reporters: ["default", "./scripts/reporter.ts"],
     projects: [
       {

@@ -1,0 +1,79 @@
+/** The examples run, and what the README shows of them is what they are. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { Handler } from "slackwater"
+import { LocalSlack } from "slackwater/testing"
+import { version } from "../src/version.ts"
+import { answered, answers, startGateway, temporaryDirectory, withSlack } from "./fixtures/gateway.ts"
+
+const root = new URL("../", import.meta.url)
+const read = (path: string) => readFileSync(new URL(path, root), "utf8")
+
+const load = (name: string) =>
+  Effect.map(
+    Effect.promise(() => import(new URL(`examples/${name}`, root).href) as Promise<{ readonly default: unknown }>),
+    (module) => {
+      const handler = Handler.fromExport(module.default)
+      if (handler === undefined) throw new Error(`${name} exports no handler`)
+      return handler
+    }
+  )
+
+const asks = (name: string, question: string, expected: ReadonlyArray<string>) =>
+  withSlack(Effect.gen(function*() {
+    const slack = yield* LocalSlack
+    yield* startGateway(yield* temporaryDirectory, yield* load(name))
+    yield* slack.say({ channel: "D0ALICE", user: "U0ALICE", text: question })
+    yield* answered("D0ALICE", expected.at(-1) ?? "")
+    assert.deepStrictEqual(yield* answers("D0ALICE"), expected)
+  }))
+
+describe("examples", () => {
+  it.live("echo.ts answers what was said", () => asks("echo.ts", "hello", ["You said: hello"]))
+
+  it.live("promise.ts answers with what its promise returns", () =>
+    asks("promise.ts", "Is it safe", ["Let me think.", "Is it safe? I would say so."]))
+
+  it.effect("slow.ts replies at once and answers ten seconds later", () =>
+    Effect.gen(function*() {
+      const handler = yield* load("slow.ts")
+      const said: Array<unknown> = []
+      const turn = { text: "why", attempt: 1, reply: (text: unknown) => Effect.sync(() => said.push(text)) }
+      const run = yield* Effect.forkChild(handler.run(turn as never), { startImmediately: true })
+      assert.deepStrictEqual(said, ["Let me think about that for ten seconds."])
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(yield* Fiber.join(run), "I thought about it (attempt 1): why")
+    }))
+
+  it("are at most 60 lines each", () => {
+    for (const name of readdirSync(new URL("examples/", root))) {
+      assert.isAtMost(read(`examples/${name}`).split("\n").length, 60, name)
+    }
+  })
+})
+
+describe("README", () => {
+  it("shows the examples as they are", () => {
+    const blocks = [...read("README.md").matchAll(/```ts\n\/\/ (examples\/\S+)\n([\s\S]*?)```/g)]
+    assert.isAtLeast(blocks.length, 3)
+    for (const [, path, code] of blocks) {
+      const example = read(path ?? "").replace(/^\/\*\*[\s\S]*?\*\/\n/, "")
+      assert.strictEqual(code, example, path)
+    }
+  })
+
+  it("links only to what is there", () => {
+    for (const [, path] of read("README.md").matchAll(/\]\((?!https?:|#)([^)]+)\)/g)) {
+      assert.isTrue(existsSync(new URL(path ?? "", root)), path)
+    }
+  })
+})
+
+describe("version", () => {
+  it("is the one of package.json", () => {
+    const manifest = JSON.parse(read("package.json")) as { readonly version: string }
+    assert.strictEqual(version, manifest.version)
+  })
+})
