@@ -3,7 +3,7 @@
  * brings the patched driver, but no second `effect`.
  */
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { spawnSync } from "node:child_process"
+import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import {
   cpSync,
   existsSync,
@@ -84,6 +84,20 @@ const install = (folder: string) => {
   return { user, home, files: globSync("**/*.*", { cwd: home }).map((path) => path.replaceAll("\\", "/")) }
 }
 
+/** Resolves with the first match in what the process prints. */
+const printed = (child: ChildProcess, pattern: RegExp) =>
+  new Promise<string>((resolve, reject) => {
+    let text = ""
+    const read = (chunk: Buffer) => {
+      text += chunk.toString()
+      const found = pattern.exec(text)?.[1]
+      if (found !== undefined) resolve(found)
+    }
+    child.stdout?.on("data", read)
+    child.stderr?.on("data", read)
+    child.once("exit", (code) => reject(new Error(`ended with ${code} and never printed ${pattern.source}:\n${text}`)))
+  })
+
 const entries = Object.keys(manifest.exports).filter((path) => path !== "./package.json")
 
 describe("package.json", () => {
@@ -148,4 +162,48 @@ describe("the tarball", () => {
     link(installed.user, "@types/node")
     run(installed.user, process.execPath, join(root, "node_modules/typescript/bin/tsc"), ...flags, "user.ts")
   })
+
+  it("answers with the README's example where npm installed it", async ({ skip }) => {
+    const project = join(folder, "project")
+    mkdirSync(project)
+    writeFileSync(join(project, "package.json"), `{ "type": "module", "private": true }`)
+    const tarball = join(folder, "maker", `slackwater-${manifest.version}.tgz`)
+    const npm = spawnSync("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", tarball], {
+      cwd: project,
+      encoding: "utf8",
+      env: { ...process.env, npm_config_fetch_retries: "1" }
+    })
+    if (/ENOTFOUND|ECONNREFUSED|EAI_AGAIN|ETIMEDOUT/.test(npm.stderr)) skip("no registry answers")
+    assert.strictEqual(npm.status, 0, npm.stderr)
+    const example = /```ts\n\/\/ examples\/echo\.ts\n([\s\S]*?)```/.exec(readFileSync("README.md", "utf8"))?.[1]
+    writeFileSync(join(project, "bot.ts"), example ?? "")
+
+    const flags = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2024", "--types", "node"]
+    run(project, process.execPath, join(root, "node_modules/typescript/bin/tsc"), ...flags, "bot.ts")
+
+    const dev = spawn(process.execPath, ["node_modules/slackwater/dist/bin.js", "dev", "bot.ts"], {
+      cwd: project,
+      env: { ...process.env, SLACKWATER_PORT: "0", SLACKWATER_LOCAL_SLACK_PORT: "0" }
+    })
+    try {
+      const url = await printed(dev, /Chat: +(http:\S+)/)
+      const said = { channel: "D0ALICE", user: "U0ALICE", text: "from the tarball" }
+      const headers = { "content-type": "application/json" }
+      await fetch(`${url}_local/messages`, { method: "POST", headers, body: JSON.stringify(said) })
+      const deadline = Date.now() + 20_000
+      let texts: ReadonlyArray<string> = []
+      while (!texts.includes("You said: from the tarball") && Date.now() < deadline) {
+        const { messages } = await (await fetch(`${url}_local/messages?channel=D0ALICE`)).json() as {
+          readonly messages: ReadonlyArray<{ readonly text: string }>
+        }
+        texts = messages.map((message) => message.text)
+      }
+      assert.deepStrictEqual(texts, ["from the tarball", "You said: from the tarball"])
+      const ended = new Promise((resolve) => dev.once("exit", resolve))
+      dev.kill("SIGTERM")
+      assert.strictEqual(await ended, 0)
+    } finally {
+      dev.kill("SIGKILL")
+    }
+  }, 180_000)
 })
