@@ -1,7 +1,12 @@
 import { defineConfig } from "vitest/config"
 
 /** Suites that start processes or a browser: slower each, and run after the rest so that they have the machine. */
-const processes = ["test/crash/**/*.test.ts", "test/cluster/**/*.test.ts", "test/browser/**/*.test.ts"]
+const processes = [
+  "test/cli/**/*.test.ts",
+  "test/crash/**/*.test.ts",
+  "test/cluster/**/*.test.ts",
+  "test/browser/**/*.test.ts"
+]
 
 /** What a handler imports is this checkout, as in `tsconfig.json`. */
 const alias = {

@@ -39,7 +39,7 @@ import { Shutdown } from "./Shutdown.ts"
 import type { StoreError } from "./StoreError.ts"
 import { Supervisor } from "./Supervisor.ts"
 import { counted, turns } from "./Telemetry.ts"
-import { answersOf, makeRun, type Run } from "./Turn.ts"
+import { answersOf, makeRun, messageOf, type Run } from "./Turn.ts"
 
 /** A lost wake-up is found after this long. */
 const sweepEvery = Duration.minutes(1)
@@ -83,7 +83,7 @@ export class Conversations extends Context.Service<Conversations, {
 
       /** The database may be away for a while; the result of a run is worth waiting for. */
       const holding = <A>(effect: Effect.Effect<A, StoreError>) =>
-        Effect.retry(effect, {
+        Effect.retry(Effect.tapError(effect, (error) => status.raise("database", error.message)), {
           while: (error) => error.reason._tag === "StoreUnavailable",
           schedule: Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("10 seconds")]).pipe(
             Schedule.jittered
@@ -129,15 +129,21 @@ export class Conversations extends Context.Service<Conversations, {
 
       const execute = Effect.fn("Conversations.turn")(function*(claimed: ClaimedTurn) {
         const run = makeRun(claimed, owner, outbox)
-        const exit = yield* runHandler(run)
+        // What the handler answers is the user's: it may be anything, and must not take the turn down with it.
+        const answer = yield* Effect.exit(Effect.gen(function*() {
+          const value = yield* yield* runHandler(run)
+          yield* run.settled
+          const replies = answersOf(value)
+          if (typeof replies === "string") return yield* new HandlerError({ cause: new Error(replies) })
+          return yield* run.rows("final", replies)
+        }))
         run.close()
-        if (Exit.isFailure(exit)) {
-          const squashed = Cause.squash(exit.cause)
-          return yield* failed(claimed, run, squashed instanceof Error ? squashed.message : String(squashed))
+        if (Exit.isFailure(answer)) {
+          if (Cause.hasInterruptsOnly(answer.cause)) return yield* Effect.interrupt
+          const squashed = Cause.squash(answer.cause)
+          return yield* failed(claimed, run, messageOf(squashed instanceof HandlerError ? squashed.cause : squashed))
         }
-        const answers = answersOf(exit.value)
-        if (typeof answers === "string") return yield* failed(claimed, run, answers)
-        const rows = yield* run.rows("final", answers)
+        const rows = answer.value
         yield* holding(Effect.flatMap(Clock.currentTimeMillis, (now) => store.complete(claimed.id, owner, rows, now)))
         yield* outbox.wake
         yield* shutdown.count("drained", 1)
@@ -159,6 +165,9 @@ export class Conversations extends Context.Service<Conversations, {
               Effect.logError("the result of the turn does not count: it is no longer ours", error)
             )
           ),
+          Effect.catchDefect((defect) =>
+            Effect.logError("the turn ended in a defect and stays with this instance", defect)
+          ),
           Effect.onInterrupt(() => counted(turns, "interrupted")),
           Effect.ensuring(Effect.suspend(() => {
             active.delete(claimed.conversation)
@@ -179,6 +188,7 @@ export class Conversations extends Context.Service<Conversations, {
           ? [...flushed].filter((key) => !active.has(key)).slice(0, free)
           : yield* store.ready(now, free)
         for (const key of ready) {
+          if (active.has(key)) continue
           const claimed = yield* store.claim(key, owner, now)
           if (Option.isSome(claimed)) {
             active.add(key)

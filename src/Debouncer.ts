@@ -43,7 +43,7 @@ export class Debouncer extends Context.Service<Debouncer, {
       const shutdown = yield* Shutdown
       const store = yield* MessageStore
       const supervisor = yield* Supervisor
-      const quiet = Duration.toMillis(config.debounce)
+      const quiet = Math.round(Duration.toMillis(config.debounce))
       const windows = new Map<ConversationKey, Window>()
       const changed = yield* Latch.make()
 

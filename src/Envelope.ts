@@ -72,7 +72,7 @@ const Interactive = Schema.Struct({
   channel: Schema.optionalKey(Schema.NullOr(Schema.Struct({ id: Schema.String }))),
   container: Schema.optionalKey(Schema.Struct({ message_ts: text, thread_ts: text, channel_id: text })),
   message: Schema.optionalKey(Schema.NullOr(Schema.Struct({ ts: text, thread_ts: text }))),
-  actions: Schema.optionalKey(Schema.Array(Schema.Struct({ action_id: text, action_ts: text })))
+  actions: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.Struct({ action_id: text, action_ts: text }))))
 })
 
 const decodeEventsApi = Schema.decodeUnknownResult(EventsApi)
@@ -113,39 +113,46 @@ export const conversationOf = (where: {
 const optional = <K extends string, A>(key: K, value: A | null | undefined | "") =>
   (value === undefined || value === null || value === "" ? {} : { [key]: value }) as { readonly [P in K]?: A }
 
+const typeName = (value: unknown) => typeof value === "string" ? value.slice(0, 100) : "untyped"
+
+const tsAt = (epochMs: number) => (epochMs / 1_000).toFixed(6)
+
+/** What is kept of an envelope that makes no sense. */
+export const undecodable = (envelope: Envelope, self: string, receivedAt: number, reason: string): Decoded => ({
+  undecodable: reason,
+  keys: [`envelope:${envelope.id}`],
+  message: {
+    kind: "undecodable",
+    conversation: ConversationKey.make("undecodable"),
+    team: "",
+    self,
+    direct: false,
+    text: "",
+    ts: tsAt(receivedAt),
+    payload: envelope.payload ?? null
+  }
+})
+
 /**
  * Understands one envelope. Pure and total: `receivedAt` (epoch ms) stands in where Slack sent no time; `self` is the
  * bot's user id.
  */
 export const decode = (envelope: Envelope, self: string, receivedAt: number): Decoded => {
-  const fallbackTs = (receivedAt / 1000).toFixed(6)
-  const undecodable = (reason: string): Decoded => ({
-    undecodable: reason,
-    keys: [`envelope:${envelope.id}`],
-    message: {
-      kind: "undecodable",
-      conversation: ConversationKey.make("undecodable"),
-      team: "",
-      self,
-      direct: false,
-      text: "",
-      ts: fallbackTs,
-      payload: envelope.payload ?? null
-    }
-  })
+  const fallbackTs = tsAt(receivedAt)
+  const failed = (reason: string) => undecodable(envelope, self, receivedAt, reason)
   switch (envelope.type) {
     case "events_api": {
       if (field(envelope.payload, "event") === undefined) {
-        return undecodable(`no event inside (${String(field(envelope.payload, "type") ?? "untyped")})`)
+        return failed(`no event inside (${typeName(field(envelope.payload, "type"))})`)
       }
       return Result.match(decodeEventsApi(envelope.payload), {
-        onFailure: (error) => undecodable(error.message.slice(0, 500)),
+        onFailure: (error) => failed(error.message.slice(0, 500)),
         onSuccess: (body) => fromEvent(envelope, body, self, fallbackTs)
       })
     }
     case "slash_commands":
       return Result.match(decodeSlashCommand(envelope.payload), {
-        onFailure: (error) => undecodable(error.message.slice(0, 500)),
+        onFailure: (error) => failed(error.message.slice(0, 500)),
         onSuccess: (body): Decoded => ({
           keys: [`envelope:${envelope.id}`, ...(body.trigger_id ? [`trigger:${body.trigger_id}`] : [])],
           message: {
@@ -165,11 +172,11 @@ export const decode = (envelope: Envelope, self: string, receivedAt: number): De
       })
     case "interactive":
       return Result.match(decodeInteractive(envelope.payload), {
-        onFailure: (error) => undecodable(error.message.slice(0, 500)),
+        onFailure: (error) => failed(error.message.slice(0, 500)),
         onSuccess: (body) => {
           const channel = body.channel?.id ?? body.container?.channel_id ?? undefined
-          const ts = body.message?.ts ?? body.container?.message_ts ?? undefined
-          const threadTs = body.message?.thread_ts ?? body.container?.thread_ts ?? undefined
+          const ts = body.message?.ts || body.container?.message_ts || undefined
+          const threadTs = body.message?.thread_ts || body.container?.thread_ts || undefined
           const direct = isDirect(channel, undefined)
           const actionTs = body.actions?.[0]?.action_ts ?? body.action_ts ?? undefined
           return {
@@ -192,7 +199,7 @@ export const decode = (envelope: Envelope, self: string, receivedAt: number): De
         }
       })
     default:
-      return undecodable(`unknown envelope type ${envelope.type.slice(0, 100)}`)
+      return failed(`unknown envelope type ${envelope.type.slice(0, 100)}`)
   }
 }
 
@@ -203,9 +210,9 @@ const fromEvent = (envelope: Envelope, body: typeof EventsApi.Type, self: string
   const direct = isDirect(channel, event.channel_type)
   const isMessage = event.type === "message" || event.type === "app_mention"
   const isChange = event.subtype != null && changes.has(event.subtype)
-  const ts = event.ts ?? event.event_ts ?? fallbackTs
+  const ts = event.ts || event.event_ts || fallbackTs
   const itemTs = field(event.item, "ts")
-  const threadTs = event.thread_ts ?? undefined
+  const threadTs = event.thread_ts || undefined
   const rootTs = isMessage ? ts : typeof itemTs === "string" ? itemTs : ts
   return {
     keys: [

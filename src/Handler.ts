@@ -25,7 +25,11 @@ export class TurnError extends Schema.TaggedError<TurnError>()("TurnError", {
 /** The handler failed; whatever it failed with is the cause. */
 export class HandlerError extends Schema.TaggedError<HandlerError>()("HandlerError", { cause: Schema.Defect() }) {
   override get message(): string {
-    return this.cause instanceof Error ? this.cause.message : String(this.cause)
+    return this.cause instanceof Error
+      ? this.cause.message
+      : typeof this.cause === "string"
+      ? this.cause
+      : "the handler failed"
   }
 }
 
@@ -112,6 +116,12 @@ export class Handler extends Context.Service<Handler, HandlerOf>()("slackwater/H
     )
 }
 
+/** Whoever awaits it sees it fail; whoever forgot to must not end the process with an unhandled rejection. */
+const quiet = <A>(promise: Promise<A>): Promise<A> => {
+  promise.catch(() => {})
+  return promise
+}
+
 const promiseTurn = (turn: Turn): PromiseTurn => ({
   id: turn.id,
   attempt: turn.attempt,
@@ -119,8 +129,11 @@ const promiseTurn = (turn: Turn): PromiseTurn => ({
   messages: turn.messages,
   text: turn.text,
   signal: turn.signal,
-  reply: async (reply) => {
-    const handle = await Effect.runPromise(turn.reply(reply))
-    return { id: handle.id, delivered: () => Effect.runPromise(handle.delivered) }
-  }
+  reply: (reply) =>
+    quiet(
+      Effect.runPromise(turn.reply(reply)).then((handle) => ({
+        id: handle.id,
+        delivered: () => quiet(Effect.runPromise(handle.delivered))
+      }))
+    )
 })

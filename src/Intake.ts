@@ -7,14 +7,26 @@
  * Does not: retry (Slack does) or hold anything in memory.
  */
 import { Clock, Context, Effect, Layer } from "effect"
-import { type Activate, defaultActivation } from "./Activation.ts"
+import { type Activate, type Activation, defaultActivation } from "./Activation.ts"
 import { Debouncer } from "./Debouncer.ts"
-import { decode, type Envelope } from "./Envelope.ts"
+import { decode, type Decoded, type Envelope, undecodable as asUndecodable } from "./Envelope.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
 import { MessageStore } from "./MessageStore.ts"
 import type { Identity } from "./SlackApi.ts"
 import type { SlackConnectionError } from "./SlackConnection.ts"
+import { StoreError, StoreUnavailable } from "./StoreError.ts"
 import { ackFailures, counted, events } from "./Telemetry.ts"
+
+/** Decodes, and makes sure that what came can be written down: JSON may be nested deeper than it can be encoded. */
+const understand = (envelope: Envelope, self: string, now: number): Effect.Effect<Decoded> =>
+  Effect.sync(() => {
+    JSON.stringify(envelope.payload)
+    return decode(envelope, self, now)
+  }).pipe(
+    Effect.catchDefect(() =>
+      Effect.sync(() => asUndecodable({ ...envelope, payload: null }, self, now, "it could not be read or kept"))
+    )
+  )
 
 export class Intake extends Context.Service<Intake, {
   /** Stores the envelope, then acks it. Never fails; cannot be interrupted half-way. */
@@ -34,13 +46,19 @@ export class Intake extends Context.Service<Intake, {
 
         const append = Effect.fnUntraced(function*(envelope: Envelope, identity: Identity) {
           const now = yield* Clock.currentTimeMillis
-          const { keys, message, undecodable } = decode(envelope, identity.user, now)
+          const { keys, message, undecodable } = yield* understand(envelope, identity.user, now)
           const participates = message.threadTs !== undefined && message.kind === "message"
             ? yield* store.participates(message.conversation)
             : false
-          const activation = yield* Effect.sync(() =>
-            activate(message, { botUser: identity.user, botId: identity.bot, participates })
-          ).pipe(
+          const activation = yield* Effect.sync(() => {
+            const decided: Activation | undefined = activate(message, {
+              botUser: identity.user,
+              botId: identity.bot,
+              participates
+            })
+            if (decided?._tag !== "Turn" && decided?._tag !== "Ignore") throw new TypeError("neither Turn nor Ignore")
+            return decided
+          }).pipe(
             // The user's function: its bug must not cost us the event.
             Effect.catchDefect((defect) =>
               Effect.as(Effect.logError("the activation function threw; the event is kept as ignored", defect), {
@@ -80,7 +98,12 @@ export class Intake extends Context.Service<Intake, {
           ack: Effect.Effect<void, SlackConnectionError>,
           identity: Identity
         ) {
-          const stored = yield* Effect.result(append(envelope, identity))
+          const stored = yield* append(envelope, identity).pipe(
+            Effect.catchDefect((defect) =>
+              new StoreError({ operation: "accept", reason: new StoreUnavailable({ cause: defect }) })
+            ),
+            Effect.result
+          )
           if (stored._tag === "Failure") {
             yield* counted(events, "refused")
             return yield* status.raise(

@@ -16,8 +16,15 @@ import { GatewayConfig } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
 import { ReplyFailed, ReplyHandle, TurnError } from "./Handler.ts"
 import { Instance } from "./Instance.ts"
-import { ConversationKey, type OwnerId, postOf, type Reply, type TurnId } from "./Message.ts"
-import { type ClaimedReply, type NewReply, OutboxStore, type StoredReply, type UnknownReply } from "./OutboxStore.ts"
+import { ConversationKey, postOf, type Reply } from "./Message.ts"
+import {
+  type ClaimedReply,
+  type NewReply,
+  OutboxStore,
+  type StoredReply,
+  type TurnRun,
+  type UnknownReply
+} from "./OutboxStore.ts"
 import { Pace } from "./Pace.ts"
 import { Shutdown } from "./Shutdown.ts"
 import { describe, SlackApi, type SlackApiReason } from "./SlackApi.ts"
@@ -31,6 +38,8 @@ const sweepEvery = 60_000
 const soon = 1_500
 /** Looks that must have worked and found nothing before a row counts as absent. */
 const looksBeforeAbsent = 3
+/** A reply whose fate is open for longer than this (ms) is worth an alarm. */
+const settleWithin = 120_000
 /** Where looking does not work, it is tried again this often. */
 const blindLookEvery = 60_000
 const firstRetry = 250
@@ -55,7 +64,7 @@ export class Outbox extends Context.Service<Outbox, {
   /** Commits replies of a running turn, fenced by its owner, and wakes the sender. Answers the rows in order. */
   readonly commit: (
     replies: ReadonlyArray<NewReply>,
-    from: { readonly turn: TurnId; readonly owner: OwnerId }
+    from: TurnRun
   ) => Effect.Effect<ReadonlyArray<StoredReply>, StoreError>
   /** Something was committed by other means. */
   readonly wake: Effect.Effect<void>
@@ -118,7 +127,7 @@ export class Outbox extends Context.Service<Outbox, {
         const again = (dueAt: number) => record(store.notSent(row.id, owner, text, { dueAt, countAttempt: false }))
         switch (reason._tag) {
           case "RateLimited":
-            pace.pause(row.destination.channel, now + reason.retryAfterMs)
+            pace.pause(row.destination.channel, now, now + reason.retryAfterMs)
             return yield* again(now + reason.retryAfterMs)
           case "NotSent": {
             const dueAt = now + (yield* backoff(outages++))
@@ -137,7 +146,6 @@ export class Outbox extends Context.Service<Outbox, {
             return yield* again(dueAt)
           }
           case "Ambiguous":
-            if (row.attempts + 1 >= config.outboxMaxAttempts) return yield* fail(row, `gave up: ${text}`, now)
             yield* Effect.logWarning("a reply may have arrived; looking for it").pipe(
               Effect.annotateLogs({ reason: text })
             )
@@ -192,24 +200,38 @@ export class Outbox extends Context.Service<Outbox, {
             )
             return yield* record(store.looked(row.id, now + blindLookEvery, false))
           }
-          const wait = reason._tag === "RateLimited" ? reason.retryAfterMs : window / looksBeforeAbsent
-          return yield* record(store.looked(row.id, now + wait, false))
+          if (now - row.unknownSince > settleWithin) {
+            yield* status.raise(
+              "reply-unknown",
+              `a reply that may have arrived cannot be found out (${describe(reason)})`
+            )
+          }
+          const again = reason._tag === "RateLimited"
+            ? reason.retryAfterMs
+            : Math.min(blindLookEvery, Math.max(window / looksBeforeAbsent, (now - row.unknownSince) / 2))
+          return yield* record(store.looked(row.id, now + again, false))
         }
         yield* counted(looks, "absent")
         if (row.looks + 1 < looksBeforeAbsent || now - row.unknownSince < window) {
           return yield* record(store.looked(row.id, now + window / looksBeforeAbsent, true))
+        }
+        if (row.attempts + 1 >= config.outboxMaxAttempts) {
+          return yield* fail(row, `gave up after ${row.attempts + 1} sends that may have arrived and did not`, now)
         }
         yield* Effect.logWarning("a reply that may have arrived is nowhere; sending it again")
         yield* record(store.absent(row.id, now))
       })
 
       /** One fiber for one row; the sender looks again when it ends. */
-      const handle = <E>(row: ClaimedReply, effect: Effect.Effect<void, E>) =>
+      const handle = (row: ClaimedReply, effect: Effect.Effect<void>, onDefect: Effect.Effect<void>) =>
         Effect.suspend(() => {
           busy.add(row.id)
           return FiberSet.run(
             fibers,
             effect.pipe(
+              Effect.catchDefect((defect) =>
+                Effect.andThen(Effect.logError("handling a reply ended in a defect", defect), onDefect)
+              ),
               Effect.ensuring(Effect.suspend(() => {
                 busy.delete(row.id)
                 return signal.open
@@ -225,7 +247,7 @@ export class Outbox extends Context.Service<Outbox, {
         const expireBefore = config.outboxTtl === null ? 0 : now - Duration.toMillis(config.outboxTtl)
         const free = workers - busy.size
         if (free > 0 && now >= pausedUntil) {
-          const rows = yield* store.claim({
+          const { claimed, expired } = yield* store.claim({
             owner,
             now,
             limit: free,
@@ -233,11 +255,17 @@ export class Outbox extends Context.Service<Outbox, {
             admit: (channel) => pace.take(channel, now),
             expireBefore
           })
-          for (const row of rows) yield* handle(row, send(row))
+          yield* Effect.forEach(expired, (id) => Effect.andThen(settle(id), counted(sends, "expired")), {
+            discard: true
+          })
+          for (const row of claimed) {
+            yield* handle(row, send(row), record(store.unknown(row.id, owner, "a defect while it was sent", now, now)))
+          }
         }
         const unknown = workers > busy.size ? yield* store.claimUnknown(now, workers) : []
         for (const row of unknown) {
-          if (!busy.has(row.id) && busy.size < workers) yield* handle(row, look(row))
+          if (busy.has(row.id) || busy.size >= workers) continue
+          yield* handle(row, look(row), record(store.looked(row.id, now + blindLookEvery, false)))
         }
         const next = yield* store.nextDueAt(now, pace.exhausted(now), [...busy])
         const sendAt = Math.min(
@@ -291,7 +319,7 @@ export class Outbox extends Context.Service<Outbox, {
 
       const commit = Effect.fn("Outbox.commit")(function*(
         replies: ReadonlyArray<NewReply>,
-        from: { readonly turn: TurnId; readonly owner: OwnerId } | null
+        from: TurnRun | null
       ) {
         const rows = yield* store.enqueue(replies, from, yield* Clock.currentTimeMillis)
         yield* wake

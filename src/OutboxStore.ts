@@ -48,6 +48,13 @@ export interface UnknownReply extends ClaimedReply {
   readonly looks: number
 }
 
+/** One run of a turn: replies of an earlier run, or of a former owner, do not count. */
+export interface TurnRun {
+  readonly turn: TurnId
+  readonly owner: OwnerId
+  readonly attempt: number
+}
+
 export type ReplyState =
   | "queued"
   | "sending"
@@ -75,7 +82,7 @@ export class OutboxStore extends Context.Service<OutboxStore, {
    */
   readonly enqueue: (
     replies: ReadonlyArray<NewReply>,
-    from: { readonly turn: TurnId; readonly owner: OwnerId } | null,
+    from: TurnRun | null,
     now: number
   ) => Effect.Effect<ReadonlyArray<StoredReply>, StoreError>
   /** Lane heads that are due, as `sending` under this owner. `exclude`: channels that must wait for their pace. */
@@ -88,7 +95,10 @@ export class OutboxStore extends Context.Service<OutboxStore, {
     readonly admit: (channel: string) => boolean
     /** Rows enqueued before this moment are set to `expired` instead. */
     readonly expireBefore: number
-  }) => Effect.Effect<ReadonlyArray<ClaimedReply>, StoreError>
+  }) => Effect.Effect<
+    { readonly claimed: ReadonlyArray<ClaimedReply>; readonly expired: ReadonlyArray<number> },
+    StoreError
+  >
   /** Rows to look up now, oldest first. */
   readonly claimUnknown: (now: number, limit: number) => Effect.Effect<ReadonlyArray<UnknownReply>, StoreError>
   /**

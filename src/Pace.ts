@@ -42,8 +42,8 @@ export class Pace {
     return true
   }
 
-  pause(channel: string, until: number): void {
-    const bucket = this.fill(channel, until)
+  pause(channel: string, now: number, until: number): void {
+    const bucket = this.fill(channel, now)
     bucket.pausedUntil = Math.max(bucket.pausedUntil, until)
   }
 

@@ -43,19 +43,24 @@ export class Shutdown extends Context.Service<Shutdown, {
       const phase = yield* SubscriptionRef.make<Phase>("starting")
       const tally: Record<Tally, number> = { flushed: 0, drained: 0, requeued: 0, sent: 0 }
       let deadline: number | undefined
+      /** A gateway that never got up says why, and nothing about its end. */
+      let wasUp = false
+      const say = (line: string, ...counts: ReadonlyArray<unknown>) =>
+        Effect.suspend(() => wasUp ? Effect.logInfo(line, ...counts) : Effect.void)
 
       const begin = Effect.suspend(() => {
         if (deadline !== undefined) return Effect.void
         return Effect.flatMap(Clock.currentTimeMillis, (now) => {
           deadline = now + total
-          return Effect.andThen(SubscriptionRef.set(phase, "draining"), Effect.logInfo("stopping"))
+          wasUp = SubscriptionRef.getUnsafe(phase) === "running"
+          return Effect.andThen(SubscriptionRef.set(phase, "draining"), say("stopping"))
         })
       })
 
       yield* Effect.addFinalizer(() =>
         begin.pipe(
           Effect.andThen(SubscriptionRef.set(phase, "stopped")),
-          Effect.andThen(Effect.logInfo("stopped", { ...tally }))
+          Effect.andThen(Effect.suspend(() => say("stopped", { ...tally })))
         )
       )
 

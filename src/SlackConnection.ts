@@ -2,7 +2,7 @@
  * The door in (port): one connection to Slack, with a client of its own. Adapter: `slack/SocketMode.ts`.
  *
  * Guarantees: everything that belongs to a connection lives in the Scope it was opened in; once that Scope is closed
- * nothing of it is heard again. Signals come in the order of the frames.
+ * nothing of it is heard again.
  * Does not: reconnect, decide, or acknowledge by itself.
  */
 import { Context, Schema } from "effect"
@@ -33,19 +33,19 @@ export class SlackConnectionError extends Schema.TaggedError<SlackConnectionErro
   }
 }
 
-export type Signal =
-  | {
-    readonly _tag: "Envelope"
-    readonly envelope: Envelope
-    /** Hands the acknowledgement to this very connection. Succeeding is no proof that Slack got it. */
-    readonly ack: Effect.Effect<void, SlackConnectionError>
-  }
-  /** Slack is about to close this connection. */
-  | { readonly _tag: "Disconnecting"; readonly reason: string }
-  | { readonly _tag: "Closed" }
+export interface Incoming {
+  readonly envelope: Envelope
+  /** Hands the acknowledgement to this very connection. Succeeding is no proof that Slack got it. */
+  readonly ack: Effect.Effect<void, SlackConnectionError>
+}
 
 export interface Connection {
-  readonly signals: Queue.Dequeue<Signal>
+  /** In the order of the frames. Bounded: what does not fit is dropped unacked, and Slack delivers it again. */
+  readonly incoming: Queue.Dequeue<Incoming>
+  /** Waits for Slack's word that it is about to close this connection; answers the reason. */
+  readonly disconnecting: Effect.Effect<string>
+  /** Waits for the end of this connection. Never behind envelopes that are still waiting. */
+  readonly closed: Effect.Effect<void>
   /** What Slack said in its hello; null where it said nothing. */
   readonly connections: number | null
   readonly approximateConnectionMs: number | null

@@ -11,6 +11,7 @@
  * On shutdown: takes no further envelope, finishes the one in hand, disconnects.
  */
 import {
+  Cause,
   Clock,
   Context,
   Deferred,
@@ -43,6 +44,12 @@ const firstPause = 200
 const maxPause = 30_000
 /** Slack refuses this app or token while we run: a person must act, so asking often helps nobody. */
 const refusedPause = 60_000
+/** Slack does not want this connection, and another one at once would be no better. */
+const unwanted: Readonly<Record<string, string>> = {
+  too_many_websockets:
+    "Slack says that this app has too many connections; look for other processes with the same app token",
+  link_disabled: "Socket Mode was switched off for this app; switch it on at api.slack.com/apps"
+}
 /** A connection that lived this long proves that connecting works; its end starts the pauses anew. */
 const healthyAfter = 10_000
 /** A replaced connection may finish what it has already brought. */
@@ -50,7 +57,7 @@ const lingerFor = Duration.seconds(2)
 /** Replace a connection this long before Slack would end it. */
 const rotateBefore = 60_000
 
-interface Ended {
+interface Ending {
   readonly reason: string
   /** It still delivers, so its successor is opened first. */
   readonly alive: boolean
@@ -61,14 +68,14 @@ interface Generation {
   readonly scope: Scope.Closeable
   readonly connection: Connection
   readonly connectedAt: number
-  /** Completes with the reason why this connection should be replaced, or is gone. */
-  readonly ended: Deferred.Deferred<Ended>
-  /** Open once its last signal was handled. */
+  /** Completes when somebody wants this connection replaced. */
+  readonly replace: Deferred.Deferred<Ending>
+  /** Open while none of its envelopes is being handled or waits. */
   readonly quiet: Latch.Latch
 }
 
 export class SocketLayer extends Context.Service<SocketLayer, {
-  /** Replaces the present connection; a second call while one is under way does nothing more. */
+  /** Replaces the present connection, or cuts the pause before the next attempt short. */
   readonly reconnect: (reason: string) => Effect.Effect<void>
   /** Epoch ms of the last sign of life; null without a connection, or when the client lets nobody see them. */
   readonly lastHeardAt: Effect.Effect<number | null>
@@ -82,104 +89,95 @@ export class SocketLayer extends Context.Service<SocketLayer, {
       const shutdown = yield* Shutdown
       const status = yield* GatewayStatus
       const supervisor = yield* Supervisor
+      /** Every scope that was opened and not yet closed, whatever has become of its connection. */
+      const scopes = new Set<Scope.Closeable>()
       const live = new Set<Generation>()
       const hurry = yield* Latch.make()
       let current: Generation | undefined
+      /** Still delivering while its successor is being opened. */
+      let previous: Generation | undefined
       let identity: Identity | undefined
       let number = 0
       let failures = 0
       let everConnected = false
       let closing = false
 
-      const layerScope = yield* Effect.scope
-
       const publish = (change: (now: number, before: SocketState) => Partial<SocketState>) =>
         Effect.flatMap(
           Clock.currentTimeMillis,
           (now) =>
-            SubscriptionRef.update(
-              status.socket,
-              (before) => ({ ...before, ...change(now, before), connections: live.size })
-            )
+            SubscriptionRef.update(status.socket, (before) => ({
+              ...before,
+              ...change(now, before),
+              connections: live.size
+            }))
         )
 
-      const down = (now: number): Partial<SocketState> => ({
-        state: "disconnected",
-        connectedSince: null,
-        disconnectedSince: now
-      })
+      const closeScope = (scope: Scope.Closeable) =>
+        Effect.suspend(() => scopes.delete(scope) ? Scope.close(scope, Exit.void) : Effect.void)
 
       const closeGeneration = (generation: Generation) =>
         Effect.suspend(() => {
           live.delete(generation)
-          return Scope.close(generation.scope, Exit.void)
+          return closeScope(generation.scope)
         })
 
-      /** Takes the signals of one connection in order. Ends with its Scope. */
+      /** It delivers nothing any more. A replacement may be under way; until it is there we have no connection. */
+      const lost = (generation: Generation) =>
+        Effect.suspend(() => {
+          live.delete(generation)
+          if (current !== generation) return publish(() => ({}))
+          current = undefined
+          return publish((now) => ({ state: "disconnected", connectedSince: null, disconnectedSince: now }))
+        })
+
+      /** Handles what one connection brings, in order. Ends with its Scope. */
       const consume = Effect.fnUntraced(function*(generation: Generation, self: Identity) {
+        const { incoming } = generation.connection
         while (true) {
-          if (Queue.sizeUnsafe(generation.connection.signals) === 0) yield* generation.quiet.open
-          const signal = yield* Queue.take(generation.connection.signals)
+          if (Queue.sizeUnsafe(incoming) === 0) yield* generation.quiet.open
+          const { ack, envelope } = yield* Queue.take(incoming)
           yield* generation.quiet.close
-          switch (signal._tag) {
-            case "Envelope":
-              yield* intake.accept(signal.envelope, signal.ack, self)
-              break
-            case "Disconnecting":
-              yield* Deferred.succeed(generation.ended, { reason: signal.reason, alive: true })
-              break
-            case "Closed":
-              // A replacement may be under way already; until it is there we are without a connection.
-              if (current === generation) {
-                current = undefined
-                live.delete(generation)
-                yield* publish(down)
-              }
-              yield* Deferred.succeed(generation.ended, { reason: "closed", alive: false })
-              yield* generation.quiet.open
-              return
-          }
+          yield* intake.accept(envelope, ack, self)
         }
       })
 
-      /** Opens the next generation and makes it the present one. */
+      /** Opens the next generation; what fails half-way leaves nothing open. */
       const open = Effect.gen(function*() {
         const self = identity ??= yield* api.identity
-        const scope = yield* Scope.fork(layerScope)
-        const connection = yield* door.open.pipe(
-          Scope.provide(scope),
-          Effect.onError(() => Scope.close(scope, Exit.void))
-        )
-        const generation: Generation = {
-          number: ++number,
-          scope,
-          connection,
-          connectedAt: yield* Clock.currentTimeMillis,
-          ended: yield* Deferred.make<Ended>(),
-          quiet: yield* Latch.make(true)
-        }
-        live.add(generation)
-        yield* Effect.forkIn(
-          consume(generation, self).pipe(
-            Effect.catchCause((cause) =>
-              Effect.andThen(
-                Effect.logError("handling a signal failed; replacing the connection", cause),
-                Deferred.succeed(generation.ended, { reason: "failed", alive: false })
-              )
-            )
-          ),
-          scope,
-          { startImmediately: true }
-        )
-        return generation
+        const scope = yield* Scope.make()
+        scopes.add(scope)
+        return yield* Effect.gen(function*() {
+          const connection = yield* Scope.provide(door.open, scope)
+          const generation: Generation = {
+            number: ++number,
+            scope,
+            connection,
+            connectedAt: yield* Clock.currentTimeMillis,
+            replace: yield* Deferred.make<Ending>(),
+            quiet: yield* Latch.make(true)
+          }
+          live.add(generation)
+          yield* Effect.forkIn(
+            Effect.onError(consume(generation, self), (cause) =>
+              Cause.hasInterruptsOnly(cause)
+                ? Effect.void
+                : Effect.andThen(
+                  Effect.logError("handling an envelope failed; replacing the connection", cause),
+                  Deferred.succeed(generation.replace, { reason: "failed", alive: false })
+                )),
+            scope,
+            { startImmediately: true }
+          )
+          yield* Effect.forkIn(Effect.andThen(connection.closed, lost(generation)), scope, { startImmediately: true })
+          return generation
+        }).pipe(Effect.onError(() => closeScope(scope)))
       })
 
-      /** The first successor closes what it replaces. */
+      /** Makes a fresh generation the present one, and closes what it replaces once that is quiet. */
       const adopt = Effect.fnUntraced(function*(generation: Generation) {
-        const previous = current
         current = generation
         everConnected = true
-        yield* hurry.close
         yield* counted(connections, "connected")
         yield* publish((now, before) => ({
           state: "connected",
@@ -192,71 +190,85 @@ export class SocketLayer extends Context.Service<SocketLayer, {
         yield* Effect.logInfo("connected to Slack").pipe(
           Effect.annotateLogs({ generation: generation.number, connections: generation.connection.connections })
         )
-        if (previous !== undefined && live.has(previous)) {
+        if (previous !== undefined) {
           yield* Effect.timeoutOption(previous.quiet.await, lingerFor)
           yield* closeGeneration(previous)
+          previous = undefined
           yield* publish(() => ({}))
         }
       })
 
+      /** Slack refuses the app or its token. At the start that is the end; later we go on with what is stored. */
       const refused = Effect.fnUntraced(function*(detail: string) {
         const remedy = `${detail}; check the app's tokens, scopes and Socket Mode at api.slack.com/apps`
-        if (!everConnected) {
-          yield* publish(() => ({ state: "fatal" }))
-          return yield* supervisor.giveUp(new GaveUp({ fiber: "socket", exitCode: 78, detail: remedy }))
-        }
         yield* publish(() => ({ state: "fatal" }))
-        yield* status.raise("slack-connection", remedy)
+        if (everConnected) return yield* status.raise("slack-connection", remedy)
+        yield* supervisor.giveUp(new GaveUp({ fiber: "socket", exitCode: 78, detail: remedy }))
       })
 
-      /** How long to wait after a failed attempt to connect. */
-      const pauseAfter = Effect.fnUntraced(function*(error: SlackConnectionError) {
+      /** Full jitter over a wait that doubles with each failure in a row, in ms. */
+      const backoff = Effect.suspend(() =>
+        Random.nextBetween(0, Math.min(maxPause, firstPause * 2 ** Math.min(failures, 12)))
+      )
+
+      /** Somebody who cannot wait cuts this short. */
+      const pause = (ms: number) => Effect.timeoutOption(hurry.await, ms)
+
+      const afterFailure = Effect.fnUntraced(function*(error: SlackConnectionError) {
+        yield* counted(connections, "failed")
         if (error.reason._tag === "Refused") {
           yield* refused(error.message)
           return refusedPause
         }
-        const exponential = Math.min(maxPause, firstPause * 2 ** Math.min(failures, 12))
-        const jittered = (yield* Random.nextBetween(0, exponential)) + firstPause / 2
-        yield* Effect.logWarning(error.message).pipe(Effect.annotateLogs({ failures, againInMs: Math.round(jittered) }))
-        return error.reason._tag === "TooManyRequests" ? Math.max(error.reason.retryAfterMs, jittered) : jittered
+        const wait = firstPause / 2 + (yield* backoff)
+        failures += 1
+        yield* Effect.logWarning(error.message).pipe(Effect.annotateLogs({ failures, againInMs: Math.round(wait) }))
+        return error.reason._tag === "TooManyRequests" ? Math.max(error.reason.retryAfterMs, wait) : wait
       })
 
-      /** Waits until the present connection must be replaced. Answers why. */
-      const watch = Effect.fnUntraced(function*(generation: Generation) {
-        const lifetime = generation.connection.approximateConnectionMs
-        const rotation = lifetime === null
-          ? Effect.never
-          : Effect.as(Effect.sleep(Math.max(lifetime / 2, lifetime - rotateBefore)), {
-            reason: "rotation",
-            alive: true
-          })
-        return yield* Effect.raceFirst(Deferred.await(generation.ended), rotation)
-      })
+      /** Waits until this connection must be replaced. Answers why. */
+      const watch = (generation: Generation) => {
+        const { approximateConnectionMs: lifetime, closed, disconnecting } = generation.connection
+        return Effect.raceAllFirst([
+          Effect.as(closed, { reason: "closed", alive: false }),
+          Effect.map(disconnecting, (reason) => ({ reason, alive: true })),
+          Deferred.await(generation.replace),
+          lifetime === null
+            ? Effect.never
+            : Effect.as(Effect.sleep(Math.max(lifetime / 2, lifetime - rotateBefore)), {
+              reason: "rotation",
+              alive: true
+            })
+        ])
+      }
 
+      /** One generation from its opening to the moment when its successor is wanted. */
       const cycle = Effect.gen(function*() {
         if (closing) return yield* Effect.never
         const generation = yield* Effect.result(open)
         if (generation._tag === "Failure") {
-          yield* counted(connections, "failed")
-          const pause = yield* pauseAfter(asConnectionError(generation.failure))
-          failures += 1
-          return yield* Effect.timeoutOption(hurry.await, pause)
+          yield* pause(yield* afterFailure(asConnectionError(generation.failure)))
+          return
         }
         yield* adopt(generation.success)
         const { alive, reason } = yield* watch(generation.success)
         const lived = (yield* Clock.currentTimeMillis) - generation.success.connectedAt
         if (lived >= healthyAfter) failures = 0
         yield* Effect.logInfo("replacing the connection to Slack").pipe(Effect.annotateLogs({ reason, lived }))
-        if (alive) {
-          yield* publish(() => ({ state: "rotating" }))
+        const remedy = unwanted[reason]
+        if (alive && remedy === undefined) {
+          previous = generation.success
+          yield* publish((_, before) => before.state === "connected" ? { state: "rotating" } : {})
         } else {
-          current = undefined
+          yield* lost(generation.success)
           yield* closeGeneration(generation.success)
-          yield* publish(down)
         }
-        if (lived < healthyAfter) {
-          const exponential = Math.min(maxPause, firstPause * 2 ** Math.min(failures++, 12))
-          yield* Effect.timeoutOption(hurry.await, yield* Random.nextBetween(0, exponential))
+        if (remedy !== undefined) {
+          yield* status.raise("slack-connection", remedy)
+          yield* pause(refusedPause)
+        } else if (lived < healthyAfter) {
+          yield* pause(yield* backoff)
+          failures += 1
         }
       })
 
@@ -264,14 +276,14 @@ export class SocketLayer extends Context.Service<SocketLayer, {
       yield* Effect.addFinalizer(() =>
         Effect.suspend(() => {
           closing = true
-          return shutdown.within("socket", Effect.forEach([...live], closeGeneration, { concurrency: "unbounded" }))
+          return shutdown.within("socket", Effect.forEach([...scopes], closeScope, { concurrency: "unbounded" }))
         })
       )
 
       return SocketLayer.of({
         reconnect: Effect.fn("SocketLayer.reconnect")(function*(reason: string) {
-          yield* hurry.open
-          if (current !== undefined) yield* Deferred.succeed(current.ended, { reason, alive: true })
+          yield* hurry.release
+          if (current !== undefined) yield* Deferred.succeed(current.replace, { reason, alive: true })
         }),
         lastHeardAt: Effect.suspend(() => current === undefined ? Effect.succeed(null) : current.connection.lastHeardAt)
       })

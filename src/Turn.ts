@@ -6,7 +6,7 @@
  * Guarantees: `reply` returns after its row is on disk; once the run is over every call fails with `TurnOver`, also
  * for a promise that was left running.
  */
-import { Effect, Predicate, Schema } from "effect"
+import { Effect, Latch, Predicate, Schema } from "effect"
 import { fingerprint } from "./fingerprint.ts"
 import { ReplyFailed, ReplyHandle, type Turn, TurnError, TurnOver } from "./Handler.ts"
 import { type Destination, type InboundMessage, type OwnerId, postOf, Reply } from "./Message.ts"
@@ -50,9 +50,21 @@ export const answersOf = (answer: unknown): ReadonlyArray<Reply> | string => {
   return replies
 }
 
+/** One line about any failure whatever, bounded; never fails itself. */
+export const messageOf = (failure: unknown): string => {
+  try {
+    const said: unknown = failure instanceof Error ? failure.message : failure
+    return (typeof said === "string" ? said : JSON.stringify(said) ?? typeof said).slice(0, 2_000)
+  } catch {
+    return "a failure that cannot be described"
+  }
+}
+
 /** A run in progress. */
 export interface Run {
   readonly turn: Turn
+  /** Waits for calls that were begun and not awaited. */
+  readonly settled: Effect.Effect<void>
   /** The run is over: no call counts any more. */
   readonly close: () => void
   /** Rows for replies that belong to the completion of the turn. */
@@ -62,7 +74,9 @@ export interface Run {
 export const makeRun = (claimed: ClaimedTurn, owner: OwnerId, outbox: Outbox["Service"]): Run => {
   const controller = new AbortController()
   const destination = destinationOf(claimed.messages)
+  const quiet = Latch.makeUnsafe(true)
   let ordinal = 0
+  let calls = 0
   let over = false
 
   const row = (place: string, reply: Reply) =>
@@ -82,7 +96,7 @@ export const makeRun = (claimed: ClaimedTurn, owner: OwnerId, outbox: Outbox["Se
     }
     const place = String(ordinal++)
     const wanted = yield* row(place, asReply(given))
-    const [stored] = yield* outbox.commit([wanted], { turn: claimed.id, owner }).pipe(
+    const [stored] = yield* outbox.commit([wanted], { turn: claimed.id, owner, attempt: claimed.attempt }).pipe(
       Effect.mapError((error) =>
         new TurnError({
           reason: error.reason._tag === "TurnLost" ? new TurnOver() : new ReplyFailed({ detail: error.message })
@@ -101,8 +115,20 @@ export const makeRun = (claimed: ClaimedTurn, owner: OwnerId, outbox: Outbox["Se
       messages: claimed.messages,
       text: textOf(claimed.messages),
       signal: controller.signal,
-      reply
+      reply: (given) =>
+        Effect.suspend(() => {
+          calls += 1
+          quiet.closeUnsafe()
+          return Effect.ensuring(
+            reply(given),
+            Effect.sync(() => {
+              calls -= 1
+              if (calls === 0) quiet.openUnsafe()
+            })
+          )
+        })
     },
+    settled: quiet.await,
     close: () => {
       over = true
       controller.abort()

@@ -93,6 +93,8 @@ export class Watchdog extends Context.Service<Watchdog, {
     const file = path.join(config.dataDir, "heartbeat.json")
 
     const beat = Effect.gen(function*() {
+      // A gateway that cannot reach its database is not alive, whatever its process does.
+      if ((yield* status.notReady).includes("database")) return
       const at = yield* Clock.currentTimeMillis
       const socket = yield* SubscriptionRef.get(status.socket)
       const text = JSON.stringify({
@@ -105,6 +107,7 @@ export class Watchdog extends Context.Service<Watchdog, {
       yield* fs.writeFileString(`${file}.tmp`, text, { mode: 0o600 })
       yield* fs.rename(`${file}.tmp`, file)
       yield* status.beat(at)
+      yield* status.clear("heartbeat")
     }).pipe(Effect.catch((error) => status.raise("heartbeat", `cannot write ${file}: ${error.message}`)))
 
     yield* supervisor.fork("heartbeat", Effect.forever(Effect.andThen(beat, Effect.sleep(beatEvery))))

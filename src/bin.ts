@@ -4,37 +4,41 @@
  * signal during the imports would end the process without a word.
  *
  * First SIGTERM or SIGINT: the program is interrupted and ends in order; a hard timer stands behind its own deadline
- * (70). A second one leaves at once (71): what is held then is given back by the next start.
+ * (70). A second one leaves at once (71): what is held then is given back by the next start. So does what nobody
+ * caught (70): the next start counts it against the turns that ran.
  */
 import process from "node:process"
+import { patience } from "./cli/patience.ts"
 
 /** The program's own deadline is `SLACKWATER_SHUTDOWN_TIMEOUT`; this much later patience ends (ms). */
 const grace = 5_000
-const longestDeadline = 600_000
+const longestTimer = 2 ** 31 - 1
+/** Ctrl-C signals npm and us, and npm passes it on; systemd signals all of us, and `dev` passes it on. That is one (ms). */
+const sameSignal = 100
 
-let stopping = false
+let stoppingSince: number | undefined
 let ready = false
 
-const deadline = () => {
-  const match = /^\s*(\d+(?:\.\d+)?)\s*(milli|second|minute)s?\s*$/.exec(
-    process.env["SLACKWATER_SHUTDOWN_TIMEOUT"] ?? ""
-  )
-  const unit = { milli: 1, second: 1_000, minute: 60_000 }[match?.[2] ?? ""]
-  return match === null || unit === undefined ? 25_000 : Math.min(longestDeadline, Number(match[1]) * unit)
-}
-
 const onSignal = () => {
-  if (stopping) process.exit(71)
-  stopping = true
+  const now = performance.now()
+  if (now - (stoppingSince ?? now) > sameSignal) process.exit(71)
+  if (stoppingSince !== undefined) return
+  stoppingSince = now
   if (!ready) process.exit(0)
-  setTimeout(() => process.exit(70), deadline() + grace).unref()
+  setTimeout(() => process.exit(70), Math.min(longestTimer, patience.ms + grace)).unref()
 }
 process.on("SIGTERM", onSignal)
 process.on("SIGINT", onSignal)
 process.on("SIGUSR1", () => {})
 process.on("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
+process.on("uncaughtException", (error: unknown) => {
+  process.stderr.write(`slackwater: nobody caught this: ${error instanceof Error ? error.stack : String(error)}\n`)
+  process.exit(70)
+})
 // `slackwater dev` holds the other end: when it is gone, whatever the reason, we stop too.
-if (process.env["SLACKWATER_PARENT"] !== undefined && process.connected) {
+if (process.env["SLACKWATER_PARENT"] !== undefined) {
+  delete process.env["SLACKWATER_PARENT"]
+  if (!process.connected) process.exit(0)
   process.once("disconnect", () => process.kill(process.pid, "SIGTERM"))
 }
 

@@ -6,24 +6,27 @@
  * one SIGTERM: one stop and not two. It holds an IPC channel to us and stops when that closes, so it does not outlive
  * a parent that was killed. It is started again when it dies, but not when it says that starting again cannot help.
  */
-import { Config, Console, Deferred, Effect, Option, Runtime, Schema } from "effect"
+import { Config, ConfigProvider, Console, Deferred, Duration, Effect, Option, Redacted, Runtime, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
 import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { GatewayConfig, GatewayConfigError } from "../GatewayConfig.ts"
 import { LocalSlack } from "../testing/index.ts"
 import { loadHandler } from "./handlerModule.ts"
+import { patience } from "./patience.ts"
+import { settings } from "./settings.ts"
 
 /** Exit codes of a gateway that would end the same way again: owned elsewhere, no database, configuration. */
 const pointless = new Set([73, 74, 78])
 const restartAfter = "500 millis"
-/** The child has its own deadline; this is for one that cannot even keep that. */
-const stopTimeout = "40 seconds"
+/** The child keeps its own deadline; one that cannot even do that is killed this much later. */
+const killAfter = Duration.seconds(3)
+const tokens = { appToken: "xapp-local", botToken: "xoxb-local" }
 
-class GatewayEnded extends Schema.TaggedError<GatewayEnded>()("GatewayEnded", { code: Schema.Int }) {
+/** The child has said why. */
+export class GatewayEnded extends Schema.TaggedError<GatewayEnded>()("GatewayEnded", { code: Schema.Int }) {
   override readonly [Runtime.errorExitCode] = this.code
-  override get message(): string {
-    return `the gateway ended with ${this.code}; starting it again would not help (its reason is above)`
-  }
+  override readonly [Runtime.errorReported] = false
 }
 
 interface Ending {
@@ -31,39 +34,65 @@ interface Ending {
   readonly signal: NodeJS.Signals | null
 }
 
+interface Child {
+  readonly process: ChildProcess
+  readonly ended: Deferred.Deferred<Ending>
+}
+
 const echo = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./echo.ts" : "./echo.js", import.meta.url))
 
 const start = (handler: string, environment: Record<string, string>) =>
-  Effect.sync(() => {
+  Effect.sync((): Child => {
+    const ended = Deferred.makeUnsafe<Ending>()
     const entry = process.argv[1] ?? ""
-    return spawn(process.execPath, [...process.execArgv, entry, "run", handler], {
+    const child = spawn(process.execPath, [...process.execArgv, entry, "run", handler], {
       detached: true,
       stdio: ["ignore", "inherit", "inherit", "ipc"],
       env: { ...process.env, ...environment, SLACKWATER_PARENT: String(process.pid) }
     })
+    child.on("exit", (code, signal) => Deferred.doneUnsafe(ended, Effect.succeed({ code, signal })))
+    child.on("error", () => Deferred.doneUnsafe(ended, Effect.succeed({ code: 70, signal: null })))
+    return { process: child, ended }
+  })
+
+const stop = ({ ended, process: child }: Child, within: Duration.Duration) =>
+  Effect.suspend(() => {
+    if (Deferred.isDoneUnsafe(ended)) return Effect.void
+    child.kill("SIGTERM")
+    return Effect.flatMap(Effect.timeoutOption(Deferred.await(ended), within), (ending) => {
+      if (Option.isSome(ending)) return Effect.void
+      child.kill("SIGKILL")
+      return Console.log("Gateway:  did not stop in time and was killed")
+    })
   })
 
 /** Runs the gateway once. Interrupted, it ends the child in order and waits for it. */
-const once = Effect.fnUntraced(function*(handler: string, environment: Record<string, string>) {
-  const ended = yield* Deferred.make<Ending>()
-  const child = yield* Effect.acquireRelease(start(handler, environment), (running) => stop(running, ended))
-  child.once("exit", (code, signal) => Deferred.doneUnsafe(ended, Effect.succeed({ code, signal })))
-  child.once("error", () => Deferred.doneUnsafe(ended, Effect.succeed({ code: 70, signal: null })))
-  yield* Console.log(
-    `Gateway:  pid ${child.pid ?? "unknown"} (try: kill -9 ${child.pid ?? "pid"}, in the middle of an answer)`
-  )
-  return yield* Deferred.await(ended)
-}, Effect.scoped)
+const once = Effect.fnUntraced(
+  function*(handler: string, environment: Record<string, string>, within: Duration.Duration) {
+    const child = yield* Effect.acquireRelease(start(handler, environment), (running) => stop(running, within))
+    const pid = child.process.pid ?? "unknown"
+    yield* Console.log(`Gateway:  pid ${pid} (try: kill -9 ${pid}, in the middle of an answer)`)
+    return yield* Deferred.await(child.ended)
+  },
+  Effect.scoped
+)
 
-const stop = (child: ChildProcess, ended: Deferred.Deferred<Ending>) =>
-  Effect.suspend(() => {
-    if (child.exitCode !== null || child.signalCode !== null) return Effect.void
-    child.kill("SIGTERM")
-    return Effect.flatMap(Effect.timeoutOption(Deferred.await(ended), stopTimeout), (ending) =>
-      Effect.sync(() => {
-        if (Option.isNone(ending)) child.kill("SIGKILL")
-      }))
+/** What the gateway will read too, so that a mistake is found before anything is started. */
+const read = Effect.gen(function*() {
+  const mistaken = (detail: string) => new GatewayConfigError({ setting: "SLACKWATER_LOCAL_SLACK_PORT", detail })
+  const { shutdownTimeout } = yield* GatewayConfig.read({
+    appToken: Redacted.make(tokens.appToken),
+    botToken: Redacted.make(tokens.botToken),
+    slackApiUrl: "http://127.0.0.1/"
   })
+  const port = yield* Config.Int("SLACKWATER_LOCAL_SLACK_PORT").pipe(
+    Config.withDefault(8788),
+    Effect.filterOrFail((port) => port >= 0 && port <= 65_535),
+    Effect.mapError(() => mistaken("must be a port from 0 to 65535"))
+  )
+  const slack = LocalSlack.layer({ port })
+  return { slack, mistaken, stopWithin: Duration.sum(shutdownTimeout, killAfter) }
+})
 
 export const dev = Command.make(
   "dev",
@@ -75,22 +104,33 @@ export const dev = Command.make(
   },
   Effect.fn("dev")(function*({ handler }) {
     const path = Option.getOrElse(handler, () => echo)
+    const { mistaken, slack, stopWithin } = yield* Effect.provideService(
+      read,
+      ConfigProvider.ConfigProvider,
+      yield* settings
+    )
+    patience.ms = Duration.toMillis(stopWithin)
     yield* loadHandler(path)
-    const port = yield* Config.Port("SLACKWATER_LOCAL_SLACK_PORT").pipe(Config.withDefault(8788))
     return yield* Effect.gen(function*() {
-      const slack = yield* LocalSlack
-      yield* Console.log(`Chat:     ${slack.url}/`)
+      const { apiUrl, url } = yield* LocalSlack
+      yield* Console.log(`Chat:     ${url}/`)
       const environment = {
-        SLACK_API_URL: slack.apiUrl,
-        SLACK_APP_TOKEN: "xapp-local",
-        SLACK_BOT_TOKEN: "xoxb-local"
+        SLACK_API_URL: apiUrl,
+        SLACK_APP_TOKEN: tokens.appToken,
+        SLACK_BOT_TOKEN: tokens.botToken
       }
       while (true) {
-        const { code, signal } = yield* once(path, environment)
+        const { code, signal } = yield* once(path, environment, stopWithin)
         if (code !== null && pointless.has(code)) return yield* new GatewayEnded({ code })
         yield* Console.log(`Gateway:  ended (${signal ?? code}); starting it again`)
         yield* Effect.sleep(restartAfter)
       }
-    }).pipe(Effect.provide(LocalSlack.layer({ port }), { local: true }))
+    }).pipe(
+      Effect.provide(slack, { local: true }),
+      Effect.catchTag(
+        "LocalSlackError",
+        (error) => mistaken(`must be free: ${error.reason.message}; stop what uses it, or set another port`)
+      )
+    )
   })
 ).pipe(Command.withDescription("Gateway, a local Slack and a page to chat in; no account needed"))

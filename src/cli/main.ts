@@ -5,8 +5,8 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Effect, Exit, Layer, Logger, Option, Runtime } from "effect"
-import { CliError, Command } from "effect/cli"
+import { Cause, Console, Effect, Exit, Layer, Logger, Option, Runtime } from "effect"
+import { CliError, CliOutput, Command } from "effect/cli"
 import { version } from "../version.ts"
 import { dev } from "./dev.ts"
 import { run } from "./run.ts"
@@ -33,8 +33,8 @@ export const exitCodeOf = (exit: Exit.Exit<unknown, unknown>): number => {
 const report = (cause: Cause.Cause<unknown>) => {
   if (Cause.hasInterruptsOnly(cause)) return Effect.void
   const error = Cause.findErrorOption(cause)
-  // The CLI has shown its own errors already, with help.
-  if (Option.isSome(error) && CliError.isCliError(error.value)) return Effect.void
+  // The CLI has shown its own errors, and a child process its own, already.
+  if (Option.isSome(error) && !Runtime.getErrorReported(error.value)) return Effect.void
   return Effect.sync(() => {
     const text = Option.match(error, {
       onNone: () => Cause.pretty(cause),
@@ -43,6 +43,18 @@ const report = (cause: Cause.Cause<unknown>) => {
     process.stderr.write(`slackwater: ${text}\n`)
   })
 }
+
+/** A mistake in the command line is one line too; the help is one flag away. */
+const presenter = CliOutput.layerPresenter({
+  present: (event) =>
+    event._tag === "InvalidInvocation"
+      ? Console.error(
+        `slackwater: ${event.errors.map((error) => error.message.replaceAll(/\s+/g, " ")).join("; ")}; see ${
+          event.commandPath.join(" ")
+        } --help`
+      )
+      : CliOutput.defaultPresenter.present(event)
+})
 
 /** Logs go to stderr, so that stdout stays for what a command prints: readable on a terminal, JSON elsewhere. */
 const logging = Logger.layer([
@@ -53,7 +65,7 @@ export const main = (args: ReadonlyArray<string>): void =>
   NodeRuntime.runMain(
     Command.runWith(root, { version })(args).pipe(
       Effect.tapCause(report),
-      Effect.provide(Layer.mergeAll(NodeServices.layer, logging))
+      Effect.provide(Layer.mergeAll(NodeServices.layer, logging, presenter))
     ),
     {
       disableErrorReporting: true,

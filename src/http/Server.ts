@@ -14,7 +14,7 @@ export class HttpError extends Schema.TaggedError<HttpError>()("HttpError", {
 }) {
   override readonly [Runtime.errorExitCode] = 78
   override get message(): string {
-    return `cannot listen on ${this.host}:${this.port} (${this.detail}); stop what uses it, or set SLACKWATER_PORT`
+    return `cannot listen on ${this.host}:${this.port} (${this.detail}); stop what uses it, or set SLACKWATER_HOST and SLACKWATER_PORT`
   }
 }
 

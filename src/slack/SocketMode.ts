@@ -17,8 +17,8 @@ import type { Envelope } from "../Envelope.ts"
 import { GatewayConfig } from "../GatewayConfig.ts"
 import {
   type Connection,
+  type Incoming,
   Refused,
-  type Signal,
   SlackConnection,
   SlackConnectionError,
   TooManyRequests,
@@ -27,7 +27,7 @@ import {
 import { classify, credentialCodes } from "./classify.ts"
 import { silent } from "./silent.ts"
 
-/** Signals a connection may have waiting. Beyond it envelopes are dropped unacked: Slack delivers them again. */
+/** Envelopes a connection may have waiting. Beyond it they are dropped unacked: Slack delivers them again. */
 const buffer = 1_024
 /** Covers the open call, the handshake and Slack's hello (ms). */
 const startTimeout = 15_000
@@ -96,7 +96,9 @@ export const layer: Layer.Layer<SlackConnection, never, GatewayConfig> = Layer.e
 
     const open = Effect.gen(function*() {
       const clock = yield* Clock.Clock
-      const signals = yield* Queue.dropping<Signal>(buffer)
+      const incoming = yield* Queue.dropping<Incoming>(buffer)
+      const disconnecting = yield* Deferred.make<string>()
+      const closed = yield* Deferred.make<void>()
       const hello = yield* Deferred.make<unknown>()
       let abandoned = false
       let lastError: string | undefined
@@ -139,17 +141,18 @@ export const layer: Layer.Layer<SlackConnection, never, GatewayConfig> = Layer.e
           return
         }
         if (type === "disconnect") {
-          Queue.offerUnsafe(signals, { _tag: "Disconnecting", reason: String(field(frame, "reason") ?? "unknown") })
+          const reason = field(frame, "reason")
+          Deferred.doneUnsafe(disconnecting, Effect.succeed(typeof reason === "string" ? reason : "unknown"))
           return
         }
         const envelope = envelopeOf(frame)
-        if (envelope !== undefined) Queue.offerUnsafe(signals, { _tag: "Envelope", envelope, ack: ack(envelope) })
+        if (envelope !== undefined) Queue.offerUnsafe(incoming, { envelope, ack: ack(envelope) })
       }
       const onError = (error: unknown) => {
         lastError = error instanceof Error ? error.message : undefined
       }
       const onDisconnected = () => {
-        if (!abandoned) Queue.offerUnsafe(signals, { _tag: "Closed" })
+        Deferred.doneUnsafe(closed, Effect.void)
       }
       const onPing = (message: unknown) => {
         // undici announces the pings of every socket in the process; only this client's count.
@@ -187,7 +190,9 @@ export const layer: Layer.Layer<SlackConnection, never, GatewayConfig> = Layer.e
       const connections = field(said, "num_connections")
       const lifetime = field(field(said, "debug_info"), "approximate_connection_time")
       return {
-        signals,
+        incoming,
+        disconnecting: Deferred.await(disconnecting),
+        closed: Deferred.await(closed),
         connections: typeof connections === "number" ? connections : null,
         approximateConnectionMs: typeof lifetime === "number" && lifetime > 0 ? lifetime * 1_000 : null,
         lastHeardAt: Effect.sync(() => observable ? heardAt : null)

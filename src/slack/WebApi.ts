@@ -84,6 +84,8 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
         const answer = yield* call(method, {
           channel,
           oldest: ((since - skew) / 1_000).toFixed(6),
+          // No request is still on its way after its timeout: what is younger cannot be this post.
+          latest: ((since + skew + Duration.toMillis(config.requestTimeout)) / 1_000).toFixed(6),
           inclusive: true,
           limit: pageSize,
           include_all_metadata: true,

@@ -46,7 +46,8 @@ const permanent = words(`
 /** What a waiting client is told when Slack names no time (docs: 1 to 30 s). */
 const defaultRetryAfterMs = 5_000
 
-const byCode = (code: string, data: object): SlackApiReason => {
+const byCode = (code: unknown, data: object): SlackApiReason => {
+  if (typeof code !== "string") return new Ambiguous({ detail: "an answer without an error code" })
   const metadata: unknown = Reflect.get(data, "response_metadata")
   const retryAfter: unknown = typeof metadata === "object" && metadata !== null
     ? Reflect.get(metadata, "retryAfter")

@@ -19,6 +19,16 @@ const decodeMessage = Schema.decodeUnknownSync(MessageJson)
 /** Turns that were in flight at this many crashes in a row are suspects, and run one at a time. */
 export const suspectAfter = 2
 
+interface KnownRow {
+  readonly id: number
+  readonly state: string
+  readonly reason: string | null
+  readonly turn_id: string | null
+  readonly message: string
+  /** 1 when the event itself was seen before, and not only its twin. */
+  readonly repeated: number
+}
+
 interface TurnRow {
   readonly id: string
   readonly attempt: number
@@ -32,8 +42,9 @@ export const layer = Layer.effect(
 
     /** The first message that has one of the keys. */
     const known = Effect.fnUntraced(function*(keys: ReadonlyArray<string>) {
-      const [row] = yield* sql<{ readonly id: number; readonly state: string; readonly message: string }>`
-        SELECT m.id, m.state, m.message FROM slackwater_message_keys k JOIN slackwater_messages m ON m.id = k.message_id
+      const [row] = yield* sql<KnownRow>`SELECT m.id, m.state, m.reason, m.turn_id, m.message,
+          EXISTS (SELECT 1 FROM slackwater_message_keys WHERE key = ${keys[0] ?? ""}) AS repeated
+        FROM slackwater_message_keys k JOIN slackwater_messages m ON m.id = k.message_id
         WHERE ${sql.in("k.key", keys)} ORDER BY m.id LIMIT 1`
       return row
     })
@@ -57,17 +68,20 @@ export const layer = Layer.effect(
       const twin = yield* known(added.keys)
       if (twin !== undefined) {
         yield* rememberKeys(added.keys, twin.id, added.receivedAt)
-        const revived = twin.state === "ignored" && added.ignored === undefined
+        // The very same event again changes nothing. Another event about the same message may say more.
+        const isTwin = twin.repeated === 0
+        const merged = () => encodeMessage({ ...decodeMessage(twin.message), ...added.message })
+        const revived = isTwin && twin.state === "ignored" && twin.reason !== "discarded" && added.ignored === undefined
         if (revived) {
           yield* sql`UPDATE slackwater_messages SET state = 'queued', reason = NULL, finished_at = NULL,
-            conversation = ${conversation}, message = ${encodeMessage(added.message)}, due_at = ${added.dueAt}
+            conversation = ${conversation}, message = ${merged()}, due_at = ${added.dueAt}
             WHERE id = ${twin.id} AND state = 'ignored'`
           yield* moveWindow(conversation, added.dueAt)
-        } else if (twin.state === "queued") {
-          // `app_mention` lacks what `message` has, and the other way round: the first keeps its own fields.
-          const merged = { ...added.message, ...decodeMessage(twin.message) }
-          yield* sql`UPDATE slackwater_messages SET message = ${encodeMessage(merged)}
-            WHERE id = ${twin.id} AND state = 'queued'`
+        } else if (isTwin && twin.state === "queued" && twin.turn_id === null) {
+          // The first keeps its own fields and gets those that only its twin has.
+          yield* sql`UPDATE slackwater_messages
+            SET message = ${encodeMessage({ ...added.message, ...decodeMessage(twin.message) })}
+            WHERE id = ${twin.id} AND state = 'queued' AND turn_id IS NULL`
         }
         return { _tag: "Duplicate", revived } as const
       }

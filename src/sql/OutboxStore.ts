@@ -92,7 +92,8 @@ export const layer = Layer.effect(
     const heads = (now: number, exclude: ReadonlyArray<string>) =>
       sql`o.state IN ('queued', 'failed_retryable')
         AND ${exclude.length === 0 ? sql`1` : sql`NOT ${sql.in("o.channel", exclude)}`}
-        AND NOT EXISTS (SELECT 1 FROM slackwater_outbox p WHERE p.lane = o.lane AND p.id < o.id AND (
+        AND NOT EXISTS (SELECT 1 FROM slackwater_outbox p WHERE p.lane = o.lane AND p.id < o.id
+          AND p.state IN ('queued', 'failed_retryable', 'sending', 'unknown') AND (
           p.state IN ('queued', 'failed_retryable', 'sending')
           OR (p.state = 'unknown' AND p.unknown_since > ${now - holdLaneFor})))`
 
@@ -108,10 +109,12 @@ export const layer = Layer.effect(
       const found = yield* sql<Row>`SELECT o.* FROM slackwater_outbox o
         WHERE ${heads(now, options.exclude)} AND o.due_at <= ${now} ORDER BY o.id LIMIT ${scan}`
       const rows: Array<ClaimedReply> = []
+      const expired: Array<number> = []
       for (const row of found) {
         if (row.enqueued_at < options.expireBefore) {
           yield* sql`UPDATE slackwater_outbox SET state = 'expired', reason = 'older than its time to live',
             finished_at = ${now} WHERE id = ${row.id} AND state IN ('queued', 'failed_retryable')`
+          expired.push(row.id)
           continue
         }
         if (rows.length >= options.limit || !options.admit(row.channel)) continue
@@ -119,7 +122,7 @@ export const layer = Layer.effect(
           WHERE id = ${row.id} AND state IN ('queued', 'failed_retryable')`
         rows.push(claimed(row))
       }
-      return rows
+      return { claimed: rows, expired }
     })
 
     const claimUnknown = (now: number, limit: number) =>
@@ -171,7 +174,7 @@ export const layer = Layer.effect(
       enqueue: Effect.fn("OutboxStore.enqueue")(function*(replies, from, now) {
         if (from !== null) {
           const held = yield* sql`SELECT 1 AS yes FROM slackwater_turns
-            WHERE id = ${from.turn} AND owner = ${from.owner} AND state = 'running'`
+            WHERE id = ${from.turn} AND owner = ${from.owner} AND attempt = ${from.attempt} AND state = 'running'`
           if (held.length === 0) return yield* new TurnLost({ turn: from.turn })
         }
         return yield* insertReplies(sql, replies, from?.turn ?? null, now)
@@ -182,7 +185,8 @@ export const layer = Layer.effect(
           statement("claim")(
             sql`SELECT 1 AS yes FROM slackwater_outbox WHERE state IN ('queued', 'failed_retryable') LIMIT 1`
           ),
-          (rows) => rows.length === 0 ? Effect.succeed([]) : transaction(sql, "claim")(claim(options))
+          (rows) =>
+            rows.length === 0 ? Effect.succeed({ claimed: [], expired: [] }) : transaction(sql, "claim")(claim(options))
         ),
       claimUnknown,
       nextDueAt,

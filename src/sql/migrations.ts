@@ -33,7 +33,10 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
     // What waits for a turn. Finished rows leave the hot indexes.
     `CREATE INDEX slackwater_messages_waiting ON slackwater_messages (due_at, id)
       WHERE state = 'queued' AND turn_id IS NULL`,
-    `CREATE INDEX slackwater_messages_conversation ON slackwater_messages (conversation, id)`,
+    `CREATE INDEX slackwater_messages_window ON slackwater_messages (conversation, due_at, id)
+      WHERE state = 'queued' AND turn_id IS NULL`,
+    // Whether the bot takes part in a conversation.
+    `CREATE INDEX slackwater_messages_addressed ON slackwater_messages (conversation) WHERE state <> 'ignored'`,
     `CREATE INDEX slackwater_messages_turn ON slackwater_messages (turn_id) WHERE turn_id IS NOT NULL`,
     `CREATE INDEX slackwater_messages_finished ON slackwater_messages (finished_at) WHERE finished_at IS NOT NULL`,
 
@@ -84,6 +87,7 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
       slack_ts TEXT,
       finished_at INTEGER
     ) STRICT`,
+    `CREATE INDEX slackwater_outbox_by_lane ON slackwater_outbox (lane)`,
     `CREATE INDEX slackwater_outbox_ready ON slackwater_outbox (id) WHERE state IN ('queued', 'failed_retryable')`,
     `CREATE INDEX slackwater_outbox_lane ON slackwater_outbox (lane, id)
       WHERE state IN ('queued', 'failed_retryable', 'sending', 'unknown')`,

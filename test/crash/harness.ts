@@ -8,7 +8,6 @@
 import { Deferred, Effect } from "effect"
 import type { Scope } from "effect"
 import { spawn } from "node:child_process"
-import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from "node:sqlite"
 import { fileURLToPath } from "node:url"
@@ -119,28 +118,34 @@ export const connected = (gateway: Gateway) =>
     () => gateway.stderr().includes("connected to Slack") || !gateway.isAlive(),
     gateway
   ).pipe(Effect.andThen(Effect.suspend(() =>
-    gateway.isAlive() ? Effect.void : Effect.die(new Error(`the gateway ended early\n${gateway.stderr().slice(-2_000)}`))
+    gateway.isAlive()
+      ? Effect.void
+      : Effect.die(new Error(`the gateway ended early\n${gateway.stderr().slice(-2_000)}`))
   )))
 
-/** Polls until `found` answers something true, and answers that. */
-export const until = <A>(what: string, found: () => A, gateway?: Child): Effect.Effect<NonNullable<A>> =>
-  Effect.gen(function*() {
-    while (true) {
-      const answer = found()
-      if (answer) return answer as NonNullable<A>
-      yield* Effect.sleep("2 millis")
-    }
-  }).pipe(Effect.timeoutOrElse({
+/** Fails when it takes too long, with the end of the log. */
+export const within = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>, child?: Child): Effect.Effect<A, E, R> =>
+  Effect.timeoutOrElse(effect, {
     duration: deadlineMs,
-    orElse: () => Effect.die(new Error(`not within ${deadlineMs} ms: ${what}\n${gateway?.stderr().slice(-4_000) ?? ""}`))
-  }))
+    orElse: () => Effect.die(new Error(`not within ${deadlineMs} ms: ${what}\n${child?.stderr().slice(-4_000) ?? ""}`))
+  })
 
-/** Waits for the end of a process, within the deadline. */
-export const ending = (child: Child) =>
-  child.ended.pipe(Effect.timeoutOrElse({
-    duration: deadlineMs,
-    orElse: () => Effect.die(new Error(`the process did not end\n${child.stderr().slice(-4_000)}`))
-  }))
+/** Polls until `found` answers something true, and answers that. */
+export const until = <A>(what: string, found: () => A, child?: Child): Effect.Effect<NonNullable<A>> =>
+  within(
+    what,
+    Effect.gen(function*() {
+      while (true) {
+        const answer = found()
+        if (answer) return answer
+        yield* Effect.sleep("2 millis")
+      }
+    }),
+    child
+  )
+
+/** Waits for the end of a process. */
+export const ending = (child: Child) => within("the process ends", child.ended, child)
 
 /** Ends a process in order and answers how it ended. */
 export const stop = (child: Child, signal: NodeJS.Signals = "SIGTERM") =>
@@ -151,31 +156,21 @@ export const stop = (child: Child, signal: NodeJS.Signals = "SIGTERM") =>
 
 export const databaseOf = (dataDir: string) => join(dataDir, "slackwater.db")
 
-/**
- * Reads from the file, whether a gateway runs on it or not. Read-only, so nothing is checkpointed or changed; nothing
- * is answered while there is no schema yet, or while somebody repairs the file.
- */
+/** Reads from the file, whether a gateway runs on it or not. Read-only: nothing in it is changed. */
 export const query = (
   dataDir: string,
   sql: string,
   ...values: ReadonlyArray<SQLInputValue>
 ): ReadonlyArray<Record<string, SQLOutputValue>> => {
-  const file = databaseOf(dataDir)
-  if (!existsSync(file)) return []
+  const database = new DatabaseSync(databaseOf(dataDir), { readOnly: true, timeout: 1_000 })
   try {
-    const database = new DatabaseSync(file, { readOnly: true })
-    try {
-      return database.prepare(sql).all(...values)
-    } finally {
-      database.close()
-    }
-  } catch (error) {
-    if (error instanceof Error && /no such table|database is locked|unable to open/.test(error.message)) return []
-    throw error
+    return database.prepare(sql).all(...values)
+  } finally {
+    database.close()
   }
 }
 
-/** The one number that a query answers; 0 when it answers nothing. */
+/** The one number that a query answers. */
 export const count = (dataDir: string, sql: string, ...values: ReadonlyArray<SQLInputValue>): number =>
   Number(Object.values(query(dataDir, sql, ...values)[0] ?? {})[0] ?? 0)
 

@@ -17,7 +17,7 @@ export default Handler.make((turn) =>
     yield* turn.reply(`began ${names}`)
     const waits = [...turn.text.matchAll(/\bwait=(\d+)/g)].map((match) => Number(match[1]))
     yield* Effect.sleep(Math.max(0, ...waits))
-    if (/\bhang\b/.test(turn.text) && process.env["TEST_HANG"] !== undefined) yield* Effect.never
+    if (/\bhang\b/.test(turn.text) && process.env["TEST_HANG"] !== undefined) return yield* Effect.never
     return `ended ${names}`
   })
 )

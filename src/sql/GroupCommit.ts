@@ -1,0 +1,95 @@
+/**
+ * One writer for everything that waits: appends, claims, completions and outbox writes that come together share one
+ * transaction and one sync of the disk.
+ *
+ * Natural batching, no timer: a batch is what arrived while the last one was committed, so a lone write pays nothing.
+ * Guarantees: a write that returned is on disk; a write that fails fails alone, and its neighbours are committed
+ * without it; a commit that fails fails all of them. The queue is bounded: who writes faster than the disk waits.
+ * Does not: run anything but statements. A job must not wait for the network or for another job.
+ */
+import { Cause, Context, Deferred, Effect, Exit, Layer, Queue } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import type { StoreError, TurnLost } from "../StoreError.ts"
+import { Supervisor } from "../Supervisor.ts"
+import { statement } from "./transaction.ts"
+
+/** Writes that may wait, and writes that share one transaction at most. */
+const waiting = 1_024
+const together = 256
+
+type Failure = SqlError.SqlError | TurnLost
+
+interface Job {
+  readonly run: Effect.Effect<unknown, Failure>
+  readonly done: Deferred.Deferred<unknown, Failure>
+}
+
+/** A job went wrong half-way: what the transaction holds cannot be kept. */
+class Spoilt {
+  readonly _tag = "Spoilt"
+}
+
+export class GroupCommit extends Context.Service<GroupCommit, {
+  /** Runs the statements of `job` in a transaction that it may share; answers once they are on disk. */
+  readonly write: (operation: string) => <A>(job: Effect.Effect<A, Failure>) => Effect.Effect<A, StoreError>
+}>()("slackwater/sql/GroupCommit") {
+  static readonly layer = Layer.effect(
+    this,
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const supervisor = yield* Supervisor
+      const queue = yield* Queue.bounded<Job>(waiting)
+
+      /** A lost turn is found before anything is written; every other failure may have left half a job behind. */
+      const isHarmless = (exit: Exit.Exit<unknown, Failure>) =>
+        Exit.isSuccess(exit) ||
+        exit.cause.reasons.every((reason) => Cause.isFailReason(reason) && reason.error._tag === "TurnLost")
+
+      const attempt = (jobs: ReadonlyArray<Job>) =>
+        sql.withTransaction(Effect.gen(function*() {
+          const exits: Array<Exit.Exit<unknown, Failure>> = []
+          for (const job of jobs) {
+            const exit = yield* Effect.exit(job.run)
+            if (Exit.isFailure(exit) && !isHarmless(exit)) {
+              return yield* jobs.length > 1 ? Effect.fail(new Spoilt()) : Effect.failCause(exit.cause)
+            }
+            exits.push(exit)
+          }
+          return exits
+        }))
+
+      const commit = (jobs: ReadonlyArray<Job>): Effect.Effect<void> =>
+        Effect.matchCauseEffect(attempt(jobs), {
+          onSuccess: (exits) =>
+            Effect.sync(() => {
+              for (const [index, job] of jobs.entries()) Deferred.doneUnsafe(job.done, exits[index] ?? Exit.void)
+            }),
+          onFailure: (cause) => {
+            const spoilt = cause.reasons.some((reason) => Cause.isFailReason(reason) && reason.error instanceof Spoilt)
+            // Rolled back. One by one, so that only the culprit fails.
+            if (spoilt) return Effect.forEach(jobs, (job) => commit([job]), { discard: true })
+            return Effect.sync(() => {
+              const exit = Exit.failCause(cause as Cause.Cause<Failure>)
+              for (const job of jobs) Deferred.doneUnsafe(job.done, exit)
+            })
+          }
+        })
+
+      yield* supervisor.fork(
+        "writer",
+        Effect.forever(
+          Effect.flatMap(Queue.takeBetween(queue, 1, together), (jobs) => Effect.uninterruptible(commit(jobs)))
+        )
+      )
+
+      return GroupCommit.of({
+        write: (operation) => <A>(job: Effect.Effect<A, Failure>) =>
+          statement(operation)(Effect.gen(function*() {
+            const done = yield* Deferred.make<unknown, Failure>()
+            yield* Queue.offer(queue, { run: job, done })
+            return (yield* Deferred.await(done)) as A
+          }))
+      })
+    })
+  )
+}

@@ -1,0 +1,341 @@
+/** The sender: in order, at Slack's pace, once, whatever Slack answers. */
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { SqlClient } from "effect/sql"
+import type { Settings } from "../src/GatewayConfig.ts"
+import { GatewayStatus } from "../src/GatewayStatus.ts"
+import { Outbox } from "../src/Outbox.ts"
+import { OutboxStore } from "../src/OutboxStore.ts"
+import { Configuration, Credentials, NotSent, Permanent, RateLimited } from "../src/SlackApi.ts"
+import { advance, ground, inRooms, Rooms, settle } from "./fixtures/rooms.ts"
+import { whileTimePasses } from "./fixtures/time.ts"
+import { reset, scriptedApi } from "./fixtures/scriptedApi.ts"
+
+type Slack = ReturnType<typeof scriptedApi>
+
+const test = <A, E>(
+  sentence: string,
+  body: (
+    slack: Slack
+  ) => Effect.Effect<A, E, Outbox | OutboxStore | GatewayStatus | Rooms | SqlClient.SqlClient>,
+  given: Partial<Settings> = {}
+) =>
+  it.effect(sentence, () => {
+    const slack = scriptedApi()
+    const rooms = Outbox.layer.pipe(Layer.provideMerge(ground(given)), Layer.provide(slack.layer))
+    return inRooms(rooms)(body(slack))
+  })
+
+const post = (text: string, channel = "C1", threadTs?: string) =>
+  Effect.flatMap(Outbox, (outbox) => outbox.enqueue({ channel, text, ...(threadTs === undefined ? {} : { threadTs }) }))
+
+const stateOf = (id: number) =>
+  Effect.flatMap(OutboxStore, (store) => Effect.map(store.find(id), (row) => row?.state))
+const alarms = Effect.flatMap(GatewayStatus, (status) =>
+  Effect.map(status.snapshot, ({ alarms, outbox }) => ({ codes: alarms.map(({ code }) => code), paused: outbox.paused })))
+
+const unpaced: Partial<Settings> = { paceInterval: Duration.zero }
+
+describe("order and pace", () => {
+  test("sends a lane in the order of the commits, the next after the last was answered", (slack) =>
+    Effect.gen(function*() {
+      const answer = yield* Deferred.make<{ readonly ts: string }>()
+      slack.script("1", answer)
+      yield* Effect.forEach(["1", "2", "3"], (text) => post(text))
+      yield* settle
+      assert.deepStrictEqual(slack.texts(), ["1"])
+      yield* Deferred.succeed(answer, { ts: "9.9" })
+      yield* settle
+      assert.deepStrictEqual(slack.texts(), ["1", "2", "3"])
+    }))
+
+  test("does not let one lane hold up another", (slack) =>
+    Effect.gen(function*() {
+      slack.script("stuck", yield* Deferred.make<{ readonly ts: string }>())
+      yield* post("stuck", "C1", "1.0")
+      yield* post("free", "C1", "2.0")
+      yield* settle
+      assert.sameMembers(slack.texts(), ["stuck", "free"])
+    }))
+
+  test("keeps the pace of a channel over all of its threads, and no other channel's", (slack) =>
+    Effect.gen(function*() {
+      for (let thread = 1; thread <= 4; thread++) yield* post(`a${thread}`, "C1", `${thread}.0`)
+      yield* post("b", "C2")
+      yield* settle
+      assert.deepStrictEqual(slack.texts(), ["a1", "a2", "b"])
+      yield* advance("999 millis")
+      assert.strictEqual(slack.sent.length, 3)
+      yield* advance("1 millis")
+      yield* advance("1 second")
+      assert.deepStrictEqual(slack.texts(), ["a1", "a2", "b", "a3", "a4"])
+    }), { paceBurst: 2 })
+
+  test("makes one post of a repeated key and answers both with it", (slack) =>
+    Effect.gen(function*() {
+      const outbox = yield* Outbox
+      const one = yield* outbox.enqueue({ channel: "C1", text: "green", key: "build-1" })
+      const two = yield* outbox.enqueue({ channel: "C1", text: "green", key: "build-1" })
+      assert.deepStrictEqual(yield* two.delivered, yield* one.delivered)
+      assert.deepStrictEqual(slack.texts(), ["green"])
+    }))
+
+  test("posts into the thread that the row names, under a key that says nothing", (slack) =>
+    Effect.gen(function*() {
+      yield* post("x", "C1", "7.0")
+      yield* settle
+      assert.deepInclude(slack.sent[0], { channel: "C1", threadTs: "7.0" })
+      assert.match(slack.sent[0]?.key ?? "", /^[0-9a-f]{32}$/)
+    }))
+})
+
+describe("not sent", () => {
+  test("is tried again for ever, with growing pauses, and no attempt is counted", (slack) =>
+    Effect.gen(function*() {
+      slack.script("x", ...Array.from({ length: 40 }, () => new NotSent({ detail: "ECONNREFUSED" })))
+      const handle = yield* post("x")
+      yield* advance("20 minutes", "1 second")
+      assert.strictEqual(slack.sent.length, 41)
+      assert.strictEqual(yield* stateOf(handle.id), "delivered")
+      const pauses = slack.sent.slice(1).map(({ at }, index) => at - (slack.sent[index]?.at ?? 0))
+      assert.isAtMost(Math.max(...pauses), 31_000)
+      assert.isAtMost(pauses[0] ?? Infinity, 1_000)
+    }), { ...unpaced, outboxMaxAttempts: 2 })
+
+  test("keeps later posts waiting: there is no point in asking a Slack that is not there", (slack) =>
+    Effect.gen(function*() {
+      slack.script("a", ...Array.from({ length: 20 }, () => new NotSent({ detail: "ENOTFOUND" })))
+      yield* post("a", "C1")
+      yield* settle
+      yield* post("b", "C2")
+      yield* settle
+      assert.deepStrictEqual(slack.texts(), ["a"])
+    }), unpaced)
+
+  test("expires when it has become too old, and the handle says so", (slack) =>
+    Effect.gen(function*() {
+      slack.script("x", ...Array.from({ length: 1_000 }, () => new NotSent({ detail: "ECONNREFUSED" })))
+      const handle = yield* post("x")
+      const waiting = yield* Effect.forkChild(Effect.exit(handle.delivered))
+      yield* advance("61 minutes", "10 seconds")
+      assert.strictEqual(yield* stateOf(handle.id), "expired")
+      yield* settle
+      const exit = waiting.pollUnsafe()
+      assert.isDefined(exit, "whoever waits for a reply that expired waits for ever")
+      if (exit !== undefined && Exit.isSuccess(exit)) assert.isTrue(Exit.isFailure(exit.value))
+    }), { ...unpaced, outboxTtl: Duration.hours(1) })
+
+  test("never expires where that is switched off", (slack) =>
+    Effect.gen(function*() {
+      slack.script("x", new Credentials({ code: "token_expired" }))
+      const handle = yield* post("x")
+      yield* settle
+      yield* advance("30 hours", "10 hours")
+      assert.strictEqual(yield* stateOf(handle.id), "delivered")
+    }), { outboxTtl: null })
+})
+
+describe("a rate limit", () => {
+  test("pauses its channel for as long as Slack says, and no other", (slack) =>
+    Effect.gen(function*() {
+      slack.script("a1", new RateLimited({ retryAfterMs: 7_000 }))
+      yield* post("a1", "C1", "1.0")
+      yield* settle
+      yield* post("a2", "C1", "2.0")
+      yield* post("b", "C2")
+      yield* settle
+      assert.deepStrictEqual(slack.texts(), ["a1", "b"])
+      yield* advance("6999 millis")
+      assert.strictEqual(slack.sent.length, 2)
+      yield* advance("1 millis")
+      assert.deepStrictEqual(slack.texts(), ["a1", "b", "a1", "a2"])
+    }), unpaced)
+
+  test("counts as no attempt, however often it comes", (slack) =>
+    Effect.gen(function*() {
+      slack.script("x", ...Array.from({ length: 8 }, () => new RateLimited({ retryAfterMs: 1_000 })))
+      const handle = yield* post("x")
+      yield* advance("10 seconds", "500 millis")
+      assert.strictEqual(yield* stateOf(handle.id), "delivered")
+    }), { outboxMaxAttempts: 1 })
+})
+
+describe("what may have arrived", () => {
+  test("is looked up by its key before anything else, and delivered when found", (slack) =>
+    Effect.gen(function*() {
+      slack.script("x", reset)
+      const handle = yield* post("x")
+      yield* settle
+      slack.posted.set(slack.sent[0]?.key ?? "", "5.5")
+      yield* advance("20 seconds", "1 second")
+      assert.deepStrictEqual(slack.texts(), ["x"])
+      assert.strictEqual(slack.looks[0]?.key, slack.sent[0]?.key)
+      assert.deepStrictEqual(yield* handle.delivered, { channel: "C1", ts: "5.5" })
+    }))
+
+  test("is sent again only after several looks over the whole window found nothing", (slack) =>
+    Effect.gen(function*() {
+      slack.script("x", reset)
+      const handle = yield* post("x")
+      yield* advance("29 seconds", "1 second")
+      assert.strictEqual(slack.sent.length, 1)
+      assert.strictEqual(yield* stateOf(handle.id), "unknown")
+      yield* advance("3 seconds", "500 millis")
+      assert.isAtLeast(slack.looks.length, 3)
+      assert.isAtLeast((slack.looks.at(-1)?.at ?? 0) - (slack.looks[0]?.at ?? 0), 30_000)
+      assert.deepStrictEqual(slack.texts(), ["x", "x"])
+      assert.strictEqual(slack.sent[0]?.key, slack.sent[1]?.key)
+      assert.strictEqual(yield* stateOf(handle.id), "delivered")
+    }))
+
+  test("is not absent because looking fails", (slack) =>
+    Effect.gen(function*() {
+      slack.script("x", reset)
+      slack.look.failure = new NotSent({ detail: "ECONNREFUSED" })
+      const handle = yield* post("x")
+      yield* advance("10 minutes", "5 seconds")
+      assert.isAbove(slack.looks.length, 3)
+      assert.deepStrictEqual(slack.texts(), ["x"])
+      assert.strictEqual(yield* stateOf(handle.id), "unknown")
+    }))
+
+  test("is held with an alarm where nobody may look, and settled when one may", (slack) =>
+    Effect.gen(function*() {
+      slack.script("x", reset)
+      slack.look.failure = new Configuration({ code: "missing_scope", needed: "channels:history" })
+      const handle = yield* post("x")
+      yield* advance("5 minutes", "10 seconds")
+      assert.include((yield* alarms).codes, "reply-unknown")
+      slack.look.failure = undefined
+      slack.posted.set(slack.sent[0]?.key ?? "", "5.5")
+      yield* advance("2 minutes", "10 seconds")
+      assert.strictEqual(yield* stateOf(handle.id), "delivered")
+      assert.notInclude((yield* alarms).codes, "reply-unknown")
+    }))
+
+  test("holds its lane for two minutes, then lets it go on", (slack) =>
+    Effect.gen(function*() {
+      slack.script("x", reset)
+      slack.look.failure = new Configuration({ code: "missing_scope" })
+      yield* post("x")
+      yield* post("behind")
+      yield* advance("119 seconds", "1 second")
+      assert.deepStrictEqual(slack.texts(), ["x"])
+      yield* advance("2 seconds", "500 millis")
+      assert.deepStrictEqual(slack.texts(), ["x", "behind"])
+    }))
+
+  test("is looked up after the last attempt too, before it counts as failed", (slack) =>
+    Effect.gen(function*() {
+      slack.script("x", reset)
+      const handle = yield* post("x")
+      yield* settle
+      slack.posted.set(slack.sent[0]?.key ?? "", "5.5")
+      yield* advance("40 seconds", "1 second")
+      assert.strictEqual(yield* stateOf(handle.id), "delivered")
+    }), { outboxMaxAttempts: 1 })
+
+  test("fails for good when every attempt stayed without a trace", (slack) =>
+    Effect.gen(function*() {
+      slack.script("x", ...Array.from({ length: 20 }, () => reset))
+      const handle = yield* post("x")
+      yield* advance("5 minutes", "5 seconds")
+      assert.strictEqual(yield* stateOf(handle.id), "failed_terminal")
+      assert.strictEqual(slack.sent.length, 3)
+    }), { outboxMaxAttempts: 3 })
+})
+
+describe("refusals", () => {
+  test("that are permanent fail the row and whoever waits for it, and free the lane", (slack) =>
+    Effect.gen(function*() {
+      slack.script("x", new Permanent({ code: "is_archived" }))
+      const handle = yield* post("x")
+      yield* post("behind")
+      const error = yield* Effect.flip(handle.delivered)
+      assert.include(error.message, "is_archived")
+      yield* settle
+      assert.strictEqual(yield* stateOf(handle.id), "failed_terminal")
+      assert.deepStrictEqual(slack.texts(), ["x", "behind"])
+    }))
+
+  test("of the token pause everything with an alarm, and all goes on once it is accepted again", (slack) =>
+    Effect.gen(function*() {
+      slack.script("a", new Credentials({ code: "token_revoked" }), new Credentials({ code: "token_revoked" }))
+      yield* post("a", "C1")
+      yield* settle
+      yield* post("b", "C2")
+      yield* settle
+      assert.deepStrictEqual(slack.texts(), ["a"])
+      assert.deepStrictEqual(yield* alarms, { codes: ["slack-access"], paused: true })
+      yield* advance("2 minutes", "5 seconds")
+      assert.sameMembers(slack.texts(), ["a", "a", "a", "b"])
+      assert.deepStrictEqual(yield* alarms, { codes: [], paused: false })
+    }))
+
+  test("of a scope hold their own lane only, and their alarm stays while they last", (slack) =>
+    Effect.gen(function*() {
+      slack.script("a", ...Array.from({ length: 99 }, () => new Configuration({ code: "missing_scope" })))
+      const handle = yield* post("a", "C1")
+      yield* settle
+      yield* post("b", "C2")
+      yield* settle
+      assert.deepStrictEqual(slack.texts(), ["a", "b"])
+      assert.strictEqual(yield* stateOf(handle.id), "failed_retryable")
+      assert.include((yield* alarms).codes, "slack-access", "another channel's success ended the alarm")
+    }))
+})
+
+describe("the end", () => {
+  test("sends what can be sent at once", (slack) =>
+    Effect.gen(function*() {
+      const answer = yield* Deferred.make<{ readonly ts: string }>()
+      slack.script("1", answer)
+      yield* post("1")
+      yield* post("2")
+      yield* settle
+      const closing = yield* Effect.forkChild(Effect.flatMap(Rooms, (rooms) => rooms.close))
+      yield* settle
+      yield* Deferred.succeed(answer, { ts: "1.1" })
+      yield* Fiber.join(closing)
+      assert.deepStrictEqual(slack.texts(), ["1", "2"])
+    }))
+
+  test("does not wait for an outage to end", (slack) =>
+    Effect.gen(function*() {
+      slack.script("x", ...Array.from({ length: 999 }, () => new NotSent({ detail: "ECONNREFUSED" })))
+      yield* post("x")
+      yield* settle
+      const sent = slack.sent.length
+      yield* (yield* Rooms).close
+      assert.isAtMost(slack.sent.length - sent, 3)
+    }))
+
+  it.effect("makes a request that it cuts off unknown", () => {
+    const slack = scriptedApi()
+    return inRooms(Layer.mergeAll(ground(), slack.layer))(Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const room = yield* Layer.buildWithScope(Layer.fresh(Outbox.layer), scope)
+      slack.script("x", yield* Deferred.make<{ readonly ts: string }>())
+      const { id } = yield* Effect.provide(post("x"), room)
+      yield* settle
+      assert.strictEqual(yield* stateOf(id), "sending")
+      yield* whileTimePasses(Scope.close(scope, Exit.void))
+      assert.strictEqual(yield* stateOf(id), "unknown")
+    }))
+  })
+})
+
+describe("the database", () => {
+  test("that was away for a moment leaves no alarm behind", (slack) =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`CREATE TRIGGER away BEFORE UPDATE ON slackwater_outbox BEGIN SELECT RAISE(ABORT, 'away'); END`
+      yield* post("x")
+      yield* settle
+      assert.include((yield* Effect.orDie(Effect.flatMap(GatewayStatus, (status) => status.notReady))), "database")
+      yield* sql`DROP TRIGGER away`
+      yield* advance("3 seconds", "500 millis")
+      assert.deepStrictEqual(slack.texts(), ["x"])
+      assert.notInclude(yield* Effect.flatMap(GatewayStatus, (status) => status.notReady), "database")
+    }))
+})

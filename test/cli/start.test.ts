@@ -1,0 +1,71 @@
+/** A stop that comes before everything is up: 0, nothing hangs, nothing is left half-made. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { readFileSync } from "node:fs"
+import { type FaultPatch, LocalSlack } from "../../src/testing/index.ts"
+import { called, gateway, startGateway } from "./gateway.ts"
+import { echo, eventually, fixture, type Process } from "./process.ts"
+
+const withSlack = Effect.provide(LocalSlack.layer())
+
+const stopsSoon = Effect.fnUntraced(function*(running: Process) {
+  yield* running.signal("SIGTERM")
+  assert.deepStrictEqual(yield* running.ended, { code: 0, signal: null }, running.output)
+  assert.notMatch(running.stderr, /^slackwater:|^\s+at /m)
+})
+
+it.live("while the handler's module is loading", () =>
+  Effect.gen(function*() {
+    const { running } = yield* startGateway(fixture("stuckImport"))
+    yield* running.awaitOutput(/^importing$/)
+    yield* stopsSoon(running)
+  }).pipe(withSlack))
+
+for (const line of ["database schema is up to date", "started"]) {
+  it.live(`when the log says "${line}"; the next start finds everything in order`, () =>
+    Effect.gen(function*() {
+      const { cwd, running } = yield* startGateway(echo)
+      yield* running.awaitOutput(new RegExp(`"${line}"`))
+      yield* stopsSoon(running)
+      const next = yield* gateway(echo, {}, cwd)
+      assert.notMatch(next.running.stderr, /"previousStop":"crash"/)
+    }).pipe(withSlack))
+}
+
+const waits: ReadonlyArray<readonly [what: string, faults: FaultPatch, last: string]> = [
+  ["while Slack is slow to say who we are", { delayMs: { method: "auth.test", ms: 30_000 } }, "auth.test"],
+  ["while the WebSocket is not answered", { hangUpgrade: true }, "apps.connections.open"],
+  ["while Slack's hello does not come", { noHello: true }, "apps.connections.open"],
+  ["while Slack is down", { apiDown: true }, ""]
+]
+for (const [what, faults, last] of waits) {
+  it.live(what, () =>
+    Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      yield* slack.faults(faults)
+      const { running } = yield* startGateway(echo)
+      yield* last === "" ? running.awaitOutput(/no connection to Slack/) : slack.awaitJournal(called(last))
+      yield* stopsSoon(running)
+    }).pipe(withSlack))
+}
+
+describe.skipIf(process.platform !== "linux")("at any moment after the process hears signals", () => {
+  /** Linux tells which signals a process catches: SIGTERM is bit 14. Before that no program can do anything. */
+  const hearsSigterm = (pid: number) =>
+    Effect.sync(() => {
+      const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0"
+      return (BigInt(`0x${caught}`) & 0x4000n) !== 0n
+    })
+
+  // Spread over what a start takes here, each a bit off the grid.
+  for (const moment of [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]) {
+    it.live(`moment ${moment}`, () =>
+      Effect.gen(function*() {
+        const { running } = yield* startGateway(echo)
+        yield* eventually("it hears signals", hearsSigterm(running.pid), (hears) => hears)
+        // The moment is what is tested; nothing waits for it.
+        yield* Effect.sleep(moment * 120 + Math.random() * 120)
+        yield* stopsSoon(running)
+      }).pipe(withSlack))
+  }
+})

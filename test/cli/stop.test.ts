@@ -1,0 +1,123 @@
+/** How `slackwater run` ends, and with which exit code. */
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { LocalSlack } from "../../src/testing/index.ts"
+import { awaitReplies, gateway, startGateway } from "./gateway.ts"
+import { directory, echo, fixture, type Process } from "./process.ts"
+
+const withSlack = Effect.provide(LocalSlack.layer())
+
+/** Ended with this exit code, and the log says so at most once. */
+const ends = Effect.fnUntraced(function*(running: Process, code: number) {
+  assert.deepStrictEqual(yield* running.ended, { code, signal: null }, running.output)
+  assert.strictEqual(running.count(/"stopped"/), code === 0 ? 1 : 0, running.output)
+})
+
+/** The next start in that directory says how the last one ended. */
+const nextStart = Effect.fnUntraced(function*(cwd: string, previousStop: string, env: Record<string, string> = {}) {
+  const next = yield* gateway(fixture("gated"), env, cwd)
+  assert.match(next.running.stderr, new RegExp(`"previousStop":"${previousStop}"`))
+  return next
+})
+
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+  it.live(`${signal}: 0, a clean stop`, () =>
+    Effect.gen(function*() {
+      const { cwd, running } = yield* gateway(echo)
+      yield* running.signal(signal)
+      yield* ends(running, 0)
+      yield* nextStart(cwd, "clean")
+    }).pipe(withSlack))
+}
+
+it.live("a turn that cannot finish in time is given back: 0, and its answer comes with the next start, once", () =>
+  Effect.gen(function*() {
+    const env = { GATE: "gate", SLACKWATER_SHUTDOWN_TIMEOUT: "500 millis" }
+    const first = yield* gateway(fixture("gated"), env)
+    yield* first.say("hello")
+    yield* awaitReplies(first, 1)
+    yield* first.running.signal("SIGTERM")
+    yield* ends(first.running, 0)
+    assert.match(first.running.stderr, /"requeued":1/)
+    writeFileSync(join(first.cwd, "gate"), "")
+    const next = yield* nextStart(first.cwd, "clean", env)
+    assert.deepStrictEqual(yield* awaitReplies(next, 2), ["one moment", "here it is: hello"])
+  }).pipe(withSlack))
+
+it.live("a handler that does not listen holds nothing up: 0", () =>
+  Effect.gen(function*() {
+    const { running, say } = yield* gateway(fixture("deaf"), { SLACKWATER_SHUTDOWN_TIMEOUT: "500 millis" })
+    yield* say("hello")
+    yield* running.awaitOutput(/^deaf$/)
+    yield* running.signal("SIGTERM")
+    yield* ends(running, 0)
+  }).pipe(withSlack))
+
+it.live("a second signal while the first is at work: 71 at once, and nothing is lost", () =>
+  Effect.gen(function*() {
+    const env = { GATE: "gate" }
+    const first = yield* gateway(fixture("gated"), env)
+    yield* first.say("hello")
+    yield* awaitReplies(first, 1)
+    yield* first.running.signal("SIGTERM")
+    yield* first.running.awaitOutput(/"stopping"/)
+    // Not a repetition of the first: that one comes within a tenth of a second.
+    yield* Effect.sleep("200 millis")
+    yield* first.running.signal("SIGTERM")
+    yield* ends(first.running, 71)
+    writeFileSync(join(first.cwd, "gate"), "")
+    const next = yield* nextStart(first.cwd, "crash", env)
+    assert.deepStrictEqual(yield* awaitReplies(next, 2), ["one moment", "here it is: hello"])
+  }).pipe(withSlack))
+
+it.live("the same signal twice in a row is one: 0", () =>
+  Effect.gen(function*() {
+    const { running } = yield* gateway(echo)
+    yield* running.signal("SIGINT")
+    yield* running.signal("SIGINT")
+    yield* running.signal("SIGTERM")
+    yield* ends(running, 0)
+  }).pipe(withSlack))
+
+it.live("an end that does not get done by its absolute deadline is cut off: 70", () =>
+  Effect.gen(function*() {
+    const cwd = yield* directory
+    // The deadline is the configured one, wherever it is configured.
+    writeFileSync(join(cwd, "my.env"), "SLACKWATER_SHUTDOWN_TIMEOUT=100 millis\n")
+    const { running } = yield* gateway(fixture("hog"), { SLACKWATER_CONFIG: "my.env" }, cwd)
+    yield* running.signal("SIGTERM")
+    yield* ends(running, 70)
+    yield* nextStart(cwd, "crash")
+  }).pipe(withSlack))
+
+it.live("what nobody caught ends the process: 70, with its stack", () =>
+  Effect.gen(function*() {
+    const { running, say } = yield* gateway(fixture("floating"))
+    yield* say("hello")
+    yield* ends(running, 70)
+    assert.match(
+      running.stderr,
+      /^slackwater: nobody caught this: Error: a promise nobody waits for\n\s+at .*floating/m
+    )
+  }).pipe(withSlack))
+
+it.live("a watchdog that cannot get a connection although Slack answers gives up: 75", () =>
+  Effect.gen(function*() {
+    const slack = yield* LocalSlack
+    yield* slack.faults({ refuseWebSocket: true })
+    const { running } = yield* startGateway(echo, { SLACKWATER_WATCHDOG_THRESHOLD: "20 millis" })
+    const { code } = yield* running.ended
+    assert.strictEqual(code, 75)
+    assert.match(running.stderr, /^slackwater: Slack's API answers, but 10 forced reconnects in a row/m)
+  }).pipe(withSlack))
+
+it.live("SIGUSR1 does not open a debugger", () =>
+  Effect.gen(function*() {
+    const { running } = yield* gateway(echo)
+    yield* running.signal("SIGUSR1")
+    yield* running.signal("SIGTERM")
+    yield* ends(running, 0)
+    assert.notInclude(running.output, "Debugger")
+  }).pipe(withSlack))

@@ -1,0 +1,378 @@
+/** What every adapter of MessageStore must do. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Option } from "effect"
+import { TestClock } from "effect/testing"
+import { OwnerId, TurnId } from "../../src/Message.ts"
+import { MessageStore } from "../../src/MessageStore.ts"
+import { OutboxStore } from "../../src/OutboxStore.ts"
+import { arrival, inbound, key, post, tsAt } from "../fixtures/messages.ts"
+import { epoch } from "../fixtures/time.ts"
+import { Restart } from "./Restart.ts"
+
+const me = OwnerId.make("me")
+const other = OwnerId.make("other")
+const now = epoch
+
+export const texts = (turn: { readonly messages: ReadonlyArray<{ readonly text: string }> }) =>
+  turn.messages.map((message) => message.text)
+
+/** A turn that must be there. */
+const claimed = Effect.fnUntraced(function*(conversation = "D1", owner = me, at = now) {
+  const turn = yield* (yield* MessageStore).claim(key(conversation), owner, at)
+  return yield* Effect.fromOption(turn).pipe(Effect.orDie)
+})
+
+/** The reason tag with which a store call fails. */
+const refusal = <A, R>(effect: Effect.Effect<A, { readonly reason: { readonly _tag: string } }, R>) =>
+  Effect.map(Effect.flip(effect), (error) => error.reason._tag)
+
+export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStore | Restart>) =>
+  describe(name, () => {
+    const test = <A, E>(
+      sentence: string,
+      body: (
+        store: MessageStore["Service"],
+        outbox: OutboxStore["Service"]
+      ) => Effect.Effect<A, E, MessageStore | OutboxStore | Restart>
+    ) =>
+      it.effect(sentence, () =>
+        Effect.gen(function*() {
+          yield* TestClock.setTime(epoch)
+          return yield* body(yield* MessageStore, yield* OutboxStore)
+        }).pipe(Effect.provide(Layer.fresh(layer))))
+
+    describe("append", () => {
+      test("queues a message and recognises it by any of its keys", (store) =>
+        Effect.gen(function*() {
+          const message = arrival({}, { keys: ["event:a", "message:D1/1"] })
+          assert.deepStrictEqual(yield* store.append(message), { _tag: "Queued" })
+          for (const keys of [["event:a"], ["event:b", "message:D1/1"], ["event:b"]]) {
+            assert.deepStrictEqual(yield* store.append({ ...message, keys }), { _tag: "Duplicate", revived: false })
+          }
+          assert.strictEqual((yield* store.counts).queued, 1)
+        }))
+
+      test("keeps an ignored message with its payload out of every turn", (store) =>
+        Effect.gen(function*() {
+          assert.deepStrictEqual(yield* store.append(arrival({}, { ignored: "not addressed" })), { _tag: "Ignored" })
+          assert.deepStrictEqual(yield* store.ready(now, 10), [])
+          assert.isTrue(Option.isNone(yield* store.claim(key("D1"), me, now)))
+          assert.strictEqual((yield* store.counts).ignored, 1)
+        }))
+
+      test("gives a queued message what only its twin knows, and lets it keep its own", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival({ text: "first" }, { keys: ["message:D1/1"] }))
+          yield* store.append(arrival({ text: "second", threadTs: "7.0" }, { keys: ["message:D1/1"] }))
+          const [message] = (yield* claimed()).messages
+          assert.strictEqual(message?.text, "first")
+          assert.strictEqual(message?.threadTs, "7.0")
+        }))
+
+      test("revives an ignored message when a twin addresses the bot, once", (store) =>
+        Effect.gen(function*() {
+          const keys = ["message:D1/1"]
+          yield* store.append(arrival({}, { keys, ignored: "not addressed" }))
+          assert.deepStrictEqual(yield* store.append(arrival({}, { keys })), { _tag: "Duplicate", revived: true })
+          assert.deepStrictEqual(yield* store.append(arrival({}, { keys })), { _tag: "Duplicate", revived: false })
+          assert.deepStrictEqual(texts(yield* claimed()), ["hello"])
+        }))
+
+      test("treats a twin of a message at work or done as an alias only", (store) =>
+        Effect.gen(function*() {
+          const keys = ["message:D1/1"]
+          yield* store.append(arrival({}, { keys }))
+          const turn = yield* claimed()
+          yield* store.append(arrival({ text: "late" }, { keys }))
+          yield* store.complete(turn.id, me, [], now)
+          assert.deepStrictEqual(yield* store.append(arrival({}, { keys })), { _tag: "Duplicate", revived: false })
+          assert.isTrue(Option.isNone(yield* store.claim(key("D1"), me, now)))
+        }))
+
+      test("keeps whatever text people write", (store) =>
+        Effect.gen(function*() {
+          const text = "'; DROP TABLE x; -- \u0000 \u{1F600} \u202E %s ${1}"
+          yield* store.append(arrival({ text, payload: { "a'b": [1, null, { c: "\\\"" }] } }))
+          const [message] = (yield* claimed()).messages
+          assert.deepStrictEqual(message, inbound({ text, payload: { "a'b": [1, null, { c: "\\\"" }] } }))
+        }))
+    })
+
+    describe("windows", () => {
+      test("does not hand out a conversation before its window ends", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival({}, { dueAt: now + 500 }))
+          assert.deepStrictEqual(yield* store.ready(now + 499, 10), [])
+          assert.isTrue(Option.isNone(yield* store.claim(key("D1"), me, now + 499)))
+          assert.strictEqual(yield* store.nextDueAt(now), now + 500)
+          assert.deepStrictEqual(yield* store.ready(now + 500, 10), ["D1"])
+        }))
+
+      test("moves the end of the window for everything that waits with a new message", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival({ text: "a", ts: tsAt(1) }, { dueAt: now + 500 }))
+          yield* store.append(arrival({ text: "b", ts: tsAt(2) }, { dueAt: now + 900 }))
+          assert.deepStrictEqual(yield* store.ready(now + 600, 10), [])
+          assert.deepStrictEqual(texts(yield* claimed("D1", me, now + 900)), ["a", "b"])
+        }))
+
+      test("ends the windows of the named conversations, or of all", (store) =>
+        Effect.gen(function*() {
+          for (const channel of ["D1", "D2", "D3"]) {
+            yield* store.append(arrival({ conversation: key(channel) }, { dueAt: now + 9_000 }))
+          }
+          yield* store.makeDue([key("D2")], now)
+          assert.deepStrictEqual(yield* store.ready(now, 10), ["D2"])
+          yield* store.makeDue("all", now)
+          assert.sameMembers([...(yield* store.ready(now, 10))], ["D1", "D2", "D3"])
+        }))
+
+      test("knows the next moment of work, and none when there is none", (store) =>
+        Effect.gen(function*() {
+          assert.isNull(yield* store.nextDueAt(now))
+          yield* store.append(arrival({}, { dueAt: now + 700 }))
+          yield* store.append(arrival({ conversation: key("D2") }, { dueAt: now + 300 }))
+          assert.strictEqual(yield* store.nextDueAt(now), now + 300)
+          yield* claimed("D2", me, now + 300)
+          assert.strictEqual(yield* store.nextDueAt(now), now + 700)
+        }))
+    })
+
+    describe("claim", () => {
+      test("takes all that is due of one conversation, in the order of Slack's ts", (store) =>
+        Effect.gen(function*() {
+          for (const second of [3, 1, 2]) {
+            yield* store.append(arrival({ text: String(second), ts: tsAt(second) }))
+          }
+          yield* store.append(arrival({ conversation: key("D2"), text: "elsewhere" }))
+          const turn = yield* claimed()
+          assert.deepStrictEqual(texts(turn), ["1", "2", "3"])
+          assert.strictEqual(turn.attempt, 1)
+          assert.strictEqual(turn.failures, 0)
+        }))
+
+      test("gives a conversation to one owner at a time, and leaves what comes later for the next turn", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival({ text: "one" }))
+          const turn = yield* claimed()
+          yield* store.append(arrival({ text: "two" }))
+          assert.isTrue(Option.isNone(yield* store.claim(key("D1"), other, now)))
+          assert.isTrue(Option.isNone(yield* store.claim(key("D1"), me, now)))
+          assert.deepStrictEqual(yield* store.ready(now, 10), [])
+          assert.isNull(yield* store.nextDueAt(now))
+          yield* store.complete(turn.id, me, [], now)
+          assert.deepStrictEqual(texts(yield* claimed()), ["two"])
+        }))
+
+      test("lists the longest waiting first, as many as asked for", (store) =>
+        Effect.gen(function*() {
+          for (const [channel, dueAt] of [["D1", 30], ["D2", 10], ["D3", 20]] as const) {
+            yield* store.append(arrival({ conversation: key(channel) }, { dueAt: now + dueAt }))
+          }
+          assert.deepStrictEqual(yield* store.ready(now + 50, 2), ["D2", "D3"])
+          assert.deepStrictEqual(yield* store.ready(now + 50, 9), ["D2", "D3", "D1"])
+        }))
+    })
+
+    describe("a turn", () => {
+      test("keeps its id and its messages over a release, which costs no attempt", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival({ text: "one" }))
+          const turn = yield* claimed()
+          assert.strictEqual(yield* store.releaseAll(me, now), 1)
+          yield* store.append(arrival({ text: "two" }))
+          const again = yield* claimed("D1", other)
+          assert.deepStrictEqual([again.id, again.attempt, texts(again)], [turn.id, 1, ["one"]])
+        }))
+
+      test("gives back only what its owner holds", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival())
+          yield* claimed("D1", other)
+          assert.strictEqual(yield* store.releaseAll(me, now), 0)
+          assert.strictEqual((yield* store.counts).processing, 1)
+        }))
+
+      test("keeps its id and its messages over a retry, and waits for its time", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival({ text: "one" }))
+          const turn = yield* claimed()
+          yield* store.retry(turn.id, me, "boom", now + 1_000.4)
+          yield* store.append(arrival({ text: "two" }))
+          assert.deepStrictEqual(yield* store.ready(now + 999, 10), [])
+          assert.strictEqual(yield* store.nextDueAt(now), now + 1_000)
+          assert.isTrue(Option.isNone(yield* store.claim(key("D1"), me, now + 999)))
+          const again = yield* claimed("D1", me, now + 1_000)
+          assert.deepStrictEqual([again.id, again.attempt, again.failures, texts(again)], [turn.id, 2, 1, ["one"]])
+        }))
+
+      test("keeps its id and its messages over a crash, which counts as an attempt", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival({ text: "one" }))
+          const turn = yield* claimed()
+          yield* store.append(arrival({ text: "two" }, { dueAt: now + 60_000 }))
+          yield* (yield* Restart).crash()
+          const again = yield* claimed("D1", other)
+          assert.deepStrictEqual([again.id, again.attempt, texts(again)], [turn.id, 2, ["one"]])
+          yield* store.complete(again.id, other, [], now)
+          assert.deepStrictEqual(texts(yield* claimed("D1", other)), ["two"])
+        }))
+
+      test("keeps the messages it has when a twin of one of them comes while it waits for its retry", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival({ text: "one" }, { keys: ["message:D1/1"] }))
+          const turn = yield* claimed()
+          yield* store.retry(turn.id, me, "boom", now)
+          yield* store.append(arrival({ text: "one", threadTs: "7.0" }, { keys: ["message:D1/1"] }))
+          assert.deepStrictEqual((yield* claimed()).messages, turn.messages)
+        }))
+    })
+
+    describe("the end of a turn", () => {
+      for (const call of ["complete", "retry", "fail"] as const) {
+        test(`is refused to a former owner (${call}), who changes nothing`, (store, outbox) =>
+          Effect.gen(function*() {
+            yield* store.append(arrival())
+            const turn = yield* claimed()
+            yield* store.releaseAll(me, now)
+            yield* claimed("D1", other)
+            const before = yield* store.counts
+            const late = call === "complete"
+              ? store.complete(turn.id, me, [post("late")], now)
+              : call === "retry"
+              ? store.retry(turn.id, me, "late", now)
+              : store.fail(turn.id, me, "late", [post("late")], now)
+            assert.strictEqual(yield* refusal(late), "TurnLost")
+            assert.deepStrictEqual(yield* store.counts, before)
+            assert.strictEqual((yield* outbox.counts).queued, 0)
+            yield* store.complete(turn.id, other, [], now)
+            assert.strictEqual(yield* refusal(store.complete(turn.id, other, [], now)), "TurnLost")
+          }))
+      }
+
+      test("refuses a turn that never was", (store) =>
+        Effect.gen(function*() {
+          assert.strictEqual(yield* refusal(store.complete(TurnId.make("turn_x"), me, [], now)), "TurnLost")
+        }))
+
+      test("commits completion and replies together", (store, outbox) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival())
+          yield* store.complete((yield* claimed()).id, me, [post("a"), post("b")], now)
+          const { done, processing, queued } = yield* store.counts
+          assert.deepStrictEqual({ done, processing, queued }, { done: 1, processing: 0, queued: 0 })
+          assert.strictEqual((yield* outbox.counts).queued, 2)
+        }))
+
+      test("rolls the completion back when a reply cannot be stored", (store, outbox) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival())
+          const turn = yield* claimed()
+          const unstorable = post("bad", "D1", { destination: { channel: null as unknown as string } })
+          const ended = yield* Effect.exit(store.complete(turn.id, me, [post("good"), unstorable], now))
+          assert.strictEqual(ended._tag, "Failure")
+          assert.strictEqual((yield* store.counts).processing, 1)
+          assert.strictEqual((yield* outbox.counts).queued, 0)
+          yield* store.complete(turn.id, me, [post("good")], now)
+          assert.strictEqual((yield* outbox.counts).queued, 1)
+        }))
+
+      test("dead-letters the turn's messages with the notice, and lets the conversation go on", (store, outbox) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival({ text: "poison" }))
+          const turn = yield* claimed()
+          yield* store.append(arrival({ text: "next" }))
+          yield* store.fail(turn.id, me, "boom", [post("notice")], now)
+          const { failed, queued } = yield* store.counts
+          assert.deepStrictEqual({ failed, queued }, { failed: 1, queued: 1 })
+          assert.strictEqual((yield* outbox.counts).queued, 1)
+          assert.deepStrictEqual(texts(yield* claimed()), ["next"])
+        }))
+    })
+
+    describe("crashes", () => {
+      const crashWhileRunning = Effect.fnUntraced(function*(times: number, conversation = "D1") {
+        for (let crash = 0; crash < times; crash++) {
+          yield* claimed(conversation)
+          yield* (yield* Restart).crash()
+        }
+      })
+
+      test("let a suspect run alone, and others beside it", (store) =>
+        Effect.gen(function*() {
+          for (const channel of ["D1", "D2"]) yield* store.append(arrival({ conversation: key(channel) }))
+          for (let crash = 0; crash < 2; crash++) {
+            yield* claimed("D1")
+            yield* claimed("D2")
+            yield* (yield* Restart).crash()
+          }
+          yield* store.append(arrival({ conversation: key("D3") }))
+          const suspect = yield* claimed("D1")
+          assert.isTrue(Option.isNone(yield* store.claim(key("D2"), me, now)))
+          yield* claimed("D3")
+          assert.strictEqual(yield* store.nextDueAt(now), now + 1_000)
+          yield* store.complete(suspect.id, me, [], now)
+          yield* claimed("D2", me, now + 1_000)
+        }))
+
+      test("dead-letter only the message that keeps killing the process", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival({ text: "poison" }))
+          yield* store.append(arrival({ conversation: key("D2"), text: "innocent" }))
+          yield* crashWhileRunning(3)
+          assert.strictEqual((yield* store.counts).failed, 0)
+          yield* crashWhileRunning(1)
+          assert.strictEqual((yield* store.counts).failed, 1)
+          assert.deepStrictEqual(texts(yield* claimed("D2")), ["innocent"])
+        }))
+
+      test("in a row are what counts: a run that ended clears them", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival())
+          yield* crashWhileRunning(3)
+          yield* claimed()
+          yield* store.releaseAll(me, now)
+          yield* crashWhileRunning(3)
+          assert.strictEqual((yield* store.counts).failed, 0)
+        }))
+
+      test("are never held against a turn when that is switched off", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival())
+          for (let crash = 0; crash < 8; crash++) {
+            yield* claimed()
+            yield* (yield* Restart).crash({ maxCrashes: 0 })
+          }
+          assert.strictEqual((yield* claimed()).attempt, 9)
+        }))
+    })
+
+    describe("what it knows", () => {
+      test("counts each state and the age of what waits", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival({ conversation: key("D1") }, { receivedAt: now + 5 }))
+          yield* store.append(arrival({ conversation: key("D2") }, { receivedAt: now + 3 }))
+          yield* store.append(arrival({ conversation: key("D3") }))
+          yield* store.append(arrival({}, { ignored: "echo" }))
+          yield* store.complete((yield* claimed("D3")).id, me, [], now)
+          yield* claimed("D1")
+          assert.deepStrictEqual(yield* store.counts, {
+            queued: 1,
+            processing: 1,
+            done: 1,
+            failed: 0,
+            ignored: 1,
+            oldestQueuedAt: now + 3
+          })
+        }))
+
+      test("takes part in a conversation in which it was spoken to, or has spoken", (store, outbox) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival({ conversation: key("C1/1.0") }))
+          yield* store.append(arrival({ conversation: key("C2/1.0") }, { ignored: "not addressed" }))
+          yield* outbox.enqueue([post("hi", "C3/1.0")], null, now)
+          const asked = yield* Effect.forEach(["C1/1.0", "C2/1.0", "C3/1.0", "C4/1.0"], (c) => store.participates(key(c)))
+          assert.deepStrictEqual(asked, [true, false, true, false])
+        }))
+    })
+  })

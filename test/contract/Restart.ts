@@ -1,0 +1,8 @@
+/** What a contract suite needs besides the ports: an instance that starts over the same data, as after `kill -9`. */
+import { Context, type Effect } from "effect"
+import type { PreviousStop } from "../../src/Instance.ts"
+
+export class Restart extends Context.Service<Restart, {
+  /** Another instance starts: what the last one held is given back. */
+  readonly crash: (options?: { readonly maxCrashes?: number }) => Effect.Effect<PreviousStop>
+}>()("slackwater/test/Restart") {}

@@ -1,0 +1,117 @@
+/** What is read often must not grow with what is finished: the plans SQLite makes for the stores' statements. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Option } from "effect"
+import { SqlClient, Statement } from "effect/sql"
+import { OwnerId } from "../../src/Message.ts"
+import { MessageStore } from "../../src/MessageStore.ts"
+import { OutboxStore } from "../../src/OutboxStore.ts"
+import { arrival, key, post } from "../fixtures/messages.ts"
+import { stores } from "../fixtures/stores.ts"
+import { epoch } from "../fixtures/time.ts"
+
+const me = OwnerId.make("me")
+const now = epoch
+
+/** The plan of each statement that `run` executes, one line per step. */
+const plans = Effect.fnUntraced(function*<A, E, R>(run: Effect.Effect<A, E, R>) {
+  const sql = yield* SqlClient.SqlClient
+  const seen: Array<readonly [string, ReadonlyArray<unknown>]> = []
+  yield* Effect.provideService(run, Statement.CurrentTransformer, (self) =>
+    Effect.sync(() => {
+      seen.push(self.compile())
+      return self
+    }))
+  const found: Array<{ readonly statement: string; readonly steps: ReadonlyArray<string> }> = []
+  for (const [statement, parameters] of seen) {
+    const rows = yield* sql.unsafe<{ readonly detail: string }>(`EXPLAIN QUERY PLAN ${statement}`, parameters)
+    found.push({ statement: statement.replace(/\s+/g, " ").trim(), steps: rows.map((row) => row.detail) })
+  }
+  assert.isNotEmpty(found)
+  return found
+})
+
+/** Steps that walk through finished rows: a table scan, a search by rowid alone, or a whole conversation's history. */
+const grows = (step: string) =>
+  /^(SCAN|SEARCH) (slackwater_\w+|[a-z])\b/.test(step) && (
+    (step.startsWith("SCAN") && !/USING (COVERING )?INDEX slackwater_\w+_(ready|waiting|queued|unknown|lane|open|running)/.test(step)) ||
+    /USING INTEGER PRIMARY KEY \(rowid[<>]/.test(step) ||
+    /slackwater_messages_conversation/.test(step)
+  )
+
+const assertSteady = (found: ReadonlyArray<{ readonly statement: string; readonly steps: ReadonlyArray<string> }>) => {
+  for (const { statement, steps } of found) assert.deepStrictEqual(steps.filter(grows), [], statement)
+}
+
+/** A database with some past, so that plans are made as in real life. */
+const seeded = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+    INSERT INTO slackwater_messages (conversation, slack_ts, message, state, turn_id, due_at, received_at, finished_at)
+    SELECT 'D1', i, '{}', 'done', 't' || i, i, i, i FROM n`
+  yield* sql`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+    INSERT INTO slackwater_outbox (key, lane, channel, dispatch, state, due_at, enqueued_at, finished_at)
+    SELECT 'k' || i, 'D1', 'D1', '{}', 'delivered', i, i, i FROM n`
+})
+
+describe("query plans", () => {
+  const test = <A, E>(
+    sentence: string,
+    body: (messages: MessageStore["Service"], outbox: OutboxStore["Service"]) => Effect.Effect<A, E, SqlClient.SqlClient>
+  ) =>
+    it.effect(sentence, () =>
+      Effect.gen(function*() {
+        yield* seeded
+        yield* body(yield* MessageStore, yield* OutboxStore)
+      }).pipe(Effect.provide(Layer.fresh(stores))))
+
+  test("ready and nextDueAt of the inbox read what waits and nothing else", (messages) =>
+    Effect.gen(function*() {
+      const found = yield* plans(Effect.andThen(messages.ready(now, 10), messages.nextDueAt(now)))
+      assertSteady(found)
+      assert.match(found.flatMap(({ steps }) => steps).join("\n"), /slackwater_messages_(waiting|queued)/)
+      assert.include(found.flatMap(({ steps }) => steps).join("\n"), "slackwater_turns_open")
+    }))
+
+  test("append does not walk through the conversation's history", (messages) =>
+    Effect.flatMap(plans(messages.append(arrival())), (found) => Effect.sync(() => assertSteady(found))))
+
+  test("claiming a turn does not walk through the conversation's history", (messages) =>
+    Effect.gen(function*() {
+      yield* messages.append(arrival())
+      assertSteady(yield* plans(messages.claim(key("D1"), me, now)))
+    }))
+
+  test("completing and releasing a turn touch its own rows", (messages) =>
+    Effect.gen(function*() {
+      yield* messages.append(arrival())
+      const turn = Option.getOrThrow(yield* messages.claim(key("D1"), me, now))
+      assertSteady(yield* plans(messages.releaseAll(OwnerId.make("nobody"), now)))
+      assertSteady(yield* plans(messages.complete(turn.id, me, [post("x")], now)))
+    }))
+
+  test("participates stops at the first row, however many replies were sent", (messages) =>
+    Effect.flatMap(plans(messages.participates(key("C1/1.0"))), (found) =>
+      Effect.sync(() => {
+        for (const { statement, steps } of found) {
+          assert.deepStrictEqual(steps.filter((step) => /^SCAN (?!CONSTANT)/.test(step)), [], statement)
+        }
+      })))
+
+  test("claiming replies looks only at rows that are not settled", (_messages, outbox) =>
+    Effect.gen(function*() {
+      yield* outbox.enqueue([post("a"), post("b")], null, now)
+      const found = yield* plans(
+        outbox.claim({ owner: me, now, limit: 1, exclude: ["C9"], admit: () => true, expireBefore: 0 })
+      )
+      assertSteady(found)
+      assert.include(found.flatMap(({ steps }) => steps).join("\n"), "slackwater_outbox_lane")
+    }))
+
+  test("nextDueAt and claimUnknown of the outbox look only at rows that are not settled", (_messages, outbox) =>
+    Effect.gen(function*() {
+      assertSteady(yield* plans(Effect.andThen(outbox.nextDueAt(now, ["C9"], [1]), outbox.claimUnknown(now, 5))))
+    }))
+
+  test("releasing what a sender holds does not read what was sent", (_messages, outbox) =>
+    Effect.flatMap(plans(outbox.releaseAll(me, now)), (found) => Effect.sync(() => assertSteady(found))))
+})
