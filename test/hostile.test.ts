@@ -74,7 +74,7 @@ describe("a handler", () => {
       const late: Array<unknown> = []
       const handler = Handler.promise(async (turn) => {
         if (turn.text === "first") {
-          setTimeout(() => turn.reply("too late").catch((error: unknown) => late.push(error)), 50)
+          setTimeout(() => void turn.reply("too late").catch((error: unknown) => late.push(error)), 50)
         }
         return `done: ${turn.text}`
       })
