@@ -127,19 +127,21 @@ export class Conversations extends Context.Service<Conversations, {
         )
       })
 
+      /** What the handler returned is the user's: it may be anything, and must not take the turn down with it. */
+      const answering = Effect.fnUntraced(function*(run: Run, value: unknown) {
+        const replies = answersOf(value)
+        if (typeof replies === "string") return yield* new HandlerError({ cause: new Error(replies) })
+        return yield* run.rows("final", replies)
+      })
+
       const execute = Effect.fn("Conversations.turn")(function*(claimed: ClaimedTurn) {
         const run = makeRun(claimed, owner, outbox)
-        // What the handler answers is the user's: it may be anything, and must not take the turn down with it.
-        const answer = yield* Effect.exit(Effect.gen(function*() {
-          const value = yield* yield* runHandler(run)
-          yield* run.settled
-          const replies = answersOf(value)
-          if (typeof replies === "string") return yield* new HandlerError({ cause: new Error(replies) })
-          return yield* run.rows("final", replies)
-        }))
+        const exit = yield* runHandler(run)
+        // Calls that nobody awaited belong to the run too.
+        if (Exit.isSuccess(exit)) yield* run.settled
         run.close()
+        const answer = Exit.isFailure(exit) ? exit : yield* Effect.exit(answering(run, exit.value))
         if (Exit.isFailure(answer)) {
-          if (Cause.hasInterruptsOnly(answer.cause)) return yield* Effect.interrupt
           const squashed = Cause.squash(answer.cause)
           return yield* failed(claimed, run, messageOf(squashed instanceof HandlerError ? squashed.cause : squashed))
         }

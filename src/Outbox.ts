@@ -87,6 +87,9 @@ export class Outbox extends Context.Service<Outbox, {
       const signal = yield* Latch.make()
       const idle = yield* Latch.make(true)
       const busy = new Set<number>()
+      /** Rows Slack would not take from us, and rows whose fate could not be found out; they keep their alarms up. */
+      const refused = new Set<number>()
+      const unsettled = new Set<number>()
       let outages = 0
       let pausedUntil = 0
 
@@ -103,11 +106,18 @@ export class Outbox extends Context.Service<Outbox, {
           )
         }).pipe(Effect.orDie)
 
+      /** A row that keeps an alarm up no longer does; with the last one the alarm is over. */
+      const appease = (rows: Set<number>, id: number, alarm: string) =>
+        Effect.suspend(() => rows.delete(id) && rows.size === 0 ? status.clear(alarm) : Effect.void)
+
+      /** The row has come to its end: whoever waits for it looks. */
       const settle = (id: number) =>
-        Effect.suspend(() => {
+        Effect.gen(function*() {
+          yield* appease(refused, id, "slack-access")
+          yield* appease(unsettled, id, "reply-unknown")
           const waiter = waiting.get(id)
           waiting.delete(id)
-          return waiter === undefined ? Effect.void : Effect.asVoid(Deferred.succeed(waiter, undefined))
+          if (waiter !== undefined) yield* Deferred.succeed(waiter, undefined)
         })
 
       /** Full jitter, in ms: the first wait is up to 250 ms. */
@@ -142,6 +152,7 @@ export class Outbox extends Context.Service<Outbox, {
               pausedUntil = dueAt
               yield* status.setPaused(true)
             }
+            refused.add(row.id)
             yield* status.raise("slack-access", `Slack does not let us post (${text}); replies wait`)
             return yield* again(dueAt)
           }
@@ -176,7 +187,6 @@ export class Outbox extends Context.Service<Outbox, {
               Effect.gen(function*() {
                 outages = 0
                 yield* status.setPaused(false)
-                yield* status.clear("slack-access")
                 yield* arrived(row, ts)
               })
           })
@@ -194,6 +204,7 @@ export class Outbox extends Context.Service<Outbox, {
           const reason = found.failure.reason
           yield* counted(looks, "failed")
           if (reason._tag === "Configuration" || reason._tag === "Permanent") {
+            unsettled.add(row.id)
             yield* status.raise(
               "reply-unknown",
               `cannot look for a reply that may have arrived (${describe(reason)}): it is held; grant history scopes`
@@ -201,6 +212,7 @@ export class Outbox extends Context.Service<Outbox, {
             return yield* record(store.looked(row.id, now + blindLookEvery, false))
           }
           if (now - row.unknownSince > settleWithin) {
+            unsettled.add(row.id)
             yield* status.raise(
               "reply-unknown",
               `a reply that may have arrived cannot be found out (${describe(reason)})`
@@ -220,6 +232,7 @@ export class Outbox extends Context.Service<Outbox, {
         }
         yield* Effect.logWarning("a reply that may have arrived is nowhere; sending it again")
         yield* record(store.absent(row.id, now))
+        yield* appease(unsettled, row.id, "reply-unknown")
       })
 
       /** One fiber for one row; the sender looks again when it ends. */
@@ -267,6 +280,7 @@ export class Outbox extends Context.Service<Outbox, {
           if (busy.has(row.id) || busy.size >= workers) continue
           yield* handle(row, look(row), record(store.looked(row.id, now + blindLookEvery, false)))
         }
+        yield* status.clear("database")
         const next = yield* store.nextDueAt(now, pace.exhausted(now), [...busy])
         const sendAt = Math.min(
           next.send === null ? Infinity : Math.max(next.send, pausedUntil),

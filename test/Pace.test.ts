@@ -72,7 +72,8 @@ describe("Pace", () => {
     assert.sameMembers([...pace.exhausted(now + 300)], ["C1", "C2"])
     assert.strictEqual(pace.nextAt(now + 300), now + 1_000)
     assert.deepStrictEqual(pace.exhausted(now + 1_000), ["C2"])
-    assert.strictEqual(pace.nextAt(now + 1_000), now + 1_300)
+    // Rounding up may cost a millisecond.
+    assert.closeTo(pace.nextAt(now + 1_000) ?? 0, now + 1_300, 1)
   })
 
   it("says a moment at which a post really goes out", () => {

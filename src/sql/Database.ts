@@ -94,8 +94,8 @@ const open = Effect.gen(function*() {
   const id = OwnerId.make(`${now.toString(36)}-${nonce.toString(36).padStart(6, "0")}`)
   yield* OwnerLock.acquire(directory, join(directory, "owner.lock"), id, now)
   const scope: Scope.Scope = yield* Effect.scope
-  const context = yield* Layer.buildWithScope(SqliteClient.layer({ filename: file }), scope).pipe(
-    // The driver opens the file in a constructor that throws.
+  const context = yield* Layer.buildWithScope(SqliteClient.layer({ filename: file, disableWAL: true }), scope).pipe(
+    // The driver opens the file in a constructor that throws. WAL is set below, once we know that the file is ours.
     Effect.catchCause((cause) => Effect.fail(unusable(file, Cause.squash(cause))))
   )
   yield* Effect.gen(function*() {

@@ -22,6 +22,9 @@ const claimed = Effect.fnUntraced(function*(conversation = "D1", owner = me, at 
   return yield* Effect.fromOption(turn).pipe(Effect.orDie)
 })
 
+/** Identities of two events about one message. */
+const twin = (event: string) => [`event:${event}`, "message:D1/1"]
+
 /** The reason tag with which a store call fails. */
 const refusal = <A, R>(effect: Effect.Effect<A, { readonly reason: { readonly _tag: string } }, R>) =>
   Effect.map(Effect.flip(effect), (error) => error.reason._tag)
@@ -62,30 +65,48 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
 
       test("gives a queued message what only its twin knows, and lets it keep its own", (store) =>
         Effect.gen(function*() {
-          yield* store.append(arrival({ text: "first" }, { keys: ["message:D1/1"] }))
-          yield* store.append(arrival({ text: "second", threadTs: "7.0" }, { keys: ["message:D1/1"] }))
+          yield* store.append(arrival({ text: "first" }, { keys: twin("a") }))
+          yield* store.append(arrival({ text: "second", threadTs: "7.0" }, { keys: twin("b") }))
           const [message] = (yield* claimed()).messages
           assert.strictEqual(message?.text, "first")
           assert.strictEqual(message?.threadTs, "7.0")
         }))
 
-      test("revives an ignored message when a twin addresses the bot, once", (store) =>
+      test("revives an ignored message when a twin addresses the bot, once, with what both know", (store) =>
         Effect.gen(function*() {
-          const keys = ["message:D1/1"]
-          yield* store.append(arrival({}, { keys, ignored: "not addressed" }))
-          assert.deepStrictEqual(yield* store.append(arrival({}, { keys })), { _tag: "Duplicate", revived: true })
-          assert.deepStrictEqual(yield* store.append(arrival({}, { keys })), { _tag: "Duplicate", revived: false })
-          assert.deepStrictEqual(texts(yield* claimed()), ["hello"])
+          yield* store.append(arrival({ threadTs: "7.0" }, { keys: twin("a"), ignored: "not addressed" }))
+          const mention = arrival({ kind: "app_mention" }, { keys: twin("b") })
+          assert.deepStrictEqual(yield* store.append(mention), { _tag: "Duplicate", revived: true })
+          const again = arrival({}, { keys: twin("c") })
+          assert.deepStrictEqual(yield* store.append(again), { _tag: "Duplicate", revived: false })
+          const [message] = (yield* claimed()).messages
+          assert.deepInclude(message, { kind: "app_mention", threadTs: "7.0" })
+        }))
+
+      test("does not revive what it ignored because the very same event comes again", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival({}, { keys: twin("a"), ignored: "not addressed" }))
+          assert.deepStrictEqual(yield* store.append(arrival({}, { keys: twin("a") })), {
+            _tag: "Duplicate",
+            revived: false
+          })
+        }))
+
+      test("does not revive what an operator discarded", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival({}, { keys: twin("a"), ignored: "discarded" }))
+          yield* store.append(arrival({}, { keys: twin("b") }))
+          assert.deepStrictEqual(yield* store.ready(now, 10), [])
         }))
 
       test("treats a twin of a message at work or done as an alias only", (store) =>
         Effect.gen(function*() {
-          const keys = ["message:D1/1"]
-          yield* store.append(arrival({}, { keys }))
+          yield* store.append(arrival({}, { keys: twin("a") }))
           const turn = yield* claimed()
-          yield* store.append(arrival({ text: "late" }, { keys }))
+          yield* store.append(arrival({ text: "late" }, { keys: twin("b") }))
           yield* store.complete(turn.id, me, [], now)
-          assert.deepStrictEqual(yield* store.append(arrival({}, { keys })), { _tag: "Duplicate", revived: false })
+          const late = arrival({}, { keys: twin("c") })
+          assert.deepStrictEqual(yield* store.append(late), { _tag: "Duplicate", revived: false })
           assert.isTrue(Option.isNone(yield* store.claim(key("D1"), me, now)))
         }))
 
@@ -220,10 +241,10 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
 
       test("keeps the messages it has when a twin of one of them comes while it waits for its retry", (store) =>
         Effect.gen(function*() {
-          yield* store.append(arrival({ text: "one" }, { keys: ["message:D1/1"] }))
+          yield* store.append(arrival({ text: "one" }, { keys: twin("a") }))
           const turn = yield* claimed()
           yield* store.retry(turn.id, me, "boom", now)
-          yield* store.append(arrival({ text: "one", threadTs: "7.0" }, { keys: ["message:D1/1"] }))
+          yield* store.append(arrival({ text: "one", threadTs: "7.0" }, { keys: twin("b") }))
           assert.deepStrictEqual((yield* claimed()).messages, turn.messages)
         }))
     })

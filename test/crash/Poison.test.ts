@@ -7,12 +7,41 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { LocalSlack } from "slackwater/testing"
 import { temporaryDirectory, withSlack } from "../fixtures/gateway.ts"
-import { connectGateway, count, ending, query, stop, until } from "./harness.ts"
+import { connected, connectGateway, count, ending, query, startGateway, stop, until } from "./harness.ts"
 import { openLedger } from "./ledger.ts"
 
 const settings = { SLACKWATER_DEBOUNCE: "100 millis" }
 /** More starts than it takes. */
 const bound = 10
+
+/**
+ * Starts the gateway again whenever it dies, until so many messages are done or put aside. Answers the deaths.
+ * `whenConnected` happens once, in the first run.
+ */
+const restartUntilSettled = Effect.fnUntraced(function*<E>(
+  dataDir: string,
+  messages: number,
+  whenConnected: Effect.Effect<void, E> = Effect.void
+) {
+  for (let deaths = 0; deaths <= bound; deaths++) {
+    const gateway = yield* startGateway(dataDir, settings)
+    // Later runs may be dead before they are connected.
+    if (deaths === 0) yield* Effect.andThen(connected(gateway), whenConnected)
+    yield* until(
+      "the process is dead, or everything is settled",
+      () =>
+        !gateway.isAlive() ||
+        count(dataDir, "SELECT count(*) FROM slackwater_messages WHERE state IN ('done', 'failed')") === messages,
+      gateway
+    )
+    if (gateway.isAlive()) {
+      assert.strictEqual((yield* stop(gateway)).code, 0, gateway.stderr())
+      return deaths
+    }
+    assert.strictEqual((yield* ending(gateway)).signal, "SIGKILL", gateway.stderr())
+  }
+  return yield* Effect.die(new Error(`not settled after ${bound} deaths`))
+})
 
 describe("a message that kills the process", () => {
   it.live("is dead-lettered with its payload after a few starts, and its neighbours are answered exactly once", () =>
@@ -20,32 +49,13 @@ describe("a message that kills the process", () => {
       const slack = yield* LocalSlack
       const neighbours = yield* openLedger
       const dataDir = yield* temporaryDirectory
-      let deaths = 0
-      let said = false
-      while (true) {
-        const gateway = yield* connectGateway(dataDir, settings)
-        if (!said) {
-          // All in one quiet window, so that they run together and see every crash together.
-          for (let n = 0; n < 5; n++) yield* neighbours.say({ channel: "C0GENERAL", user: "U0BOB" }, "wait=400")
-          yield* slack.say({ channel: "D0ALICE", user: "U0ALICE", text: "m0 die" })
-          yield* neighbours.say({ channel: "D0BOB", user: "U0BOB" }, "wait=400")
-          said = true
-        }
-        yield* until(
-          "the process is dead, or the poison is put aside and everybody else is answered",
-          () =>
-            !gateway.isAlive() ||
-            count(dataDir, "SELECT count(*) FROM slackwater_messages WHERE state IN ('done', 'failed')") === 7,
-          gateway
-        )
-        if (gateway.isAlive()) {
-          assert.strictEqual((yield* stop(gateway)).code, 0, gateway.stderr())
-          break
-        }
-        assert.strictEqual((yield* ending(gateway)).signal, "SIGKILL", gateway.stderr())
-        deaths += 1
-        assert.isAtMost(deaths, bound)
-      }
+      // All in one quiet window, so that they run together and see every crash together.
+      const people = Effect.gen(function*() {
+        for (let n = 0; n < 5; n++) yield* neighbours.say({ channel: "C0GENERAL", user: "U0BOB" }, "wait=400")
+        yield* slack.say({ channel: "D0ALICE", user: "U0ALICE", text: "m0 die" })
+        yield* neighbours.say({ channel: "D0BOB", user: "U0BOB" }, "wait=400")
+      })
+      const deaths = yield* restartUntilSettled(dataDir, 7, people)
       assert.strictEqual(deaths, 4)
       const dead = query(dataDir, "SELECT state, message, reason FROM slackwater_messages WHERE state = 'failed'")
       assert.strictEqual(dead.length, 1)
@@ -59,5 +69,29 @@ describe("a message that kills the process", () => {
         doubled: 0,
         outOfOrder: 0
       })
+    }).pipe(withSlack))
+
+  it.live("does not drag along a neighbour that was in flight at two earlier crashes", () =>
+    Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const neighbour = yield* openLedger
+      const dataDir = yield* temporaryDirectory
+      yield* neighbour.say({ channel: "D0BOB", user: "U0BOB" }, "wait=1500")
+      for (const crash of [1, 2]) {
+        const gateway = yield* connectGateway(dataDir, settings)
+        yield* until(
+          "the neighbour runs again",
+          () => count(dataDir, "SELECT count(*) FROM slackwater_turns WHERE state = 'running' AND attempt = ?", crash),
+          gateway
+        )
+        gateway.signal("SIGKILL")
+        yield* ending(gateway)
+      }
+      yield* slack.say({ channel: "D0ALICE", user: "U0ALICE", text: "m0 die" })
+      yield* restartUntilSettled(dataDir, 2)
+      const dead = query(dataDir, "SELECT conversation FROM slackwater_messages WHERE state = 'failed'")
+      assert.deepStrictEqual(dead.map((row) => row["conversation"]), ["D0ALICE"])
+      const { doubled, lost } = yield* neighbour.verdict
+      assert.deepStrictEqual({ lost, doubled }, { lost: 0, doubled: 0 })
     }).pipe(withSlack))
 })

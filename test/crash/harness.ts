@@ -16,6 +16,8 @@ import { LocalSlack } from "slackwater/testing"
 const root = fileURLToPath(new URL("../..", import.meta.url))
 export const program = (name: string) => fileURLToPath(new URL(`./programs/${name}.ts`, import.meta.url))
 
+/** Compiled modules, so that a start is quick; written only when a process ends in order. */
+const compileCache = join(root, "node_modules", ".cache", "crash-tests")
 const deadlineMs = 30_000
 /** Characters of stderr kept per process. */
 const logLimit = 200_000
@@ -46,7 +48,7 @@ export const start = Effect.fnUntraced(function*(
       spawn(process.execPath, [...args], {
         cwd: root,
         stdio: ["ignore", "pipe", "pipe"],
-        env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...environment }
+        env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: compileCache, ...environment }
       })
     ),
     (running) =>
