@@ -201,7 +201,8 @@ export class SocketLayer extends Context.Service<SocketLayer, {
       /** Slack refuses the app or its token. At the start that is the end; later we go on with what is stored. */
       const refused = Effect.fnUntraced(function*(detail: string) {
         const remedy = `${detail}; check the app's tokens, scopes and Socket Mode at api.slack.com/apps`
-        yield* publish(() => ({ state: "fatal" }))
+        // While the connection to be replaced still delivers, nothing is fatal yet.
+        if (live.size === 0) yield* publish(() => ({ state: "fatal" }))
         if (everConnected) return yield* status.raise("slack-connection", remedy)
         yield* supervisor.giveUp(new GaveUp({ fiber: "socket", exitCode: 78, detail: remedy }))
       })

@@ -13,16 +13,20 @@ import { patience } from "./cli/patience.ts"
 /** The program's own deadline is `SLACKWATER_SHUTDOWN_TIMEOUT`; this much later patience ends (ms). */
 const grace = 5_000
 const longestTimer = 2 ** 31 - 1
-/** Ctrl-C signals npm and us, and npm passes it on; systemd signals all of us, and `dev` passes it on. That is one (ms). */
-const sameSignal = 100
+/** Under npm a Ctrl-C can reach us twice: from the terminal, and from npm, which passes it on. That is one (ms). */
+const sameCtrlC = 300
+const underNpm = process.env["npm_lifecycle_event"] !== undefined
 
 let stoppingSince: number | undefined
+let letGo = false
 let ready = false
 
-const onSignal = () => {
+const onSignal = (signal: NodeJS.Signals) => {
   const now = performance.now()
-  if (now - (stoppingSince ?? now) > sameSignal) process.exit(71)
-  if (stoppingSince !== undefined) return
+  if (stoppingSince !== undefined) {
+    if (letGo || (underNpm && signal === "SIGINT" && now - stoppingSince < sameCtrlC)) return
+    process.exit(71)
+  }
   stoppingSince = now
   if (!ready) process.exit(0)
   setTimeout(() => process.exit(70), Math.min(longestTimer, patience.ms + grace)).unref()
@@ -35,11 +39,15 @@ process.on("uncaughtException", (error: unknown) => {
   process.stderr.write(`slackwater: nobody caught this: ${error instanceof Error ? error.stack : String(error)}\n`)
   process.exit(70)
 })
-// `slackwater dev` holds the other end: when it is gone, whatever the reason, we stop too.
+// `slackwater dev` holds the other end. It lets go of it to stop us, or because it is gone; then it is the one who kills
+// us if we are too slow, and no signal is a second one: everybody in a terminal or a service may have got the same.
 if (process.env["SLACKWATER_PARENT"] !== undefined) {
   delete process.env["SLACKWATER_PARENT"]
   if (!process.connected) process.exit(0)
-  process.once("disconnect", () => process.kill(process.pid, "SIGTERM"))
+  process.once("disconnect", () => {
+    letGo = true
+    process.kill(process.pid, "SIGTERM")
+  })
 }
 
 if (import.meta.url.endsWith(".ts")) await import("./cli/fromSource.ts")

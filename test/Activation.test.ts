@@ -40,7 +40,7 @@ const table: ReadonlyArray<
 
 describe("the default activation", () => {
   for (const [sentence, message, reason, participates = false] of table) {
-    it(sentence, () => {
+    it(`decides that ${sentence}`, () => {
       assert.deepStrictEqual(
         defaultActivation(inbound(message), { ...context, participates }),
         reason === undefined ? { _tag: "Turn" } : { _tag: "Ignore", reason }

@@ -37,7 +37,7 @@ const test = <A, E>(
       makeDue: (conversations) =>
         script.storeIsAway
           ? Effect.fail(new StoreError({ operation: "makeDue", reason: new StoreUnavailable({ cause: "away" }) }))
-          : Effect.sync(() => void script.madeDue.push(...conversations))
+          : Effect.sync(() => void script.madeDue.push(...(conversations === "all" ? [] : conversations)))
     })
     const layer = Debouncer.layer.pipe(
       Layer.provide([conversations, store, Shutdown.layer, Supervisor.layer]),
@@ -81,17 +81,20 @@ describe("Debouncer", () => {
       assert.deepStrictEqual(script.woken, ["D1"])
     }))
 
-  test("ends a window five quiet times after its first message, whatever still comes", (debouncer, script) =>
-    Effect.gen(function*() {
-      const ends: Array<number> = []
-      for (let message = 0; message < 6; message++) {
-        ends.push(yield* arrives(debouncer))
-        yield* advance(900)
-      }
-      assert.deepStrictEqual(ends, [1_000, 1_900, 2_800, 3_700, 4_600, 5_000])
-      assert.deepStrictEqual(script.woken, ["D1"])
-      assert.strictEqual(yield* arrives(debouncer), 5_400 + quiet)
-    }))
+  test(
+    "ends a window five quiet times after its first message, whatever still comes",
+    (debouncer, script) =>
+      Effect.gen(function*() {
+        const ends: Array<number> = []
+        for (let message = 0; message < 6; message++) {
+          ends.push(yield* arrives(debouncer))
+          yield* advance(900)
+        }
+        assert.deepStrictEqual(ends, [1_000, 1_900, 2_800, 3_700, 4_600, 5_000])
+        assert.deepStrictEqual(script.woken, ["D1"])
+        assert.strictEqual(yield* arrives(debouncer), 5_400 + quiet)
+      })
+  )
 
   test("keeps the windows of conversations apart", (debouncer, script) =>
     Effect.gen(function*() {
@@ -105,15 +108,18 @@ describe("Debouncer", () => {
     }))
 
   for (const given of [{ kind: "slash_command" }, { kind: "interactive" }, { subtype: "file_share" }] as const) {
-    test(`does not let ${Object.values(given)[0]} wait, which ends the window that it meets`, (debouncer, script) =>
-      Effect.gen(function*() {
-        yield* arrives(debouncer)
-        yield* advance(100)
-        assert.strictEqual(yield* arrives(debouncer, "D1", given), 100)
-        assert.deepStrictEqual(script.woken, ["D1"])
-        yield* advance("1 hour")
-        assert.deepStrictEqual(script.woken, ["D1"])
-      }))
+    test(
+      `does not let ${Object.values(given)[0]} wait, which ends the window that it meets`,
+      (debouncer, script) =>
+        Effect.gen(function*() {
+          yield* arrives(debouncer)
+          yield* advance(100)
+          assert.strictEqual(yield* arrives(debouncer, "D1", given), 100)
+          assert.deepStrictEqual(script.woken, ["D1"])
+          yield* advance("1 hour")
+          assert.deepStrictEqual(script.woken, ["D1"])
+        })
+    )
   }
 
   test("opens no window where the quiet time is zero", (debouncer, script) =>
@@ -131,14 +137,17 @@ describe("Debouncer", () => {
       assert.deepStrictEqual(script.woken, ["D1"])
     }))
 
-  test("bounds the windows that are open; a conversation beyond them does not wait", (debouncer, script) =>
-    Effect.gen(function*() {
-      for (let conversation = 0; conversation < 2_048; conversation++) yield* arrives(debouncer, `D${conversation}`)
-      assert.strictEqual(yield* arrives(debouncer, "one too many"), 0)
-      assert.deepStrictEqual(script.woken, ["one too many"])
-      assert.strictEqual(yield* arrives(debouncer, "D5"), quiet)
-      assert.strictEqual(yield* debouncer.flushAll, 2_048)
-    }))
+  test(
+    "bounds the windows that are open; a conversation beyond them does not wait",
+    (debouncer, script) =>
+      Effect.gen(function*() {
+        for (let conversation = 0; conversation < 2_048; conversation++) yield* arrives(debouncer, `D${conversation}`)
+        assert.strictEqual(yield* arrives(debouncer, "one too many"), 0)
+        assert.deepStrictEqual(script.woken, ["one too many"])
+        assert.strictEqual(yield* arrives(debouncer, "D5"), quiet)
+        assert.strictEqual(yield* debouncer.flushAll, 2_048)
+      })
+  )
 
   test("ends every open window at once and hands them over", (debouncer, script) =>
     Effect.gen(function*() {

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { decode, type Decoded, type Envelope } from "../src/Envelope.ts"
+import { key } from "./fixtures/messages.ts"
 
 const at = 1_790_000_000_123
 const envelope = (type: string, payload: unknown, id = "env-1"): Envelope => ({
@@ -34,7 +35,7 @@ describe("messages", () => {
     assert.isUndefined(undecodable)
     assert.deepInclude(decoded, {
       kind: "message",
-      conversation: "C1/1.000001",
+      conversation: key("C1/1.000001"),
       channel: "C1",
       team: "T1",
       self: "U0BOT",
@@ -49,17 +50,17 @@ describe("messages", () => {
 
   it("in a thread belong to the thread", () => {
     const { message: decoded } = event({ ...message, thread_ts: "0.5", parent_user_id: "U2" })
-    assert.deepInclude(decoded, { conversation: "C1/0.5", threadTs: "0.5" })
+    assert.deepInclude(decoded, { conversation: key("C1/0.5"), threadTs: "0.5" })
   })
 
   it("to the bot are one conversation per direct message channel", () => {
     const { message: decoded } = event({ ...message, channel: "D1", channel_type: "im" })
-    assert.deepInclude(decoded, { conversation: "D1", direct: true })
+    assert.deepInclude(decoded, { conversation: key("D1"), direct: true })
   })
 
   it("in a thread of a direct message are a conversation of their own", () => {
     const { message: decoded } = event({ ...message, channel: "D1", channel_type: "im", thread_ts: "0.5" })
-    assert.deepInclude(decoded, { conversation: "D1/0.5", direct: true, threadTs: "0.5" })
+    assert.deepInclude(decoded, { conversation: key("D1/0.5"), direct: true, threadTs: "0.5" })
   })
 
   it("in a group conversation are not direct", () => {
@@ -67,7 +68,10 @@ describe("messages", () => {
   })
 
   it("with a file, as broadcast or from a bot say so", () => {
-    assert.strictEqual(event({ ...message, subtype: "file_share", files: [{ id: "F1" }] }).message.subtype, "file_share")
+    assert.strictEqual(
+      event({ ...message, subtype: "file_share", files: [{ id: "F1" }] }).message.subtype,
+      "file_share"
+    )
     assert.strictEqual(event({ ...message, subtype: "thread_broadcast" }).message.subtype, "thread_broadcast")
     assert.strictEqual(event({ ...message, bot_id: "B1", app_id: "A1" }).message.bot, "B1")
     const { message: classic } = event({ ...message, user: undefined, subtype: "bot_message", bot_id: "B1" })
@@ -129,7 +133,7 @@ describe("other events", () => {
     assert.deepInclude(decoded, {
       kind: "event",
       subtype: "reaction_added",
-      conversation: "C1/1.000001",
+      conversation: key("C1/1.000001"),
       channel: "C1",
       ts: "2.000001"
     })
@@ -138,7 +142,7 @@ describe("other events", () => {
 
   it("without a channel belong to their user", () => {
     const { message: decoded } = event({ type: "app_home_opened", user: "U1", tab: "home", event_ts: "2.0" })
-    assert.deepInclude(decoded, { kind: "event", conversation: "U1", subtype: "app_home_opened" })
+    assert.deepInclude(decoded, { kind: "event", conversation: key("U1"), subtype: "app_home_opened" })
     assert.notProperty(decoded, "channel")
   })
 
@@ -166,7 +170,13 @@ describe("commands and buttons", () => {
 
   it("read a slash command as one conversation per person and channel", () => {
     const { keys, message: decoded } = decode(envelope("slash_commands", command), "U0BOT", at)
-    assert.deepInclude(decoded, { kind: "slash_command", conversation: "C1/U1", channel: "C1", user: "U1", text: "why" })
+    assert.deepInclude(decoded, {
+      kind: "slash_command",
+      conversation: key("C1/U1"),
+      channel: "C1",
+      user: "U1",
+      text: "why"
+    })
     assert.deepStrictEqual(keys, ["envelope:env-1", "trigger:trig-1"])
   })
 
@@ -186,7 +196,7 @@ describe("commands and buttons", () => {
     assert.deepInclude(decoded, {
       kind: "interactive",
       subtype: "block_actions",
-      conversation: "C1/1.000001",
+      conversation: key("C1/1.000001"),
       threadTs: "1.000001",
       ts: "3.000001"
     })
@@ -196,25 +206,35 @@ describe("commands and buttons", () => {
   it("read a button inside a thread as part of the thread", () => {
     const inThread = { ...pressed, message: { ts: "1.000001", thread_ts: "0.5" } }
     const { message: decoded } = decode(envelope("interactive", inThread), "U0BOT", at)
-    assert.deepInclude(decoded, { conversation: "C1/0.5", threadTs: "0.5" })
+    assert.deepInclude(decoded, { conversation: key("C1/0.5"), threadTs: "0.5" })
   })
 
   it("read a button in a direct message as part of that conversation", () => {
     const direct = { ...pressed, channel: { id: "D1" }, container: { message_ts: "1.000001", channel_id: "D1" } }
     const { message: decoded } = decode(envelope("interactive", direct), "U0BOT", at)
-    assert.deepInclude(decoded, { conversation: "D1", direct: true })
+    assert.deepInclude(decoded, { conversation: key("D1"), direct: true })
   })
 
   it("read a modal, which has no channel, as a conversation with its user", () => {
     const view = { type: "view_submission", user: { id: "U1" }, team: { id: "T1" }, view: { id: "V1", hash: "h" } }
     const { message: decoded } = decode(envelope("interactive", { ...view, channel: null, actions: null }), "U0BOT", at)
-    assert.deepInclude(decoded, { kind: "interactive", subtype: "view_submission", conversation: "U1", team: "T1" })
+    assert.deepInclude(decoded, {
+      kind: "interactive",
+      subtype: "view_submission",
+      conversation: key("U1"),
+      team: "T1"
+    })
   })
 })
 
 describe("what makes no sense", () => {
   const nonsense: ReadonlyArray<readonly [string, string, unknown, RegExp]> = [
-    ["an envelope without an event", "events_api", { type: "app_rate_limited", team_id: "T1" }, /no event.*app_rate_limited/],
+    [
+      "an envelope without an event",
+      "events_api",
+      { type: "app_rate_limited", team_id: "T1" },
+      /no event.*app_rate_limited/
+    ],
     ["a null payload", "events_api", null, /no event/],
     ["no payload", "events_api", undefined, /no event/],
     ["a payload that is text", "events_api", "event", /no event/],
@@ -241,7 +261,11 @@ describe("what makes no sense", () => {
   }
 
   const Anything = Schema.fromJsonString(Schema.Unknown)
-  const Wild = Schema.Union([Schema.Json, Schema.Struct({ event: Schema.Json }), Schema.Record(Schema.String, Schema.Json)])
+  const Wild = Schema.Union([
+    Schema.Json,
+    Schema.Struct({ event: Schema.Json }),
+    Schema.Record(Schema.String, Schema.Json)
+  ])
   const types = Schema.Literals(["events_api", "slash_commands", "interactive", "x"])
 
   it.prop("never makes decode throw", [types, Wild], ([type, payload]) => {
@@ -253,7 +277,18 @@ describe("what makes no sense", () => {
 
   const Field = Schema.Union([Schema.Json, Schema.String, Schema.Null])
   const Inner = Schema.Record(
-    Schema.Literals(["subtype", "channel", "channel_type", "user", "bot_id", "text", "ts", "event_ts", "thread_ts", "item"]),
+    Schema.Literals([
+      "subtype",
+      "channel",
+      "channel_type",
+      "user",
+      "bot_id",
+      "text",
+      "ts",
+      "event_ts",
+      "thread_ts",
+      "item"
+    ]),
     Field
   )
 

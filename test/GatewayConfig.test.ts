@@ -49,7 +49,12 @@ describe("GatewayConfig", () => {
         SLACKWATER_OUTBOX_TTL: "2 hours",
         SLACKWATER_MAX_CRASHES: "0"
       })
-      assert.deepInclude(settings, { slackApiUrl: "http://127.0.0.1:1/api/", dataDir: "/data", port: 0, concurrency: 3 })
+      assert.deepInclude(settings, {
+        slackApiUrl: "http://127.0.0.1:1/api/",
+        dataDir: "/data",
+        port: 0,
+        concurrency: 3
+      })
       assert.deepInclude(settings, { debounce: Duration.zero, outboxTtl: Duration.hours(2), maxCrashes: 0 })
     }))
 
@@ -116,7 +121,10 @@ describe("GatewayConfig", () => {
 
   it.effect("lets what the host gives win over the environment, also `off`", () =>
     Effect.gen(function*() {
-      const settings = yield* read({ SLACKWATER_PORT: "1", SLACKWATER_OUTBOX_TTL: "1 hour" }, { port: 2, outboxTtl: null })
+      const settings = yield* read({ SLACKWATER_PORT: "1", SLACKWATER_OUTBOX_TTL: "1 hour" }, {
+        port: 2,
+        outboxTtl: null
+      })
       assert.strictEqual(settings.port, 2)
       assert.isNull(settings.outboxTtl)
     }))

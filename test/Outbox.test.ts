@@ -1,40 +1,14 @@
-/** The sender: in order, at Slack's pace, once, whatever Slack answers. */
+/** The sender: in order, at Slack's pace, for as long as it takes. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { SqlClient } from "effect/sql"
-import type { Settings } from "../src/GatewayConfig.ts"
 import { GatewayStatus } from "../src/GatewayStatus.ts"
 import { Outbox } from "../src/Outbox.ts"
-import { OutboxStore } from "../src/OutboxStore.ts"
-import { Configuration, Credentials, NotSent, Permanent, RateLimited } from "../src/SlackApi.ts"
+import { Credentials, NotSent, RateLimited } from "../src/SlackApi.ts"
+import { post, stateOf, test, unpaced } from "./fixtures/outboxRoom.ts"
 import { advance, ground, inRooms, Rooms, settle } from "./fixtures/rooms.ts"
+import { scriptedApi } from "./fixtures/scriptedApi.ts"
 import { whileTimePasses } from "./fixtures/time.ts"
-import { reset, scriptedApi } from "./fixtures/scriptedApi.ts"
-
-type Slack = ReturnType<typeof scriptedApi>
-
-const test = <A, E>(
-  sentence: string,
-  body: (
-    slack: Slack
-  ) => Effect.Effect<A, E, Outbox | OutboxStore | GatewayStatus | Rooms | SqlClient.SqlClient>,
-  given: Partial<Settings> = {}
-) =>
-  it.effect(sentence, () => {
-    const slack = scriptedApi()
-    const rooms = Outbox.layer.pipe(Layer.provideMerge(ground(given)), Layer.provide(slack.layer))
-    return inRooms(rooms)(body(slack))
-  })
-
-const post = (text: string, channel = "C1", threadTs?: string) =>
-  Effect.flatMap(Outbox, (outbox) => outbox.enqueue({ channel, text, ...(threadTs === undefined ? {} : { threadTs }) }))
-
-const stateOf = (id: number) =>
-  Effect.flatMap(OutboxStore, (store) => Effect.map(store.find(id), (row) => row?.state))
-const alarms = Effect.flatMap(GatewayStatus, (status) =>
-  Effect.map(status.snapshot, ({ alarms, outbox }) => ({ codes: alarms.map(({ code }) => code), paused: outbox.paused })))
-
-const unpaced: Partial<Settings> = { paceInterval: Duration.zero }
 
 describe("order and pace", () => {
   test("sends a lane in the order of the commits, the next after the last was answered", (slack) =>
@@ -58,18 +32,22 @@ describe("order and pace", () => {
       assert.sameMembers(slack.texts(), ["stuck", "free"])
     }))
 
-  test("keeps the pace of a channel over all of its threads, and no other channel's", (slack) =>
-    Effect.gen(function*() {
-      for (let thread = 1; thread <= 4; thread++) yield* post(`a${thread}`, "C1", `${thread}.0`)
-      yield* post("b", "C2")
-      yield* settle
-      assert.deepStrictEqual(slack.texts(), ["a1", "a2", "b"])
-      yield* advance("999 millis")
-      assert.strictEqual(slack.sent.length, 3)
-      yield* advance("1 millis")
-      yield* advance("1 second")
-      assert.deepStrictEqual(slack.texts(), ["a1", "a2", "b", "a3", "a4"])
-    }), { paceBurst: 2 })
+  test(
+    "keeps the pace of a channel over all of its threads, and no other channel's",
+    (slack) =>
+      Effect.gen(function*() {
+        for (let thread = 1; thread <= 4; thread++) yield* post(`a${thread}`, "C1", `${thread}.0`)
+        yield* post("b", "C2")
+        yield* settle
+        assert.deepStrictEqual(slack.texts(), ["a1", "a2", "b"])
+        yield* advance("999 millis")
+        assert.strictEqual(slack.sent.length, 3)
+        yield* advance("1 millis")
+        yield* advance("1 second")
+        assert.deepStrictEqual(slack.texts(), ["a1", "a2", "b", "a3", "a4"])
+      }),
+    { paceBurst: 2 }
+  )
 
   test("makes one post of a repeated key and answers both with it", (slack) =>
     Effect.gen(function*() {
@@ -102,15 +80,19 @@ describe("not sent", () => {
       assert.isAtMost(pauses[0] ?? Infinity, 1_000)
     }), { ...unpaced, outboxMaxAttempts: 2 })
 
-  test("keeps later posts waiting: there is no point in asking a Slack that is not there", (slack) =>
-    Effect.gen(function*() {
-      slack.script("a", ...Array.from({ length: 20 }, () => new NotSent({ detail: "ENOTFOUND" })))
-      yield* post("a", "C1")
-      yield* settle
-      yield* post("b", "C2")
-      yield* settle
-      assert.deepStrictEqual(slack.texts(), ["a"])
-    }), unpaced)
+  test(
+    "keeps later posts waiting: there is no point in asking a Slack that is not there",
+    (slack) =>
+      Effect.gen(function*() {
+        slack.script("a", ...Array.from({ length: 20 }, () => new NotSent({ detail: "ENOTFOUND" })))
+        yield* post("a", "C1")
+        yield* settle
+        yield* post("b", "C2")
+        yield* settle
+        assert.deepStrictEqual(slack.texts(), ["a"])
+      }),
+    unpaced
+  )
 
   test("expires when it has become too old, and the handle says so", (slack) =>
     Effect.gen(function*() {
@@ -160,131 +142,6 @@ describe("a rate limit", () => {
     }), { outboxMaxAttempts: 1 })
 })
 
-describe("what may have arrived", () => {
-  test("is looked up by its key before anything else, and delivered when found", (slack) =>
-    Effect.gen(function*() {
-      slack.script("x", reset)
-      const handle = yield* post("x")
-      yield* settle
-      slack.posted.set(slack.sent[0]?.key ?? "", "5.5")
-      yield* advance("20 seconds", "1 second")
-      assert.deepStrictEqual(slack.texts(), ["x"])
-      assert.strictEqual(slack.looks[0]?.key, slack.sent[0]?.key)
-      assert.deepStrictEqual(yield* handle.delivered, { channel: "C1", ts: "5.5" })
-    }))
-
-  test("is sent again only after several looks over the whole window found nothing", (slack) =>
-    Effect.gen(function*() {
-      slack.script("x", reset)
-      const handle = yield* post("x")
-      yield* advance("29 seconds", "1 second")
-      assert.strictEqual(slack.sent.length, 1)
-      assert.strictEqual(yield* stateOf(handle.id), "unknown")
-      yield* advance("3 seconds", "500 millis")
-      assert.isAtLeast(slack.looks.length, 3)
-      assert.isAtLeast((slack.looks.at(-1)?.at ?? 0) - (slack.looks[0]?.at ?? 0), 30_000)
-      assert.deepStrictEqual(slack.texts(), ["x", "x"])
-      assert.strictEqual(slack.sent[0]?.key, slack.sent[1]?.key)
-      assert.strictEqual(yield* stateOf(handle.id), "delivered")
-    }))
-
-  test("is not absent because looking fails", (slack) =>
-    Effect.gen(function*() {
-      slack.script("x", reset)
-      slack.look.failure = new NotSent({ detail: "ECONNREFUSED" })
-      const handle = yield* post("x")
-      yield* advance("10 minutes", "5 seconds")
-      assert.isAbove(slack.looks.length, 3)
-      assert.deepStrictEqual(slack.texts(), ["x"])
-      assert.strictEqual(yield* stateOf(handle.id), "unknown")
-    }))
-
-  test("is held with an alarm where nobody may look, and settled when one may", (slack) =>
-    Effect.gen(function*() {
-      slack.script("x", reset)
-      slack.look.failure = new Configuration({ code: "missing_scope", needed: "channels:history" })
-      const handle = yield* post("x")
-      yield* advance("5 minutes", "10 seconds")
-      assert.include((yield* alarms).codes, "reply-unknown")
-      slack.look.failure = undefined
-      slack.posted.set(slack.sent[0]?.key ?? "", "5.5")
-      yield* advance("2 minutes", "10 seconds")
-      assert.strictEqual(yield* stateOf(handle.id), "delivered")
-      assert.notInclude((yield* alarms).codes, "reply-unknown")
-    }))
-
-  test("holds its lane for two minutes, then lets it go on", (slack) =>
-    Effect.gen(function*() {
-      slack.script("x", reset)
-      slack.look.failure = new Configuration({ code: "missing_scope" })
-      yield* post("x")
-      yield* post("behind")
-      yield* advance("119 seconds", "1 second")
-      assert.deepStrictEqual(slack.texts(), ["x"])
-      yield* advance("2 seconds", "500 millis")
-      assert.deepStrictEqual(slack.texts(), ["x", "behind"])
-    }))
-
-  test("is looked up after the last attempt too, before it counts as failed", (slack) =>
-    Effect.gen(function*() {
-      slack.script("x", reset)
-      const handle = yield* post("x")
-      yield* settle
-      slack.posted.set(slack.sent[0]?.key ?? "", "5.5")
-      yield* advance("40 seconds", "1 second")
-      assert.strictEqual(yield* stateOf(handle.id), "delivered")
-    }), { outboxMaxAttempts: 1 })
-
-  test("fails for good when every attempt stayed without a trace", (slack) =>
-    Effect.gen(function*() {
-      slack.script("x", ...Array.from({ length: 20 }, () => reset))
-      const handle = yield* post("x")
-      yield* advance("5 minutes", "5 seconds")
-      assert.strictEqual(yield* stateOf(handle.id), "failed_terminal")
-      assert.strictEqual(slack.sent.length, 3)
-    }), { outboxMaxAttempts: 3 })
-})
-
-describe("refusals", () => {
-  test("that are permanent fail the row and whoever waits for it, and free the lane", (slack) =>
-    Effect.gen(function*() {
-      slack.script("x", new Permanent({ code: "is_archived" }))
-      const handle = yield* post("x")
-      yield* post("behind")
-      const error = yield* Effect.flip(handle.delivered)
-      assert.include(error.message, "is_archived")
-      yield* settle
-      assert.strictEqual(yield* stateOf(handle.id), "failed_terminal")
-      assert.deepStrictEqual(slack.texts(), ["x", "behind"])
-    }))
-
-  test("of the token pause everything with an alarm, and all goes on once it is accepted again", (slack) =>
-    Effect.gen(function*() {
-      slack.script("a", new Credentials({ code: "token_revoked" }), new Credentials({ code: "token_revoked" }))
-      yield* post("a", "C1")
-      yield* settle
-      yield* post("b", "C2")
-      yield* settle
-      assert.deepStrictEqual(slack.texts(), ["a"])
-      assert.deepStrictEqual(yield* alarms, { codes: ["slack-access"], paused: true })
-      yield* advance("2 minutes", "5 seconds")
-      assert.sameMembers(slack.texts(), ["a", "a", "a", "b"])
-      assert.deepStrictEqual(yield* alarms, { codes: [], paused: false })
-    }))
-
-  test("of a scope hold their own lane only, and their alarm stays while they last", (slack) =>
-    Effect.gen(function*() {
-      slack.script("a", ...Array.from({ length: 99 }, () => new Configuration({ code: "missing_scope" })))
-      const handle = yield* post("a", "C1")
-      yield* settle
-      yield* post("b", "C2")
-      yield* settle
-      assert.deepStrictEqual(slack.texts(), ["a", "b"])
-      assert.strictEqual(yield* stateOf(handle.id), "failed_retryable")
-      assert.include((yield* alarms).codes, "slack-access", "another channel's success ended the alarm")
-    }))
-})
-
 describe("the end", () => {
   test("sends what can be sent at once", (slack) =>
     Effect.gen(function*() {
@@ -332,7 +189,7 @@ describe("the database", () => {
       yield* sql`CREATE TRIGGER away BEFORE UPDATE ON slackwater_outbox BEGIN SELECT RAISE(ABORT, 'away'); END`
       yield* post("x")
       yield* settle
-      assert.include((yield* Effect.orDie(Effect.flatMap(GatewayStatus, (status) => status.notReady))), "database")
+      assert.include(yield* Effect.orDie(Effect.flatMap(GatewayStatus, (status) => status.notReady)), "database")
       yield* sql`DROP TRIGGER away`
       yield* advance("3 seconds", "500 millis")
       assert.deepStrictEqual(slack.texts(), ["x"])

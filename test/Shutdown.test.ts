@@ -2,8 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, SubscriptionRef } from "effect"
 import { Shutdown } from "../src/Shutdown.ts"
-import { advance, settle } from "./fixtures/time.ts"
 import { settings } from "./fixtures/stores.ts"
+import { advance, settle } from "./fixtures/time.ts"
 
 const layer = Shutdown.layer.pipe(Layer.provide(settings({ shutdownTimeout: Duration.seconds(100) })))
 
@@ -11,8 +11,11 @@ const test = <A, E>(sentence: string, body: (shutdown: Shutdown["Service"]) => E
   it.effect(sentence, () => Effect.provide(Effect.flatMap(Shutdown, body), Layer.fresh(layer)))
 
 /** Runs a step and says whether it ended in time, as soon as that is known. */
-const step = (shutdown: Shutdown["Service"], name: Parameters<typeof shutdown.within>[0], work: Effect.Effect<unknown, unknown>) =>
-  Effect.forkChild(shutdown.within(name, work))
+const step = (
+  shutdown: Shutdown["Service"],
+  name: Parameters<typeof shutdown.within>[0],
+  work: Effect.Effect<unknown, unknown>
+) => Effect.forkChild(shutdown.within(name, work))
 
 describe("Shutdown", () => {
   test("goes from starting over running to draining", (shutdown) =>
@@ -29,7 +32,10 @@ describe("Shutdown", () => {
   it.effect("is stopped once everything is closed, also when it never got up", () =>
     Effect.gen(function*() {
       const { phase } = yield* Effect.scoped(Effect.flatMap(Layer.build(Layer.fresh(layer)), (context) =>
-        Effect.provide(Effect.map(Shutdown, (shutdown) => shutdown), context)))
+        Effect.provide(
+          Effect.map(Shutdown, (shutdown) => shutdown),
+          context
+        )))
       assert.strictEqual(yield* SubscriptionRef.get(phase), "stopped")
     }))
 
@@ -72,15 +78,22 @@ describe("Shutdown", () => {
       yield* shutdown.begin
       yield* advance("1 hour")
       let done = false
-      assert.isTrue(yield* shutdown.within("requeue", Effect.sync(() => {
-        done = true
-      })))
+      assert.isTrue(
+        yield* shutdown.within(
+          "requeue",
+          Effect.sync(() => {
+            done = true
+          })
+        )
+      )
       assert.isTrue(done)
     }))
 
   test("is not held up by a step that cannot be interrupted", (shutdown) =>
     Effect.gen(function*() {
-      const stuck = yield* Effect.forkChild(Effect.uninterruptible(shutdown.within("socket", Effect.uninterruptible(Effect.never))))
+      const stuck = yield* Effect.forkChild(
+        Effect.uninterruptible(shutdown.within("socket", Effect.uninterruptible(Effect.never)))
+      )
       yield* advance("30 seconds")
       assert.isFalse(yield* Fiber.join(stuck))
       assert.isTrue(yield* shutdown.within("debouncer", Effect.void))
@@ -89,10 +102,14 @@ describe("Shutdown", () => {
   test("interrupts the step that is out of time", (shutdown) =>
     Effect.gen(function*() {
       let interrupted = false
-      const late = yield* step(shutdown, "socket", Effect.onInterrupt(Effect.never, () =>
-        Effect.sync(() => {
-          interrupted = true
-        })))
+      const late = yield* step(
+        shutdown,
+        "socket",
+        Effect.onInterrupt(Effect.never, () =>
+          Effect.sync(() => {
+            interrupted = true
+          }))
+      )
       yield* advance("30 seconds")
       yield* Fiber.join(late)
       yield* settle

@@ -54,17 +54,20 @@ describe("Supervisor", () => {
       }
     }))
 
-  test("gives up after too many failures in a row, with the code for an inner failure", (supervisor, lines) =>
-    Effect.gen(function*() {
-      const starts: Array<number> = []
-      const fatal = yield* Effect.forkChild(Effect.flip(supervisor.fatal))
-      yield* supervisor.fork("worker", noting(starts, Effect.fail("boom")))
-      yield* advance("15 minutes", "10 seconds")
-      const failure = yield* Fiber.join(fatal)
-      assert.deepInclude(failure, { _tag: "GaveUp", fiber: "worker", exitCode: 70 })
-      assert.strictEqual(starts.length, 21)
-      assert.isTrue(lines.some((line) => line.startsWith("Fatal gave up")))
-    }))
+  test(
+    "gives up after too many failures in a row, with the code for an inner failure",
+    (supervisor, lines) =>
+      Effect.gen(function*() {
+        const starts: Array<number> = []
+        const fatal = yield* Effect.forkChild(Effect.flip(supervisor.fatal))
+        yield* supervisor.fork("worker", noting(starts, Effect.fail("boom")))
+        yield* advance("15 minutes", "10 seconds")
+        const failure = yield* Fiber.join(fatal)
+        assert.deepInclude(failure, { _tag: "GaveUp", fiber: "worker", exitCode: 70 })
+        assert.strictEqual(starts.length, 21)
+        assert.isTrue(lines.some((line) => line.startsWith("Fatal gave up")))
+      })
+  )
 
   test("never gives up on a fiber whose failures lie far apart", (supervisor) =>
     Effect.gen(function*() {
@@ -83,10 +86,13 @@ describe("Supervisor", () => {
       const scope = yield* Scope.make()
       let ended = false
       yield* Scope.provide(
-        supervisor.fork("worker", Effect.onInterrupt(Effect.never, () =>
-          Effect.sync(() => {
-            ended = true
-          }))),
+        supervisor.fork(
+          "worker",
+          Effect.onInterrupt(Effect.never, () =>
+            Effect.sync(() => {
+              ended = true
+            }))
+        ),
         scope
       )
       yield* settle

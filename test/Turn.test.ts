@@ -11,7 +11,7 @@ import { inbound, key, tsAt } from "./fixtures/messages.ts"
 
 const inChannel: Partial<InboundMessage> = { channel: "C1", direct: false, conversation: key("C1/1.0"), ts: "1.0" }
 
-describe("a turn answers", () => {
+describe("where a turn answers", () => {
   const table: ReadonlyArray<readonly [string, Partial<InboundMessage>, unknown]> = [
     ["a message in a channel in the thread that it begins", inChannel, { channel: "C1", threadTs: "1.0" }],
     ["a mention likewise", { ...inChannel, kind: "app_mention" }, { channel: "C1", threadTs: "1.0" }],
@@ -22,15 +22,15 @@ describe("a turn answers", () => {
     ["a reaction in its channel", { ...inChannel, kind: "event" }, { channel: "C1" }]
   ]
   for (const [sentence, message, destination] of table) {
-    it(sentence, () => assert.deepStrictEqual(destinationOf([inbound(message)]), destination as never))
+    it(`answers ${sentence}`, () => assert.deepStrictEqual(destinationOf([inbound(message)]), destination as never))
   }
 
-  it("an event that has only a user in a direct message to them", () => {
+  it("answers an event that has only a user in a direct message to them", () => {
     const { channel: _, ...message } = inbound({ kind: "event" })
     assert.deepStrictEqual(destinationOf([message]), { channel: "U1" })
   })
 
-  it("nowhere when there is neither channel nor user", () => {
+  it("answers nowhere when there is neither channel nor user", () => {
     const { channel: _, user: __, ...message } = inbound({ kind: "event" })
     assert.isUndefined(destinationOf([message]))
     assert.isUndefined(destinationOf([]))
@@ -48,7 +48,7 @@ describe("a turn's text", () => {
     ["has one line per message", ["<@U0BOT> a", "b", ""], "a\nb\n"]
   ]
   for (const [sentence, texts, expected] of table) {
-    it(sentence, () => assert.strictEqual(textOf(texts.map((text) => inbound({ text }))), expected))
+    it(`the text ${sentence}`, () => assert.strictEqual(textOf(texts.map((text) => inbound({ text }))), expected))
   }
 })
 
@@ -150,7 +150,10 @@ describe("idempotency keys", () => {
       yield* made.turn.reply("a")
       const final = yield* made.rows("final", [{ text: "a" }])
       const notice = yield* made.rows("notice", [{ text: "a" }])
-      assert.strictEqual(new Set([...made.keys(), ...final.map((row) => row.key), ...notice.map((row) => row.key)]).size, 3)
+      assert.strictEqual(
+        new Set([...made.keys(), ...final.map((row) => row.key), ...notice.map((row) => row.key)]).size,
+        3
+      )
     }))
 })
 

@@ -2,9 +2,10 @@
  * `slackwater dev [handler]`: LocalSlack in this process, the gateway as a child. Killing the gateway is a real kill,
  * and "Slack" lives on.
  *
- * The child has a process group of its own, so that Ctrl-C in a terminal reaches only this process, which passes on
- * one SIGTERM: one stop and not two. It holds an IPC channel to us and stops when that closes, so it does not outlive
- * a parent that was killed. It is started again when it dies, but not when it says that starting again cannot help.
+ * The child has a process group of its own, so that Ctrl-C in a terminal reaches only this process. It holds an IPC
+ * channel to us and stops when that closes: that is how we stop it, so whoever else signals it, it is one stop and not
+ * two, and it does not outlive a parent that was killed. It is started again when it dies, but not when it says that
+ * starting again cannot help.
  */
 import { Config, ConfigProvider, Console, Deferred, Duration, Effect, Option, Redacted, Runtime, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
@@ -50,7 +51,13 @@ const start = (handler: string, environment: Record<string, string>) =>
       stdio: ["ignore", "inherit", "inherit", "ipc"],
       env: { ...process.env, ...environment, SLACKWATER_PARENT: String(process.pid) }
     })
-    child.on("exit", (code, signal) => Deferred.doneUnsafe(ended, Effect.succeed({ code, signal })))
+    // Whoever leaves in a hurry leaves nobody behind.
+    const leaving = () => child.kill("SIGKILL")
+    process.on("exit", leaving)
+    child.on("exit", (code, signal) => {
+      process.off("exit", leaving)
+      Deferred.doneUnsafe(ended, Effect.succeed({ code, signal }))
+    })
     child.on("error", () => Deferred.doneUnsafe(ended, Effect.succeed({ code: 70, signal: null })))
     return { process: child, ended }
   })
@@ -58,7 +65,7 @@ const start = (handler: string, environment: Record<string, string>) =>
 const stop = ({ ended, process: child }: Child, within: Duration.Duration) =>
   Effect.suspend(() => {
     if (Deferred.isDoneUnsafe(ended)) return Effect.void
-    child.kill("SIGTERM")
+    if (child.connected) child.disconnect()
     return Effect.flatMap(Effect.timeoutOption(Deferred.await(ended), within), (ending) => {
       if (Option.isSome(ending)) return Effect.void
       child.kill("SIGKILL")

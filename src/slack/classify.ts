@@ -63,7 +63,7 @@ const byCode = (code: unknown, data: object): SlackApiReason => {
     const needed: unknown = Reflect.get(data, "needed")
     return new Configuration(typeof needed === "string" ? { code, needed } : { code })
   }
-  if (permanent.has(code)) return new Permanent({ code })
+  if (permanent.has(code) || /^(slack_connect_.+_blocked|draft_)/.test(code)) return new Permanent({ code })
   // HTML, an empty body and codes nobody has seen come here too.
   return new Ambiguous({ detail: /^[a-z0-9_]{1,60}$/.test(code) ? code : "an answer that makes no sense" })
 }

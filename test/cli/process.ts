@@ -27,6 +27,9 @@ export const tokens = { SLACK_APP_TOKEN: "xapp-5ecret-app", SLACK_BOT_TOKEN: "xo
 /** A gateway that answers without waiting, on any free port. */
 export const quick = { SLACKWATER_PORT: "0", SLACKWATER_LOCAL_SLACK_PORT: "0", SLACKWATER_DEBOUNCE: "0 millis" }
 
+/** What Node compiled once it need not compile for every process: half of a start. */
+const compiled = join(checkout, "node_modules/.cache/node")
+
 /** How long anything may take on a machine that has other things to do. */
 const patience = "30 seconds"
 
@@ -39,6 +42,8 @@ export interface Options {
   readonly env?: Readonly<Record<string, string>>
   /** Where it stands; a new directory when left out. */
   readonly cwd?: string
+  /** As whom it runs; only root may say so. */
+  readonly uid?: number
 }
 
 export class Process {
@@ -148,8 +153,9 @@ export const start = Effect.fnUntraced(function*(command: string, args: Readonly
   const cwd = options.cwd ?? (yield* directory)
   return yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const env = { PATH: process.env["PATH"] ?? "", HOME: cwd, ...options.env }
-      return new Process(spawn(command, args, { cwd, detached: true, stdio: "pipe", env }))
+      const env = { PATH: process.env["PATH"] ?? "", HOME: cwd, NODE_COMPILE_CACHE: compiled, ...options.env }
+      const as = options.uid === undefined ? {} : { uid: options.uid }
+      return new Process(spawn(command, args, { cwd, detached: true, stdio: "pipe", env, ...as }))
     }),
     (running) => running.kill
   )

@@ -70,3 +70,12 @@ it.live("gives its connection back after a backup", () =>
     yield* sql.backup(yield* temporary("copy.db"))
     yield* sql`INSERT INTO t VALUES (1)`.pipe(Effect.timeout("2 seconds"))
   }).pipe(Effect.provide(platform)))
+
+it.effect("prepares a statement anew that could not be prepared before", () =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const read = sql`SELECT n FROM late`
+    yield* Effect.flip(read)
+    yield* sql`CREATE TABLE late (n INTEGER)`
+    assert.deepStrictEqual(yield* read, [])
+  }).pipe(Effect.provide(memory)))

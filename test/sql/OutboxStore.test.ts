@@ -1,4 +1,4 @@
 import { suite } from "../contract/OutboxStoreContract.ts"
 import { stores } from "../fixtures/stores.ts"
 
-suite("OutboxStore on SQLite", stores)
+suite("SQLite", stores)

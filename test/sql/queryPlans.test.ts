@@ -33,7 +33,9 @@ const plans = Effect.fnUntraced(function*<A, E, R>(run: Effect.Effect<A, E, R>) 
 /** Steps that read finished rows: a walk through a table, or through an index that keeps them. */
 const grows = (step: string) => {
   const index = /USING (?:COVERING )?INDEX (\w+)/.exec(step)?.[1]
-  if (step.startsWith("SCAN slackwater_") || /^SCAN [a-z]\b/.test(step)) return index === undefined || !bounded.has(index)
+  if (step.startsWith("SCAN slackwater_") || /^SCAN [a-z]\b/.test(step)) {
+    return index === undefined || !bounded.has(index)
+  }
   return /USING INTEGER PRIMARY KEY \(rowid[<>]/.test(step)
 }
 
@@ -73,7 +75,10 @@ const seeded = Effect.gen(function*() {
 describe("query plans", () => {
   const test = <A, E>(
     sentence: string,
-    body: (messages: MessageStore["Service"], outbox: OutboxStore["Service"]) => Effect.Effect<A, E, SqlClient.SqlClient>
+    body: (
+      messages: MessageStore["Service"],
+      outbox: OutboxStore["Service"]
+    ) => Effect.Effect<A, E, SqlClient.SqlClient>
   ) =>
     it.effect(sentence, () =>
       Effect.gen(function*() {
@@ -124,11 +129,17 @@ describe("query plans", () => {
       assert.include(found.flatMap(({ steps }) => steps).join("\n"), "slackwater_outbox_lane")
     }))
 
-  test("nextDueAt and claimUnknown of the outbox look only at rows that are not settled", (_messages, outbox) =>
-    Effect.gen(function*() {
-      assertSteady(yield* plans(Effect.andThen(outbox.nextDueAt(now, ["C9"], [1]), outbox.claimUnknown(now, 5))))
-    }))
+  test(
+    "nextDueAt and claimUnknown of the outbox look only at rows that are not settled",
+    (_messages, outbox) =>
+      Effect.gen(function*() {
+        assertSteady(yield* plans(Effect.andThen(outbox.nextDueAt(now, ["C9"], [1]), outbox.claimUnknown(now, 5))))
+      })
+  )
 
-  test("releasing what a sender holds does not read what was sent", (_messages, outbox) =>
-    Effect.flatMap(plans(outbox.releaseAll(me, now)), (found) => Effect.sync(() => assertSteady(found))))
+  test(
+    "releasing what a sender holds does not read what was sent",
+    (_messages, outbox) =>
+      Effect.flatMap(plans(outbox.releaseAll(me, now)), (found) => Effect.sync(() => assertSteady(found)))
+  )
 })

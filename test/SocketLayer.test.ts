@@ -1,0 +1,182 @@
+/** Connecting, being without a connection, and the end. */
+import { assert, describe } from "@effect/vitest"
+import { Deferred, Effect, Fiber } from "effect"
+import { Ambiguous, Credentials } from "../src/SlackApi.ts"
+import { SocketLayer } from "../src/SocketLayer.ts"
+import { Supervisor } from "../src/Supervisor.ts"
+import { Rooms } from "./fixtures/rooms.ts"
+import { refused, tooMany, unreachable } from "./fixtures/scriptedConnection.ts"
+import { alarms, socket, test } from "./fixtures/socketRoom.ts"
+import { advance, epoch, settle } from "./fixtures/time.ts"
+
+describe("connecting", () => {
+  test("publishes the connection, and hands over what it brings with its own ack", (script) =>
+    Effect.gen(function*() {
+      assert.deepInclude(yield* socket, { state: "connected", generation: 1, connectedSince: epoch, connections: 1 })
+      for (const id of ["a", "b", "c"]) yield* script.line(1).bring(id)
+      yield* settle
+      assert.deepStrictEqual(script.accepted, ["a", "b", "c"])
+      assert.deepStrictEqual(script.line(1).acked, ["a", "b", "c"])
+    }))
+
+  test(
+    "tries again for ever while Slack is not there, with growing, jittered pauses",
+    (script) =>
+      Effect.gen(function*() {
+        yield* advance("10 minutes", "1 second")
+        assert.strictEqual(script.lines.length, 1)
+        const pauses = script.attempts.slice(1).map((at, index) => at - (script.attempts[index] ?? 0))
+        for (const [index, pause] of pauses.entries()) assert.isAtMost(pause, Math.min(30_000, 200 * 2 ** index) + 101)
+        assert.isAtMost(Math.max(...pauses), 30_101)
+        assert.isAbove(Math.max(...pauses), 5_000)
+        assert.isAbove(new Set(pauses.map((pause) => Math.round(pause))).size, 10)
+      }),
+    { before: ({ next }) => next.push(...Array.from({ length: 25 }, () => unreachable)) }
+  )
+
+  test("waits at least as long as Slack asks", (script) =>
+    Effect.gen(function*() {
+      yield* advance("60 seconds", "1 second")
+      assert.isAtLeast((script.attempts[1] ?? 0) - epoch, 42_000)
+    }), { before: ({ next }) => void next.push(tooMany(42_000)) })
+
+  test("gives up with 78 where Slack refuses app or token at the start", (script) =>
+    Effect.gen(function*() {
+      const failure = yield* Effect.flip((yield* Supervisor).fatal)
+      assert.strictEqual(failure.exitCode, 78)
+      assert.match(failure.message, /invalid_auth.*tokens/)
+      assert.strictEqual((yield* socket).state, "fatal")
+      assert.strictEqual(script.lines.length, 0)
+    }), { before: ({ next }) => void next.push(refused("invalid_auth")) })
+
+  test(
+    "gives up with 78 where the bot token is refused",
+    () =>
+      Effect.map(
+        Effect.flatMap(Supervisor, (supervisor) => Effect.flip(supervisor.fatal)),
+        ({ exitCode }) => assert.strictEqual(exitCode, 78)
+      ),
+    {
+      before: ({ identityFailures }) => void identityFailures.push(new Credentials({ code: "token_revoked" }))
+    }
+  )
+
+  test("asks who we are until it knows, and only once", (script) =>
+    Effect.gen(function*() {
+      yield* advance("5 seconds", "100 millis")
+      yield* script.line(1).cut
+      yield* advance("5 seconds", "100 millis")
+      assert.strictEqual(script.lines.length, 2)
+      assert.strictEqual(script.asked.times, 2)
+    }), { before: ({ identityFailures }) => void identityFailures.push(new Ambiguous({ detail: "HTTP 503" })) })
+
+  test("goes on with what is stored where Slack refuses us later, and tries again every minute", (script) =>
+    Effect.gen(function*() {
+      yield* advance("1 minute")
+      script.next.push(refused("token_revoked"), refused("token_revoked"))
+      yield* script.line(1).cut
+      yield* advance("1 second")
+      assert.strictEqual((yield* socket).state, "fatal")
+      assert.include(yield* alarms, "slack-connection")
+      yield* advance("121 seconds", "1 second")
+      assert.strictEqual((yield* socket).state, "connected")
+      assert.notInclude(yield* alarms, "slack-connection")
+    }))
+})
+
+describe("a connection that ends", () => {
+  test(
+    "is followed by a new one, whose pauses start anew after a healthy connection",
+    (script) =>
+      Effect.gen(function*() {
+        yield* advance("1 hour", "10 minutes")
+        yield* script.line(1).cut
+        yield* settle
+        assert.strictEqual(script.lines.length, 2)
+        assert.deepInclude(yield* socket, { state: "connected", generation: 2, reconnects: 1 })
+        assert.isTrue(script.line(1).released())
+      }),
+    { before: ({ next }) => next.push(...Array.from({ length: 0 }, () => unreachable)) }
+  )
+
+  test("is published at once", (script) =>
+    Effect.gen(function*() {
+      yield* advance("1 minute")
+      script.next.push(...Array.from({ length: 9 }, () => unreachable))
+      yield* script.line(1).cut
+      yield* settle
+      assert.deepInclude(yield* socket, {
+        state: "disconnected",
+        connectedSince: null,
+        disconnectedSince: epoch + 60_000,
+        connections: 0
+      })
+    }))
+
+  test("soon after it began is followed after growing pauses, not in a stampede", (script) =>
+    Effect.gen(function*() {
+      for (let round = 0; round < 600; round++) {
+        if (script.lines.at(-1)?.released() === false) yield* script.lines.at(-1)?.cut ?? Effect.void
+        yield* advance("100 millis")
+      }
+      assert.isAtMost(script.attempts.length, 30)
+    }))
+})
+
+describe("the last sign of life", () => {
+  test("is the present connection's, and null without one", (script) =>
+    Effect.gen(function*() {
+      const { lastHeardAt } = yield* SocketLayer
+      script.line(1).heardAt = 42
+      assert.strictEqual(yield* lastHeardAt, 42)
+      script.next.push(unreachable)
+      yield* script.line(1).cut
+      yield* settle
+      assert.isNull(yield* lastHeardAt)
+    }))
+})
+
+describe("the end", () => {
+  test("finishes the envelope in hand, takes no further one and lets the connection go, without a word", (script) =>
+    Effect.gen(function*() {
+      yield* advance("1 minute")
+      const gate = yield* Deferred.make<void>()
+      script.gates.set("in hand", gate)
+      yield* script.line(1).bring("in hand")
+      yield* script.line(1).bring("next")
+      yield* settle
+      const closing = yield* Effect.forkChild(Effect.flatMap(Rooms, (rooms) => rooms.close))
+      yield* settle
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(closing)
+      assert.deepStrictEqual(script.accepted, ["in hand"])
+      assert.deepStrictEqual(script.line(1).acked, ["in hand"])
+      assert.isTrue(script.line(1).released())
+      assert.strictEqual(script.attempts.length, 1)
+      assert.deepStrictEqual(script.logLines.filter((line) => /^(Warn|Error|Fatal)/.test(line)), [])
+    }))
+
+  test("lets go of both connections in the middle of a replacement", (script) =>
+    Effect.gen(function*() {
+      yield* advance("1 minute")
+      const slow = yield* Deferred.make<void>()
+      script.gates.set("slow", slow)
+      yield* script.line(1).bring("slow")
+      yield* script.line(1).warn("warning")
+      yield* settle
+      assert.strictEqual(script.lines.length, 2)
+      yield* Deferred.succeed(slow, undefined)
+      yield* (yield* Rooms).close
+      assert.isTrue(script.line(1).released() && script.line(2).released())
+    }))
+
+  test("does not wait for a connection that is being opened", (script) =>
+    Effect.gen(function*() {
+      script.next.push(yield* Deferred.make<void>())
+      yield* advance("1 minute")
+      yield* script.line(1).cut
+      yield* settle
+      yield* (yield* Rooms).close
+      assert.strictEqual(script.lines.length, 1)
+    }))
+})

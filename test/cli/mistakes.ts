@@ -1,0 +1,112 @@
+/** What people get wrong: one row each, with the exit code and the line that it must answer. */
+import { echo } from "./process.ts"
+
+export interface Mistake {
+  readonly what: string
+  readonly code: number
+  /** In the one line on stderr. */
+  readonly line: RegExp
+  readonly args: ReadonlyArray<string>
+  readonly env?: Readonly<Record<string, string>>
+  /** What lies in the directory: contents by path; `null` makes a directory. */
+  readonly files?: Readonly<Record<string, string | null>>
+}
+
+const usage = (what: string, args: ReadonlyArray<string>, line: RegExp): Mistake => ({ what, code: 64, line, args })
+
+const setting = (what: string, env: Mistake["env"] & object, line: RegExp, files: Mistake["files"] = {}): Mistake => ({
+  what,
+  code: 78,
+  line,
+  args: ["run", echo],
+  env,
+  files
+})
+
+const handler = (what: string, source: string, line: RegExp): Mistake => ({
+  what: `a handler that ${what}`,
+  code: 78,
+  line,
+  args: ["run", "bad.mjs"],
+  files: { "bad.mjs": source }
+})
+
+const database = (what: string, dataDir: string, line: RegExp, files: Mistake["files"] = {}): Mistake => ({
+  what,
+  code: 74,
+  line,
+  args: ["run", echo],
+  env: { SLACKWATER_DATA_DIR: dataDir },
+  files
+})
+
+const dev = (what: string, line: RegExp, env: Mistake["env"] & object = {}, handler = echo): Mistake => ({
+  what: `dev: ${what}`,
+  code: 78,
+  line,
+  args: ["dev", handler],
+  env
+})
+
+export const mistakes: Readonly<Record<string, ReadonlyArray<Mistake>>> = {
+  "the command line": [
+    usage("an unknown command", ["frob"], /Unknown subcommand "frob".*; see slackwater --help$/m),
+    usage("a misspelt command", ["rnu", echo], /"rnu".* Did you mean this\? run; see slackwater --help$/m),
+    usage("an unknown flag", ["--frob"], /Unrecognized flag: --frob.*; see slackwater --help$/m),
+    usage("an unknown flag of a command", ["run", "--frob", echo], /--frob.*; see slackwater run --help$/m),
+    usage("a missing argument", ["run"], /Missing required argument: handler; see slackwater run --help$/m),
+    usage("an argument too many", ["run", echo, "more"], /"more"; see slackwater run --help$/m),
+    usage("a flag's value", ["run", echo, "--log-level", "loud"], /"loud".*; see slackwater run --help$/m)
+  ],
+  settings: [
+    setting("no app token", { SLACK_APP_TOKEN: "" }, /SLACK_APP_TOKEN must be set to a token .* xapp- \(.+\)/),
+    setting("no bot token", { SLACK_BOT_TOKEN: "" }, /SLACK_BOT_TOKEN must be set to a token .* xoxb- \(.+\)/),
+    setting("a token of the other kind", { SLACK_APP_TOKEN: "xoxb-5ecret" }, /SLACK_APP_TOKEN must be set/),
+    setting("a token that is only its prefix", { SLACK_BOT_TOKEN: "xoxb-" }, /SLACK_BOT_TOKEN must be set/),
+    setting("a token of two lines", { SLACK_BOT_TOKEN: "xoxb-5ecret\nxoxb-5ecret" }, /SLACK_BOT_TOKEN must be set/),
+    setting("a malformed duration", { SLACKWATER_DEBOUNCE: "soon" }, /_DEBOUNCE must be a duration like "500 millis"/),
+    setting("a duration below zero", { SLACKWATER_SHUTDOWN_TIMEOUT: "-1 second" }, /_TIMEOUT must .* above zero/),
+    setting("a number that is none", { SLACKWATER_CONCURRENCY: "many" }, /_CONCURRENCY must be a whole number/),
+    setting("a port that is none", { SLACKWATER_PORT: "70000" }, /SLACKWATER_PORT must be a port from 0 to 65535/),
+    setting("no address of Slack", { SLACK_API_URL: "slack" }, /SLACK_API_URL must be an http/),
+    setting("an address of others", { SLACKWATER_HOST: "192.0.2.1" }, /listen on 192\.0\.2\.1.*set SLACKWATER_HOST/),
+    setting("no such SLACKWATER_CONFIG", { SLACKWATER_CONFIG: "my.env" }, /names my\.env, .* cannot be read.*; mend/),
+    setting("a directory as SLACKWATER_CONFIG", { SLACKWATER_CONFIG: "my.env" }, /names my\.env, .* cannot be read/, {
+      "my.env": null
+    }),
+    setting("a mistake in SLACKWATER_CONFIG", { SLACKWATER_CONFIG: "my.env" }, /SLACKWATER_MAX_ATTEMPTS must be/, {
+      "my.env": "SLACKWATER_MAX_ATTEMPTS=never\n"
+    })
+  ],
+  handlers: [
+    { ...handler("does not exist", "", /gone\.ts: no such file; give the path/), args: ["run", "gone.ts"] },
+    {
+      ...handler("is a directory", "", /folder: no such file; give/),
+      args: ["run", "folder"],
+      files: { folder: null }
+    },
+    handler("throws on import", "throw new Error('no key\\nset KEY')", /bad\.mjs: it could not be loaded \(no key\)$/m),
+    handler("throws nothing at all", "throw undefined", /bad\.mjs: it could not be loaded/),
+    handler("has a mistake in its syntax", "export default (", /bad\.mjs: it could not be loaded \(.+\)$/m),
+    handler("needs what is not installed", "import 'no-such-package'", /could not be loaded \(.*no-such-package/),
+    handler("exports nothing", "export {}", /its default export must be a function or the result of Handler\.make/),
+    handler("exports something else", "export default { run() {} }", /its default export must be a function/)
+  ],
+  databases: [
+    database("a directory below a file", "file/data", /cannot use file\/data: .*set SLACKWATER_DATA_DIR/, { file: "" }),
+    database("a directory that is a file", "file", /cannot use file: .*set SLACKWATER_DATA_DIR/, { file: "" }),
+    database("a database that is not SQLite", "data", /slackwater\.db is not an SQLite database; move it away, or/, {
+      "data/slackwater.db": "dear diary"
+    }),
+    database("a database that is a directory", "data", /cannot use .*data\/slackwater\.db: /, {
+      "data/slackwater.db": null
+    }),
+    ...process.platform === "linux" ? [database("no place for files", "/proc", /cannot use \/proc.*: .*set SLA/)] : []
+  ],
+  development: [
+    dev("a handler that does not exist", /gone\.ts: no such file; give the path/, {}, "gone.ts"),
+    dev("a malformed duration", /SLACKWATER_DEBOUNCE must be a duration/, { SLACKWATER_DEBOUNCE: "soon" }),
+    dev("a port that is none", /LOCAL_SLACK_PORT must be a port from 0/, { SLACKWATER_LOCAL_SLACK_PORT: "chat" }),
+    dev("no such SLACKWATER_CONFIG", /SLACKWATER_CONFIG names my\.env/, { SLACKWATER_CONFIG: "my.env" })
+  ]
+}
