@@ -63,8 +63,8 @@ it.live("SIGINT to parent and gateway at the same time is one stop", () =>
   Effect.gen(function*() {
     const { chat, running } = yield* dev()
     const gateway = yield* chat.gateway()
-    process.kill(gateway, "SIGINT")
     yield* running.signal("SIGINT")
+    process.kill(gateway, "SIGINT")
     yield* stopsOnce(running)
   }))
 
