@@ -13,7 +13,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { GatewayConfig, GatewayConfigError } from "../GatewayConfig.ts"
 import { LocalSlack } from "../testing/index.ts"
-import { loadHandler } from "./handlerModule.ts"
+import { handlerFile } from "./handlerModule.ts"
 import { patience } from "./patience.ts"
 import { settings } from "./settings.ts"
 
@@ -117,7 +117,8 @@ export const dev = Command.make(
       yield* settings
     )
     patience.ms = Duration.toMillis(stopWithin)
-    yield* loadHandler(path)
+    // Only the gateway loads it: what it does there must not reach Slack.
+    yield* handlerFile(path)
     return yield* Effect.gen(function*() {
       const { apiUrl, url } = yield* LocalSlack
       yield* Console.log(`Chat:     ${url}/`)

@@ -17,12 +17,18 @@ export class HandlerModuleError extends Schema.TaggedError<HandlerModuleError>()
 
 const firstLine = (error: unknown) => String(error instanceof Error ? error.message : error).split("\n")[0] ?? ""
 
+/** The file that holds the handler; nothing in it is run. */
+export const handlerFile = (path: string): Effect.Effect<string, HandlerModuleError> =>
+  Effect.suspend(() => {
+    const file = resolve(path)
+    return existsSync(file) && statSync(file).isFile()
+      ? Effect.succeed(file)
+      : new HandlerModuleError({ path, detail: "no such file; give the path of a .ts or .js module" })
+  })
+
 export const loadHandler = Effect.fn("loadHandler")(function*(path: string) {
-  const file = resolve(path)
+  const file = yield* handlerFile(path)
   const fail = (detail: string) => new HandlerModuleError({ path, detail })
-  if (!existsSync(file) || !statSync(file).isFile()) {
-    return yield* fail("no such file; give the path of a .ts or .js module")
-  }
   const loaded = yield* Effect.tryPromise({
     try: () => import(pathToFileURL(file).href) as Promise<{ readonly default?: unknown }>,
     catch: (error) => fail(`it could not be loaded (${firstLine(error)})`)

@@ -7,9 +7,9 @@
  * Does not: wait synchronously for locks beyond 100 ms (that would stop acks and pongs); the stores try again.
  */
 import { SqliteClient } from "@effect/sql-sqlite-node"
-import { Cause, Clock, Context, Effect, Layer, Random } from "effect"
+import { Cause, Clock, Context, Effect, Layer, Random, Schedule } from "effect"
 import type { Scope } from "effect"
-import { SqlClient } from "effect/sql"
+import { SqlClient, SqlError } from "effect/sql"
 import {
   accessSync,
   chmodSync,
@@ -31,8 +31,32 @@ import * as OwnerLock from "./OwnerLock.ts"
 /** The id under which this process owns the data directory. */
 export class Owner extends Context.Service<Owner, { readonly id: OwnerId }>()("slackwater/sql/Owner") {}
 
-const unusable = (path: string, error: unknown) =>
-  new DatabaseError({ reason: new Unusable({ path, detail: error instanceof Error ? error.message : String(error) }) })
+/** The driver wraps what SQLite said; the innermost message is the one that tells something. */
+const innermost = (error: unknown): unknown =>
+  error instanceof Error && error.cause instanceof Error
+    ? innermost(error.cause)
+    : SqlError.isSqlError(error)
+    ? innermost(error.reason.cause)
+    : error
+
+const unusable = (path: string, error: unknown) => {
+  const said = innermost(error)
+  return new DatabaseError({
+    reason: new Unusable({ path, detail: said instanceof Error ? said.message : String(said) })
+  })
+}
+
+/** Another program may hold the file for a moment, also while it is opened and its WAL is replayed (ms). */
+const busyFor = 5_000
+
+const isBusy = (error: DatabaseError) =>
+  error.reason._tag === "Unusable" && /database is locked/.test(error.reason.detail)
+
+const untilFree = <A, R>(effect: Effect.Effect<A, DatabaseError, R>) =>
+  Effect.retry(effect, {
+    while: isBusy,
+    schedule: Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: busyFor }))
+  })
 
 /** Makes the directory if need be and looks at what is there, before anything is written. */
 const inspect = (dataDir: string) =>
@@ -94,17 +118,21 @@ const open = Effect.gen(function*() {
   const id = OwnerId.make(`${now.toString(36)}-${nonce.toString(36).padStart(6, "0")}`)
   yield* OwnerLock.acquire(directory, join(directory, "owner.lock"), id, now)
   const scope: Scope.Scope = yield* Effect.scope
-  const context = yield* Layer.buildWithScope(SqliteClient.layer({ filename: file, disableWAL: true }), scope).pipe(
-    // The driver opens the file in a constructor that throws. WAL is set below, once we know that the file is ours.
-    Effect.catchCause((cause) => Effect.fail(unusable(file, Cause.squash(cause))))
+  const context = yield* untilFree(
+    Layer.buildWithScope(SqliteClient.layer({ filename: file, disableWAL: true }), scope).pipe(
+      // The driver opens the file in a constructor that throws. WAL is set below, once we know that the file is ours.
+      Effect.catchCause((cause) => Effect.fail(unusable(file, Cause.squash(cause))))
+    )
   )
-  yield* Effect.gen(function*() {
-    yield* refuseNewer(file)
-    yield* configure(file)
-    yield* migrate
-  }).pipe(
-    Effect.provideContext(context),
-    Effect.mapError((error) => error._tag === "DatabaseError" ? error : unusable(file, error))
+  yield* untilFree(
+    Effect.gen(function*() {
+      yield* refuseNewer(file)
+      yield* configure(file)
+      yield* migrate
+    }).pipe(
+      Effect.provideContext(context),
+      Effect.mapError((error) => error._tag === "DatabaseError" ? error : unusable(file, error))
+    )
   )
   return Context.add(context, Owner, { id })
 })

@@ -83,6 +83,17 @@ it.live("a gateway killed in the middle of an answer is started again, and the a
     assert.deepStrictEqual(yield* chat.replies(), ["one moment", "here it is: what is up?"])
   }))
 
+it.live("the handler's module is loaded in the gateway and nowhere else", () =>
+  Effect.gen(function*() {
+    const cwd = yield* directory
+    writeFileSync(join(cwd, "handler.mjs"), "console.log('loaded in', process.pid)\nexport default () => undefined\n")
+    const running = yield* slackwater(["dev", "handler.mjs"], { cwd })
+    const chat = yield* chatOf(running)
+    yield* running.awaitOutput(connected)
+    assert.strictEqual(running.count(/^loaded in/), 1)
+    yield* running.awaitOutput(new RegExp(`^loaded in ${yield* chat.gateway()}$`))
+  }))
+
 it.live("a gateway that ends by itself is started again, too", () =>
   Effect.gen(function*() {
     const running = yield* slackwater(["dev"])
@@ -94,8 +105,12 @@ it.live("a gateway that ends by itself is started again, too", () =>
   }))
 
 /** Runs `dev` until it gives up. */
-const givenUp = Effect.fnUntraced(function*(cwd: string, env: Readonly<Record<string, string>>) {
-  const running = yield* slackwater(["dev"], { cwd, env })
+const givenUp = Effect.fnUntraced(function*(
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+  ...handler: ReadonlyArray<string>
+) {
+  const running = yield* slackwater(["dev", ...handler], { cwd, env })
   const { code } = yield* running.ended
   return {
     code,
@@ -140,4 +155,13 @@ it.live("a gateway that ends with 78 is not started again: its port is in use", 
     assert.deepStrictEqual(rest, { code: 78, starts: 1, restarts: 0 })
     assert.lengthOf(stderr, 1)
     assert.match(stderr[0] ?? "", /^slackwater: cannot listen on 127\.0\.0\.1:\d+ \(the port is in use\); stop what/)
+  }))
+
+it.live("a gateway whose handler cannot be loaded ends with 78 and is not started again", () =>
+  Effect.gen(function*() {
+    const cwd = yield* directory
+    writeFileSync(join(cwd, "bad.mjs"), "throw new Error('no key')\n")
+    const { stderr, ...rest } = yield* givenUp(cwd, {}, "bad.mjs")
+    assert.deepStrictEqual(rest, { code: 78, starts: 1, restarts: 0 })
+    assert.deepStrictEqual(stderr, ["slackwater: handler bad.mjs: it could not be loaded (no key)"])
   }))

@@ -5,14 +5,15 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { LocalSlack } from "../../src/testing/index.ts"
 import { awaitReplies, gateway, startGateway } from "./gateway.ts"
-import { directory, echo, fixture, type Process } from "./process.ts"
+import { directory, echo, fixture, type Process, tokens } from "./process.ts"
 
 const withSlack = Effect.provide(LocalSlack.layer())
 
-/** Ended with this exit code, and the log says so at most once. */
+/** Ended with this exit code, the log says so at most once, and it never held a token. */
 const ends = Effect.fnUntraced(function*(running: Process, code: number) {
   assert.deepStrictEqual(yield* running.ended, { code, signal: null }, running.output)
   assert.strictEqual(running.count(/"stopped"/), code === 0 ? 1 : 0, running.output)
+  for (const token of Object.values(tokens)) assert.notInclude(running.output, token)
 })
 
 /** The next start in that directory says how the last one ended. */

@@ -109,7 +109,7 @@ it.live("a gateway that cannot stop is killed after its time, and the end is in 
     yield* nextStart(cwd, "crash")
   }))
 
-describe.skipIf(!has("script"))("in a terminal", () => {
+describe.skipIf(process.platform !== "linux" || !has("script"))("in a terminal", () => {
   const inTerminal = Effect.fnUntraced(function*(command: string, env: Readonly<Record<string, string>> = {}) {
     const cwd = yield* directory
     const running = yield* start("script", ["-qefc", `exec ${command}`, "/dev/null"], {
