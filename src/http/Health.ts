@@ -3,7 +3,7 @@
  * `/api/status`. Below the rooms: during a drain readiness answers 503 instead of vanishing.
  */
 import { Effect, Layer } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/http"
+import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { PrometheusMetrics } from "effect/observability"
 import { GatewayStatus } from "../GatewayStatus.ts"
 
@@ -36,4 +36,14 @@ const routes = Layer.mergeAll(
   PrometheusMetrics.layerHttp({ path: "/metrics" })
 )
 
-export const layer = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true })
+const announce = Layer.effectDiscard(
+  Effect.flatMap(
+    HttpServer.HttpServer,
+    (server) => Effect.logInfo("listening").pipe(Effect.annotateLogs({ url: HttpServer.formatAddress(server.address) }))
+  )
+)
+
+export const layer = Layer.provideMerge(
+  announce,
+  HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true })
+)

@@ -41,6 +41,10 @@ const innermost = (error: unknown): unknown =>
 
 const unusable = (path: string, error: unknown) => {
   const said = innermost(error)
+  // SQLITE_NOTADB: it began like a database and is none.
+  if (said instanceof Error && Reflect.get(said, "errcode") === 26) {
+    return new DatabaseError({ reason: new NotSqlite({ path }) })
+  }
   return new DatabaseError({
     reason: new Unusable({ path, detail: said instanceof Error ? said.message : String(said) })
   })
