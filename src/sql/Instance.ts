@@ -34,13 +34,7 @@ export const layer = Layer.effect(
       yield* sql`DELETE FROM slackwater_instances WHERE started_at < ${startedAt - 30 * 86_400_000}`
       yield* sql`INSERT INTO slackwater_instances (id, pid, started_at) VALUES (${id}, ${process.pid}, ${startedAt})`
 
-      // A suspect runs with no other suspect beside it. The crash is held against it unless somebody else who was in
-      // flight at a crash before was in flight again: then nobody can tell who did it.
-      const doubtful =
-        yield* sql`SELECT 1 AS yes FROM slackwater_turns WHERE state = 'running' AND crashes >= 1 LIMIT 2`
-      if (doubtful.length > 1) {
-        yield* sql`UPDATE slackwater_turns SET crashes = crashes - 1 WHERE state = 'running' AND crashes >= ${suspectAfter}`
-      }
+      // A suspect runs with nobody beside it who is in doubt too, so the crash is held against it alone.
       const dead = maxCrashes === 0 ? [] : yield* sql<{ readonly id: string }>`
         UPDATE slackwater_turns SET state = 'failed', owner = NULL, crashes = crashes + 1, error = ${crashed},
           finished_at = ${startedAt} WHERE state = 'running' AND crashes + 1 >= ${

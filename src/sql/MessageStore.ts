@@ -16,7 +16,10 @@ const MessageJson = Schema.fromJsonString(InboundMessage)
 const encodeMessage = Schema.encodeSync(MessageJson)
 const decodeMessage = Schema.decodeUnknownSync(MessageJson)
 
-/** Turns that were in flight at this many crashes in a row are suspects, and run one at a time. */
+/**
+ * Turns that were in flight at this many crashes in a row are suspects. A suspect runs apart from every turn that was
+ * in flight at a crash, so that the next crash tells something; fresh turns run beside it.
+ */
 export const suspectAfter = 2
 
 interface KnownRow {
@@ -148,13 +151,13 @@ export const layer = Layer.effect(
           WHERE conversation = ${conversation} AND state IN ('running', 'waiting')`
         if (open !== undefined) {
           if (open.state === "running" || open.due_at > now) return Option.none<ClaimedTurn>()
-          if (open.crashes >= suspectAfter) {
+          if (open.crashes > 0) {
+            const apartFrom = open.crashes >= suspectAfter ? 1 : suspectAfter
             const [other] = yield* sql`SELECT 1 AS yes FROM slackwater_turns
-              WHERE state = 'running' AND crashes >= ${suspectAfter} LIMIT 1`
+              WHERE state = 'running' AND crashes >= ${apartFrom} LIMIT 1`
             if (other !== undefined) {
-              yield* sql`UPDATE slackwater_turns SET due_at = ${
-                now + 1_000
-              } WHERE id = ${open.id} AND state = 'waiting'`
+              yield* sql`UPDATE slackwater_turns SET due_at = ${now + 1_000}
+                WHERE id = ${open.id} AND state = 'waiting'`
               return Option.none<ClaimedTurn>()
             }
           }

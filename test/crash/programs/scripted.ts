@@ -1,8 +1,8 @@
 /**
  * The handler of the crash tests. It does what its messages say: each has a name (`m12`) that both replies repeat.
  *
- * `wait=300` is the time in ms between the two replies; `hang` never comes to an end while TEST_HANG is set; `die` is
- * the end of the process, a moment later and without a word.
+ * `wait=300` is the time in ms between the two replies; `hang` never comes to an end while TEST_HANG is set; `die=150`
+ * is the end of the process after that time, without a word.
  */
 import { Effect } from "effect"
 import { Handler } from "slackwater"
@@ -10,8 +10,9 @@ import { Handler } from "slackwater"
 export default Handler.make((turn) =>
   Effect.gen(function*() {
     const names = (turn.text.match(/\bm\d+\b/g) ?? []).join(" ")
-    if (/\bdie\b/.test(turn.text)) {
-      yield* Effect.sleep("150 millis")
+    const dies = /\bdie=(\d+)/.exec(turn.text)?.[1]
+    if (dies !== undefined) {
+      yield* Effect.sleep(Number(dies))
       process.kill(process.pid, "SIGKILL")
     }
     yield* turn.reply(`began ${names}`)
