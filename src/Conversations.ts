@@ -39,14 +39,14 @@ import { Shutdown } from "./Shutdown.ts"
 import type { StoreError } from "./StoreError.ts"
 import { Supervisor } from "./Supervisor.ts"
 import { counted, turns } from "./Telemetry.ts"
-import { answersOf, makeRun, messageOf, type Run } from "./Turn.ts"
+import { answersOf, makeRun, messageOf, type Run, stackOf } from "./Turn.ts"
 
 /** A lost wake-up is found after this long. */
 const sweepEvery = Duration.minutes(1)
 /** A handler that was interrupted may clean up for this long; then its turn is over whatever it does. */
 const interruptGrace = Duration.seconds(1)
 const maxRetryDelay = 5 * 60_000
-const notice = "Sorry, I could not finish this. The message is kept; an operator can try it again."
+const notice = "Sorry, I could not answer this. Please try again, or ask whoever runs me."
 
 export class Conversations extends Context.Service<Conversations, {
   /** There may be due work in this conversation. */
@@ -90,11 +90,13 @@ export class Conversations extends Context.Service<Conversations, {
           )
         })
 
-      const failed = Effect.fnUntraced(function*(claimed: ClaimedTurn, run: Run, error: string) {
+      const failed = Effect.fnUntraced(function*(claimed: ClaimedTurn, run: Run, failure: unknown) {
+        const error = messageOf(failure)
+        const where = { error, stack: stackOf(failure) }
         const now = yield* Clock.currentTimeMillis
         const failures = claimed.failures + 1
         if (failures >= config.maxAttempts) {
-          yield* Effect.logError("the turn failed for good").pipe(Effect.annotateLogs({ error }))
+          yield* Effect.logError("the turn failed for good").pipe(Effect.annotateLogs(where))
           yield* holding(store.fail(claimed.id, owner, error, yield* run.rows("notice", [{ text: notice }]), now))
           yield* outbox.wake
           yield* shutdown.count("drained", 1)
@@ -103,7 +105,7 @@ export class Conversations extends Context.Service<Conversations, {
         const exponential = Duration.toMillis(config.retryDelay) * 2 ** claimed.failures
         const delay = Math.min(maxRetryDelay, exponential) * (yield* Random.nextBetween(0.5, 1))
         yield* Effect.logWarning("the turn failed and will run again").pipe(
-          Effect.annotateLogs({ error, failures, delayMs: Math.round(delay) })
+          Effect.annotateLogs({ ...where, failures, delayMs: Math.round(delay) })
         )
         yield* holding(store.retry(claimed.id, owner, error, now + delay))
         yield* counted(turns, "retried")
@@ -143,7 +145,7 @@ export class Conversations extends Context.Service<Conversations, {
         const answer = Exit.isFailure(exit) ? exit : yield* Effect.exit(answering(run, exit.value))
         if (Exit.isFailure(answer)) {
           const squashed = Cause.squash(answer.cause)
-          return yield* failed(claimed, run, messageOf(squashed instanceof HandlerError ? squashed.cause : squashed))
+          return yield* failed(claimed, run, squashed instanceof HandlerError ? squashed.cause : squashed)
         }
         const rows = answer.value
         yield* holding(Effect.flatMap(Clock.currentTimeMillis, (now) => store.complete(claimed.id, owner, rows, now)))

@@ -34,6 +34,8 @@ const knob = <A>(env: string, read: Config.Config<A>, expects: string, valid: (v
 
 const token = (env: string, prefix: string, whence: string) =>
   knob(env, Config.Redacted(env), `must be set to a token that begins with ${prefix} (${whence})`, (value) => {
+    // Whoever embeds us without types may hand over a plain string; that is refused like any other bad value.
+    if (!Redacted.isRedacted(value)) return false
     const secret = Redacted.value(value)
     return secret.startsWith(prefix) && secret.length > prefix.length && !/\s/.test(secret)
   })

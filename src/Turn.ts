@@ -60,6 +60,15 @@ export const messageOf = (failure: unknown): string => {
   }
 }
 
+/** Where it went wrong, for the log of whoever wrote the handler. */
+export const stackOf = (failure: unknown): string | undefined => {
+  try {
+    return failure instanceof Error && typeof failure.stack === "string" ? failure.stack.slice(0, 4_000) : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** A run in progress. */
 export interface Run {
   readonly turn: Turn

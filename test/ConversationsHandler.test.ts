@@ -97,7 +97,7 @@ describe("a handler that fails", () => {
         assert.isTrue(second - first >= 500 && second - first <= 1_000)
         assert.isTrue(third - second >= 1_000 && third - second <= 2_000)
         assert.strictEqual((yield* inbox).failed, 1)
-        assert.match((yield* replies)[0] ?? "", /^Sorry, I could not finish this/)
+        assert.match((yield* replies)[0] ?? "", /^Sorry, I could not answer this/)
       }),
     { maxAttempts: 3, retryDelay: Duration.seconds(1) }
   )

@@ -139,6 +139,15 @@ describe("GatewayConfig", () => {
       ({ port }) => assert.strictEqual(port, 8787)
     ))
 
+  it.effect("refuses a token that a host without types gives as a plain string, by name", () =>
+    Effect.map(
+      Effect.flip(read({}, { botToken: "xoxb-plain" as never })),
+      ({ message, setting }) => {
+        assert.strictEqual(setting, "SLACK_BOT_TOKEN")
+        assert.notInclude(message, "plain")
+      }
+    ))
+
   it("names every variable once", () => {
     const names = Object.values(knobs).map(({ env }) => env)
     assert.strictEqual(new Set(names).size, names.length)

@@ -87,7 +87,10 @@ const once = Effect.fnUntraced(
 /** What the gateway will read too, so that a mistake is found before anything is started. */
 const read = Effect.gen(function*() {
   const mistaken = (detail: string) => new GatewayConfigError({ setting: "SLACKWATER_LOCAL_SLACK_PORT", detail })
+  // LocalSlack's replies and a real workspace's must never meet in one outbox.
+  const dataDir = yield* Config.String("SLACKWATER_DATA_DIR").pipe(Config.withDefault("./slackwater-data/dev"))
   const { shutdownTimeout } = yield* GatewayConfig.read({
+    dataDir,
     appToken: Redacted.make(tokens.appToken),
     botToken: Redacted.make(tokens.botToken),
     slackApiUrl: "http://127.0.0.1/"
@@ -98,7 +101,7 @@ const read = Effect.gen(function*() {
     Effect.mapError(() => mistaken("must be a port from 0 to 65535"))
   )
   const slack = LocalSlack.layer({ port })
-  return { slack, mistaken, stopWithin: Duration.sum(shutdownTimeout, killAfter) }
+  return { dataDir, slack, mistaken, stopWithin: Duration.sum(shutdownTimeout, killAfter) }
 })
 
 export const dev = Command.make(
@@ -111,7 +114,7 @@ export const dev = Command.make(
   },
   Effect.fn("dev")(function*({ handler }) {
     const path = Option.getOrElse(handler, () => echo)
-    const { mistaken, slack, stopWithin } = yield* Effect.provideService(
+    const { dataDir, mistaken, slack, stopWithin } = yield* Effect.provideService(
       read,
       ConfigProvider.ConfigProvider,
       yield* settings
@@ -123,6 +126,7 @@ export const dev = Command.make(
       const { apiUrl, url } = yield* LocalSlack
       yield* Console.log(`Chat:     ${url}/`)
       const environment = {
+        SLACKWATER_DATA_DIR: dataDir,
         SLACK_API_URL: apiUrl,
         SLACK_APP_TOKEN: tokens.appToken,
         SLACK_BOT_TOKEN: tokens.botToken

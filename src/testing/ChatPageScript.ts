@@ -11,7 +11,7 @@ const $ = (id) => document.getElementById(id);
 const shown = 500;
 const emoji = { eyes: "👀", "+1": "👍", thumbsup: "👍", "-1": "👎", heart: "❤️", tada: "🎉", rocket: "🚀", wave: "👋", x: "❌",
   white_check_mark: "✅", heavy_check_mark: "✔️", hourglass: "⌛", hourglass_flowing_sand: "⏳", thinking_face: "🤔", warning: "⚠️" };
-const world = { bot: { userId: "U0BOT" }, people: [], channels: [], connections: 0, me: "U0ALICE", at: "C0GENERAL",
+const world = { bot: { userId: "U0BOT" }, people: [], channels: [], connections: 0, me: "U0ALICE", at: "D0ALICE",
   thread: undefined, opener: undefined, messages: new Map(), unread: new Map(), lost: true };
 
 const el = (tag, attributes, ...children) => {
