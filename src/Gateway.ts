@@ -29,6 +29,7 @@ import * as WebApi from "./slack/WebApi.ts"
 import { SocketLayer } from "./SocketLayer.ts"
 import * as Database from "./sql/Database.ts"
 import type { DatabaseError } from "./sql/DatabaseError.ts"
+import { GroupCommit } from "./sql/GroupCommit.ts"
 import * as SqlInstance from "./sql/Instance.ts"
 import * as SqlMessageStore from "./sql/MessageStore.ts"
 import * as SqlOutboxStore from "./sql/OutboxStore.ts"
@@ -65,6 +66,7 @@ const ground = Instance.cleanStop.pipe(
   Layer.provideMerge(SqlInstance.layer),
   Layer.provideMerge(SqlMessageStore.layer),
   Layer.provideMerge(SqlOutboxStore.layer),
+  Layer.provideMerge(GroupCommit.layer),
   Layer.provideMerge(Supervisor.layer),
   Layer.provideMerge(Database.layer),
   Layer.provideMerge(Shutdown.layer),

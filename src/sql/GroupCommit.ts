@@ -5,13 +5,15 @@
  * Natural batching, no timer: a batch is what arrived while the last one was committed, so a lone write pays nothing.
  * Guarantees: a write that returned is on disk; a write that fails fails alone, and its neighbours are committed
  * without it; a commit that fails fails all of them. The queue is bounded: who writes faster than the disk waits.
- * Does not: run anything but statements. A job must not wait for the network or for another job.
+ * Does not: run anything but statements. A job must not wait for the network or for another job, and may run twice
+ * when a neighbour failed beside it.
+ * On shutdown: what still waits then fails, so that nobody waits for a writer that is gone.
  */
 import { Cause, Context, Deferred, Effect, Exit, Layer, Queue } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type { StoreError, TurnLost } from "../StoreError.ts"
 import { Supervisor } from "../Supervisor.ts"
-import { statement } from "./transaction.ts"
+import { statement, untilFree } from "./transaction.ts"
 
 /** Writes that may wait, and writes that share one transaction at most. */
 const waiting = 1_024
@@ -59,7 +61,7 @@ export class GroupCommit extends Context.Service<GroupCommit, {
         }))
 
       const commit = (jobs: ReadonlyArray<Job>): Effect.Effect<void> =>
-        Effect.matchCauseEffect(attempt(jobs), {
+        Effect.matchCauseEffect(untilFree(attempt(jobs)), {
           onSuccess: (exits) =>
             Effect.sync(() => {
               for (const [index, job] of jobs.entries()) Deferred.doneUnsafe(job.done, exits[index] ?? Exit.void)
@@ -80,6 +82,12 @@ export class GroupCommit extends Context.Service<GroupCommit, {
         Effect.forever(
           Effect.flatMap(Queue.takeBetween(queue, 1, together), (jobs) => Effect.uninterruptible(commit(jobs)))
         )
+      )
+
+      yield* Effect.addFinalizer(() =>
+        Effect.map(Queue.clear(queue), (jobs) => {
+          for (const job of jobs) Deferred.doneUnsafe(job.done, Effect.interrupt)
+        })
       )
 
       return GroupCommit.of({

@@ -9,8 +9,9 @@ import { SqlClient } from "effect/sql"
 import { ConversationKey, InboundMessage, type OwnerId, TurnId } from "../Message.ts"
 import { type ClaimedTurn, MessageStore, type NewMessage } from "../MessageStore.ts"
 import { TurnLost } from "../StoreError.ts"
+import { GroupCommit } from "./GroupCommit.ts"
 import { insertReplies } from "./OutboxStore.ts"
-import { statement, transaction } from "./transaction.ts"
+import { statement } from "./transaction.ts"
 
 const MessageJson = Schema.fromJsonString(InboundMessage)
 const encodeMessage = Schema.encodeSync(MessageJson)
@@ -41,6 +42,7 @@ interface TurnRow {
 export const layer = Layer.effect(
   MessageStore,
   Effect.gen(function*() {
+    const group = yield* GroupCommit
     const sql = yield* SqlClient.SqlClient
 
     /** The first message that has one of the keys. */
@@ -98,7 +100,7 @@ export const layer = Layer.effect(
       if (state === "ignored") return { _tag: "Ignored" } as const
       yield* moveWindow(conversation, added.dueAt)
       return { _tag: "Queued" } as const
-    }, transaction(sql, "append"))
+    }, group.write("append"))
 
     const participates = (conversation: ConversationKey) =>
       Effect.map(
@@ -188,7 +190,7 @@ export const layer = Layer.effect(
           messages: yield* messagesOf(id)
         })
       },
-      transaction(sql, "claim")
+      group.write("claim")
     )
 
     /** Moves a turn we hold; nobody else's. */
@@ -231,7 +233,7 @@ export const layer = Layer.effect(
         yield* leave(turn, owner, "state = 'done', crashes = 0, finished_at = ?", [now])
         yield* finishMessages(turn, "done", null, now)
         yield* insertReplies(sql, replies, turn, now)
-      }, transaction(sql, "complete")),
+      }, group.write("complete")),
       retry: Effect.fn("MessageStore.retry")(function*(turn, owner, error, dueAt) {
         yield* leave(
           turn,
@@ -240,26 +242,26 @@ export const layer = Layer.effect(
           [error, Math.round(dueAt)]
         )
         yield* sql`UPDATE slackwater_messages SET state = 'queued' WHERE turn_id = ${turn} AND state = 'processing'`
-      }, transaction(sql, "retry")),
+      }, group.write("retry")),
       fail: Effect.fn("MessageStore.fail")(function*(turn, owner, error, replies, now) {
         yield* leave(turn, owner, "state = 'failed', failures = failures + 1, error = ?, finished_at = ?", [error, now])
         yield* finishMessages(turn, "failed", error, now)
         yield* insertReplies(sql, replies, turn, now)
-      }, transaction(sql, "fail")),
+      }, group.write("fail")),
       releaseAll: Effect.fn("MessageStore.releaseAll")(function*(owner, now) {
         yield* sql`UPDATE slackwater_messages SET state = 'queued' WHERE state = 'processing' AND turn_id IN
           (SELECT id FROM slackwater_turns WHERE owner = ${owner} AND state = 'running')`
         const rows = yield* sql`UPDATE slackwater_turns SET state = 'waiting', owner = NULL, attempt = attempt - 1,
           crashes = 0, due_at = ${now} WHERE owner = ${owner} AND state = 'running' RETURNING id`
         return rows.length
-      }, transaction(sql, "releaseAll")),
+      }, group.write("releaseAll")),
       makeDue: (conversations, now) =>
         Effect.asVoid(
           conversations === "all"
             ? sql`UPDATE slackwater_messages SET due_at = ${now} WHERE state = 'queued' AND turn_id IS NULL AND due_at > ${now}`
             : sql`UPDATE slackwater_messages SET due_at = ${now} WHERE state = 'queued' AND turn_id IS NULL AND due_at > ${now}
               AND ${sql.in("conversation", conversations)}`
-        ).pipe(statement("makeDue")),
+        ).pipe(group.write("makeDue")),
       counts
     })
   })

@@ -17,7 +17,8 @@ import {
   type UnknownReply
 } from "../OutboxStore.ts"
 import { TurnLost } from "../StoreError.ts"
-import { statement, transaction } from "./transaction.ts"
+import { GroupCommit } from "./GroupCommit.ts"
+import { statement } from "./transaction.ts"
 
 const DispatchJson = Schema.fromJsonString(Dispatch)
 const encodeDispatch = Schema.encodeSync(DispatchJson)
@@ -86,6 +87,7 @@ export const insertReplies = Effect.fnUntraced(function*(
 export const layer = Layer.effect(
   OutboxStore,
   Effect.gen(function*() {
+    const group = yield* GroupCommit
     const sql = yield* SqlClient.SqlClient
 
     /** Heads of lanes: nothing unsettled stands before them. */
@@ -178,7 +180,7 @@ export const layer = Layer.effect(
           if (held.length === 0) return yield* new TurnLost({ turn: from.turn })
         }
         return yield* insertReplies(sql, replies, from?.turn ?? null, now)
-      }, transaction(sql, "enqueue")),
+      }, group.write("enqueue")),
       // Nothing to claim is the common case, and it must not write.
       claim: (options) =>
         Effect.flatMap(
@@ -186,7 +188,7 @@ export const layer = Layer.effect(
             sql`SELECT 1 AS yes FROM slackwater_outbox WHERE state IN ('queued', 'failed_retryable') LIMIT 1`
           ),
           (rows) =>
-            rows.length === 0 ? Effect.succeed({ claimed: [], expired: [] }) : transaction(sql, "claim")(claim(options))
+            rows.length === 0 ? Effect.succeed({ claimed: [], expired: [] }) : group.write("claim")(claim(options))
         ),
       claimUnknown,
       nextDueAt,
@@ -194,36 +196,36 @@ export const layer = Layer.effect(
         Effect.asVoid(sql`UPDATE slackwater_outbox SET state = 'delivered', owner = NULL, slack_ts = ${ts},
           finished_at = ${now} WHERE id = ${id} AND ((state = 'sending' AND owner = ${owner}) OR state = 'unknown')`)
           .pipe(
-            statement("delivered")
+            group.write("delivered")
           ),
       notSent: (id, owner, reason, { countAttempt, dueAt }) =>
         Effect.asVoid(sql`UPDATE slackwater_outbox SET state = 'failed_retryable', owner = NULL, reason = ${reason},
           due_at = ${Math.round(dueAt)}, attempts = attempts + ${countAttempt ? 1 : 0}
-          WHERE id = ${id} AND state = 'sending' AND owner = ${owner}`).pipe(statement("notSent")),
+          WHERE id = ${id} AND state = 'sending' AND owner = ${owner}`).pipe(group.write("notSent")),
       unknown: (id, owner, reason, now, lookAt) =>
         Effect.asVoid(sql`UPDATE slackwater_outbox SET state = 'unknown', owner = NULL, reason = ${reason},
           unknown_since = ${now}, looks = 0, due_at = ${Math.round(lookAt)}
-          WHERE id = ${id} AND state = 'sending' AND owner = ${owner}`).pipe(statement("unknown")),
+          WHERE id = ${id} AND state = 'sending' AND owner = ${owner}`).pipe(group.write("unknown")),
       looked: (id, lookAt, completed) =>
         Effect.asVoid(
           sql`UPDATE slackwater_outbox SET due_at = ${Math.round(lookAt)}, looks = looks + ${completed ? 1 : 0}
           WHERE id = ${id} AND state = 'unknown'`
-        ).pipe(statement("looked")),
+        ).pipe(group.write("looked")),
       absent: (id, now) =>
         Effect.asVoid(sql`UPDATE slackwater_outbox SET state = 'failed_retryable', attempts = attempts + 1,
-          due_at = ${now}, unknown_since = NULL WHERE id = ${id} AND state = 'unknown'`).pipe(statement("absent")),
+          due_at = ${now}, unknown_since = NULL WHERE id = ${id} AND state = 'unknown'`).pipe(group.write("absent")),
       failed: (id, owner, reason, now) =>
         Effect.asVoid(sql`UPDATE slackwater_outbox SET state = 'failed_terminal', owner = NULL, reason = ${reason},
           finished_at = ${now} WHERE id = ${id} AND ((state = 'sending' AND owner = ${owner}) OR state = 'unknown')`)
           .pipe(
-            statement("failed")
+            group.write("failed")
           ),
       releaseAll: (owner, now) =>
         Effect.map(
           sql`UPDATE slackwater_outbox SET state = 'unknown', owner = NULL, reason = 'cut off by the shutdown',
             unknown_since = ${now}, looks = 0, due_at = ${now} WHERE owner = ${owner} AND state = 'sending' RETURNING id`,
           (rows) => rows.length
-        ).pipe(statement("releaseAll")),
+        ).pipe(group.write("releaseAll")),
       find: (id) =>
         Effect.map(
           sql<Row>`SELECT * FROM slackwater_outbox WHERE id = ${id}`,

@@ -13,12 +13,16 @@ const busyPauses = Schedule.spaced("25 millis").pipe(Schedule.jittered, Schedule
 
 const isBusy = (error: unknown) => SqlError.isSqlError(error) && error.reason._tag === "LockTimeoutError"
 
+/** Waits, without blocking the process, while somebody else holds the file. */
+export const untilFree = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.retry(effect, { while: isBusy, schedule: busyPauses })
+
 /** Reads and single statements. */
 export const statement =
   (operation: string) =>
   <A, R>(effect: Effect.Effect<A, SqlError.SqlError | TurnLost, R>): Effect.Effect<A, StoreError, R> =>
     effect.pipe(
-      Effect.retry({ while: isBusy, schedule: busyPauses }),
+      untilFree,
       Effect.mapError((error) =>
         new StoreError({
           operation,
