@@ -14,15 +14,17 @@ import { Effect, Layer } from "effect"
 import { type Activate, defaultActivation } from "./Activation.ts"
 import { Conversations } from "./Conversations.ts"
 import { Debouncer } from "./Debouncer.ts"
-import { GatewayConfig, type GatewayConfigError, type Settings } from "./GatewayConfig.ts"
+import { GatewayConfig, type GatewayConfigError, type Mode, type Settings } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
 import { Handler, type HandlerOf } from "./Handler.ts"
 import * as Health from "./http/Health.ts"
 import { type HttpError, layer as httpServer } from "./http/Server.ts"
 import { Instance } from "./Instance.ts"
 import { Intake } from "./Intake.ts"
+import type { ConversationKey } from "./Message.ts"
 import type { MessageStore } from "./MessageStore.ts"
 import { Outbox } from "./Outbox.ts"
+import { Retention } from "./Retention.ts"
 import { Shutdown } from "./Shutdown.ts"
 import * as SocketMode from "./slack/SocketMode.ts"
 import * as WebApi from "./slack/WebApi.ts"
@@ -43,23 +45,26 @@ export interface Options<R = never> {
   readonly config?: Partial<Settings>
   /** Which messages start a turn. */
   readonly activate?: Activate
+  /** What happens to messages that arrive while their conversation's turn runs; overrides the configured mode. */
+  readonly mode?: (conversation: ConversationKey) => Mode
 }
 
 /** Why a gateway cannot start. */
 export type GatewayError = GatewayConfigError | DatabaseError | HttpError | StoreError
 
 /** The way of a message, door first. */
-const rooms = (activate: Activate) =>
+const rooms = (activate: Activate, mode: Options["mode"]) =>
   Watchdog.layer.pipe(
     Layer.provideMerge(SocketLayer.layer),
     Layer.provideMerge(Intake.layerWith(activate)),
     Layer.provideMerge(Debouncer.layer),
-    Layer.provideMerge(Conversations.layer),
+    Layer.provideMerge(Conversations.layerWith(mode)),
     Layer.provideMerge(Outbox.layer)
   )
 
 /** What the rooms stand on; it outlives them. */
 const ground = Instance.cleanStop.pipe(
+  Layer.provideMerge(Retention.layer),
   Layer.provideMerge(Watchdog.heartbeat),
   Layer.provideMerge(Health.layer),
   Layer.provideMerge(GatewayStatus.layer),
@@ -82,7 +87,7 @@ export const layer = <R = never>(
   options: Options<R>
 ): Layer.Layer<Outbox | MessageStore | GatewayStatus | Supervisor | GatewayConfig, GatewayError, R> =>
   running.pipe(
-    Layer.provideMerge(rooms(options.activate ?? defaultActivation)),
+    Layer.provideMerge(rooms(options.activate ?? defaultActivation, options.mode)),
     Layer.provideMerge(Layer.mergeAll(SocketMode.layer, WebApi.layer, Handler.layer(options.handler))),
     Layer.provideMerge(ground),
     Layer.provideMerge(GatewayConfig.layer(options.config)),

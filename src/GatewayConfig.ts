@@ -67,6 +67,21 @@ const switchable = (env: string, fallback: Duration.Input): Knob<Duration.Durati
     (value) => value === null || (Duration.isFinite(value) && Duration.toMillis(value) > 0)
   )
 
+const list = (env: string) =>
+  knob(
+    env,
+    Config.String(env).pipe(
+      Config.withDefault(""),
+      Config.map((text): ReadonlyArray<string> => text.split(",").map((id) => id.trim()).filter((id) => id !== ""))
+    ),
+    "must be Slack ids with commas between, like \"C0123ABCD,C0456EFGH\"",
+    (ids) => ids.every((id) => /^[A-Z0-9]+$/.test(id))
+  )
+
+/** What happens to messages that arrive while their conversation's turn runs. */
+export type Mode = "collect" | "followup" | "steer" | "interrupt"
+const modes: ReadonlyArray<Mode> = ["collect", "followup", "steer", "interrupt"]
+
 const name = (env: string, fallback: string) =>
   knob(env, Config.String(env).pipe(Config.withDefault(fallback)), "must not be empty", (value) => value.trim() !== "")
 
@@ -96,6 +111,26 @@ export const knobs = {
   debounce: duration("SLACKWATER_DEBOUNCE", "500 millis", 0),
   /** Turns at once. */
   concurrency: whole("SLACKWATER_CONCURRENCY", 16),
+  /**
+   * Messages that arrive while their conversation's turn runs: `collect` (all that waited become the next turn),
+   * `followup` (one turn each), `steer` (offered to the running turn), `interrupt` (stop it, start again with them).
+   */
+  mode: knob(
+    "SLACKWATER_MODE",
+    Config.Literals(modes, "SLACKWATER_MODE").pipe(Config.withDefault<Mode>("collect")),
+    `must be one of ${modes.join(", ")}`,
+    (value: Mode) => modes.includes(value)
+  ),
+  /** Messages that may wait in one conversation; one more becomes a dead letter. */
+  maxWaiting: whole("SLACKWATER_MAX_WAITING", 1_000),
+  /** Teams, channels and people whose messages may start a turn; an empty list allows all. */
+  allowTeams: list("SLACKWATER_ALLOW_TEAMS"),
+  allowChannels: list("SLACKWATER_ALLOW_CHANNELS"),
+  allowUsers: list("SLACKWATER_ALLOW_USERS"),
+  /** Age at which finished messages and replies are deleted. */
+  retention: duration("SLACKWATER_RETENTION", "30 days"),
+  /** How long a repetition of an event is recognised; Slack's last one comes after hours. */
+  keyHorizon: duration("SLACKWATER_KEY_HORIZON", "7 days", 86_400_000),
   handlerTimeout: duration("SLACKWATER_HANDLER_TIMEOUT", "15 minutes"),
   /** Handler failures before a turn becomes a dead letter. */
   maxAttempts: whole("SLACKWATER_MAX_ATTEMPTS", 3),

@@ -6,19 +6,34 @@
  * completion. After a crash it is called again with the same messages and `attempt + 1`; replies it made before are
  * recognised and not made twice.
  */
-import { Context, Effect, Layer, Predicate, Schema } from "effect"
+import { Context, Effect, Layer, Predicate, Schema, Stream } from "effect"
+import type { Option } from "effect"
 import type { ConversationKey, InboundMessage, Reply, TurnId } from "./Message.ts"
+import type { HistoryEntry } from "./MessageStore.ts"
 
 /** The turn is over (finished, timed out, taken back): nothing it does counts any more. */
 export class TurnOver extends Schema.TaggedError<TurnOver>()("TurnOver", {}) {}
 /** The reply could not be stored or will never be delivered. */
 export class ReplyFailed extends Schema.TaggedError<ReplyFailed>()("ReplyFailed", { detail: Schema.String }) {}
 
+/** A step was named twice in one run, or its stored result cannot be read any more. */
+export class StepFailed extends Schema.TaggedError<StepFailed>()("StepFailed", {
+  step: Schema.String,
+  detail: Schema.String
+}) {}
+
 export class TurnError extends Schema.TaggedError<TurnError>()("TurnError", {
-  reason: Schema.Union([TurnOver, ReplyFailed])
+  reason: Schema.Union([TurnOver, ReplyFailed, StepFailed])
 }) {
   override get message(): string {
-    return this.reason._tag === "TurnOver" ? "this turn is over" : this.reason.detail
+    switch (this.reason._tag) {
+      case "TurnOver":
+        return "this turn is over"
+      case "ReplyFailed":
+        return this.reason.detail
+      case "StepFailed":
+        return `step "${this.reason.step}": ${this.reason.detail}`
+    }
   }
 }
 
@@ -57,14 +72,44 @@ export interface Turn {
   readonly signal: AbortSignal
   /** Commits a reply to this conversation; returns once it is on disk. */
   readonly reply: (reply: string | Reply) => Effect.Effect<ReplyHandle, TurnError>
+  /**
+   * Runs the effect once in the life of the turn: its result is stored, and a re-run gets the stored one. The result
+   * is kept as JSON, or as the schema encodes it. A name may be used once in a run; a stored result that no longer
+   * decodes fails with `StepFailed` and is never run again in silence.
+   */
+  readonly step: <A, E, R>(
+    name: string,
+    effect: Effect.Effect<A, E, R>,
+    schema?: Schema.ConstraintCodec<A, unknown>
+  ) => Effect.Effect<A, E | TurnError, R>
+  /** A small JSON value of this conversation. What is set commits with the turn, and never with a failed one. */
+  readonly state: TurnState<unknown>
+  /** The same value, typed: None where nothing is kept yet. Fails where what is kept is something else. */
+  readonly stateAs: <A>(schema: Schema.ConstraintCodec<A, unknown>) => TurnState<Option.Option<A>, A>
+  /** What was said in this conversation before and now, oldest first (by default the last 50). */
+  readonly history: (options?: { readonly limit?: number }) => Effect.Effect<ReadonlyArray<HistoryEntry>, TurnError>
+  /**
+   * In mode `steer`: messages that arrive while this turn runs. One that is taken joins the turn and completes with
+   * it; a re-run finds it in `messages`. In other modes it ends at once.
+   */
+  readonly followups: Stream.Stream<InboundMessage, TurnError>
+}
+
+export interface TurnState<out A, in B = unknown> {
+  readonly get: Effect.Effect<A, TurnError>
+  readonly set: (value: B) => Effect.Effect<void, TurnError>
 }
 
 /** The same turn for handlers that are async functions. */
-export interface PromiseTurn extends Omit<Turn, "reply"> {
+export interface PromiseTurn extends Omit<Turn, "reply" | "step" | "state" | "stateAs" | "history" | "followups"> {
   readonly reply: (reply: string | Reply) => Promise<{
     readonly id: number
     readonly delivered: () => Promise<{ readonly channel: string; readonly ts: string }>
   }>
+  readonly step: <A>(name: string, run: () => A | Promise<A>) => Promise<A>
+  readonly state: { readonly get: () => Promise<unknown>; readonly set: (value: unknown) => Promise<void> }
+  readonly history: (options?: { readonly limit?: number }) => Promise<ReadonlyArray<HistoryEntry>>
+  readonly followups: AsyncIterable<InboundMessage>
 }
 
 /** What a handler may return: final replies, or nothing. A `ReplyHandle` counts as nothing. */
@@ -135,5 +180,16 @@ const promiseTurn = (turn: Turn): PromiseTurn => ({
         id: handle.id,
         delivered: () => quiet(Effect.runPromise(handle.delivered))
       }))
-    )
+    ),
+  step: (name, run) =>
+    quiet(Effect.runPromise(turn.step(
+      name,
+      Effect.tryPromise({ try: async () => await run(), catch: (cause) => new HandlerError({ cause }) })
+    ))),
+  state: {
+    get: () => quiet(Effect.runPromise(turn.state.get)),
+    set: (value) => quiet(Effect.runPromise(turn.state.set(value)))
+  },
+  history: (options) => quiet(Effect.runPromise(turn.history(options))),
+  followups: Stream.toAsyncIterable(turn.followups)
 })

@@ -10,12 +10,24 @@ import { Clock, Context, Effect, Layer } from "effect"
 import { type Activate, type Activation, defaultActivation } from "./Activation.ts"
 import { Debouncer } from "./Debouncer.ts"
 import { decode, type Decoded, type Envelope, undecodable as asUndecodable } from "./Envelope.ts"
+import { GatewayConfig, type Settings } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
+import type { InboundMessage } from "./Message.ts"
 import { MessageStore } from "./MessageStore.ts"
 import type { Identity } from "./SlackApi.ts"
 import type { SlackConnectionError } from "./SlackConnection.ts"
 import { StoreError, StoreUnavailable } from "./StoreError.ts"
 import { ackFailures, counted, events } from "./Telemetry.ts"
+
+/** The allow-lists: why this message may not start a turn. */
+const refusedBy = (config: Settings, message: InboundMessage): string | undefined => {
+  const allows = (list: ReadonlyArray<string>, id: string | undefined) =>
+    list.length === 0 || (id !== undefined && list.includes(id))
+  if (!allows(config.allowTeams, message.team)) return "team not allowed"
+  if (message.channel !== undefined && !allows(config.allowChannels, message.channel)) return "channel not allowed"
+  if (!allows(config.allowUsers, message.user)) return "user not allowed"
+  return undefined
+}
 
 /** Decodes, and makes sure that what came can be written down: JSON may be nested deeper than it can be encoded. */
 const understand = (envelope: Envelope, self: string, now: number): Effect.Effect<Decoded> =>
@@ -40,6 +52,7 @@ export class Intake extends Context.Service<Intake, {
     Layer.effect(
       Intake,
       Effect.gen(function*() {
+        const config = yield* GatewayConfig
         const debouncer = yield* Debouncer
         const status = yield* GatewayStatus
         const store = yield* MessageStore
@@ -67,18 +80,26 @@ export class Intake extends Context.Service<Intake, {
               })
             )
           )
-          const ignored = undecodable ?? (activation._tag === "Ignore" ? activation.reason : undefined)
+          const ignored = undecodable ?? refusedBy(config, message) ??
+            (activation._tag === "Ignore" ? activation.reason : undefined)
           const window = yield* debouncer.window(message, now)
           const appended = yield* store.append({
             message,
             keys,
             receivedAt: now,
             dueAt: window.endsAt,
+            cap: config.maxWaiting,
             ...(ignored === undefined ? {} : { ignored })
           })
           if (undecodable !== undefined && appended._tag === "Ignored") {
             yield* Effect.logWarning("an envelope could not be understood and is kept as ignored").pipe(
               Effect.annotateLogs({ envelope: envelope.id, reason: undecodable })
+            )
+          }
+          if (appended._tag === "Overflow") {
+            yield* status.raise(
+              "conversation-full",
+              `${message.conversation} has ${config.maxWaiting} messages waiting; newer ones are kept as dead letters`
             )
           }
           const waits = appended._tag === "Queued" || (appended._tag === "Duplicate" && appended.revived)

@@ -17,7 +17,7 @@
 import { Context } from "effect"
 import type { Effect, Option } from "effect"
 import type { ConversationKey, InboundMessage, OwnerId, TurnId } from "./Message.ts"
-import type { NewReply } from "./OutboxStore.ts"
+import type { NewReply, TurnRun } from "./OutboxStore.ts"
 import type { StoreError } from "./StoreError.ts"
 
 /** What Intake hands over: the message, its identities, and when it may be claimed. */
@@ -30,10 +30,14 @@ export interface NewMessage {
   readonly receivedAt: number
   /** Epoch ms before which the conversation is not claimed: the end of its quiet window. */
   readonly dueAt: number
+  /** With this many waiting in its conversation already, the message becomes a dead letter instead of waiting too. */
+  readonly cap?: number
 }
 
 export type Appended =
   | { readonly _tag: "Queued" }
+  /** Its conversation is full: kept as a dead letter, to be retried by hand. */
+  | { readonly _tag: "Overflow" }
   | { readonly _tag: "Ignored" }
   /** Already known; `revived` when an ignored twin became a queued message. */
   | { readonly _tag: "Duplicate"; readonly revived: boolean }
@@ -48,6 +52,16 @@ export interface ClaimedTurn {
   /** In Slack `ts` order. */
   readonly messages: ReadonlyArray<InboundMessage>
 }
+
+export interface WaitingMessage {
+  readonly id: number
+  readonly message: InboundMessage
+}
+
+/** One line of a conversation's past. */
+export type HistoryEntry =
+  | { readonly _tag: "Message"; readonly at: number; readonly message: InboundMessage }
+  | { readonly _tag: "Reply"; readonly at: number; readonly text: string; readonly ts: string | null }
 
 export interface InboxCounts {
   readonly queued: number
@@ -74,15 +88,50 @@ export class MessageStore extends Context.Service<MessageStore, {
   readonly claim: (
     conversation: ConversationKey,
     owner: OwnerId,
-    now: number
+    now: number,
+    /** A new turn takes at most this many messages. */
+    most?: number
   ) => Effect.Effect<Option.Option<ClaimedTurn>, StoreError>
-  /** Completion and final replies, in one transaction. Fails with `TurnLost` and changes nothing if not the owner. */
+  /**
+   * Completion, final replies and the conversation's new state (JSON; undefined leaves it), in one transaction. Fails
+   * with `TurnLost` and changes nothing if not the owner.
+   */
   readonly complete: (
     turn: TurnId,
     owner: OwnerId,
     replies: ReadonlyArray<NewReply>,
-    now: number
+    now: number,
+    state?: string
   ) => Effect.Effect<void, StoreError>
+  /** Results of the turn's finished steps by name, as JSON. */
+  readonly steps: (turn: TurnId) => Effect.Effect<ReadonlyMap<string, string>, StoreError>
+  /** Keeps the result (JSON) of a step of a running turn. */
+  readonly saveStep: (run: TurnRun, name: string, result: string, now: number) => Effect.Effect<void, StoreError>
+  /** What the conversation's last completed turn left, as JSON. */
+  readonly state: (conversation: ConversationKey) => Effect.Effect<string | null, StoreError>
+  /** The conversation's past, oldest first: the last `limit` messages and replies. */
+  readonly history: (
+    conversation: ConversationKey,
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<HistoryEntry>, StoreError>
+  /** Due messages that no turn has taken yet, in Slack `ts` order. */
+  readonly waiting: (
+    conversation: ConversationKey,
+    now: number
+  ) => Effect.Effect<ReadonlyArray<WaitingMessage>, StoreError>
+  /** Adds a waiting message to a running turn. False when it is not waiting any more. */
+  readonly adopt: (run: TurnRun, message: number) => Effect.Effect<boolean, StoreError>
+  /** Ends the turn without a result; its messages wait for a new one together with what came since. */
+  readonly supersede: (turn: TurnId, owner: OwnerId, now: number) => Effect.Effect<void, StoreError>
+  /**
+   * Deletes at most `most` finished messages, turns and keys that are older. Answers how many of the most numerous
+   * kind: with fewer than `most` nothing is left to delete.
+   */
+  readonly prune: (options: {
+    readonly finishedBefore: number
+    readonly keysBefore: number
+    readonly most: number
+  }) => Effect.Effect<number, StoreError>
   /** The handler failed; the turn runs again at `dueAt`. */
   readonly retry: (
     turn: TurnId,

@@ -135,6 +135,11 @@ export class OutboxStore extends Context.Service<OutboxStore, {
   readonly failed: (id: number, owner: OwnerId, reason: string, now: number) => Effect.Effect<void, StoreError>
   /** What this owner still holds in `sending`: unknown from now on. Answers the number of rows. */
   readonly releaseAll: (owner: OwnerId, now: number) => Effect.Effect<number, StoreError>
+  /** Deletes at most `most` finished rows that are older. Answers how many. */
+  readonly prune: (options: {
+    readonly finishedBefore: number
+    readonly most: number
+  }) => Effect.Effect<number, StoreError>
   readonly find: (id: number) => Effect.Effect<StoredReply | null, StoreError>
   readonly counts: Effect.Effect<OutboxCounts, StoreError>
 }>()("slackwater/OutboxStore") {}

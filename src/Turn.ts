@@ -6,13 +6,14 @@
  * Guarantees: `reply` returns after its row is on disk; once the run is over every call fails with `TurnOver`, also
  * for a promise that was left running.
  */
-import { Effect, Latch, Predicate, Schema } from "effect"
+import { Cause, Clock, Effect, Latch, Option, Predicate, Schema, Stream } from "effect"
 import { fingerprint } from "./fingerprint.ts"
-import { ReplyFailed, ReplyHandle, type Turn, TurnError, TurnOver } from "./Handler.ts"
+import { ReplyFailed, ReplyHandle, StepFailed, type Turn, TurnError, TurnOver } from "./Handler.ts"
 import { type Destination, type InboundMessage, type OwnerId, postOf, Reply } from "./Message.ts"
-import type { ClaimedTurn } from "./MessageStore.ts"
+import type { ClaimedTurn, MessageStore } from "./MessageStore.ts"
 import type { Outbox } from "./Outbox.ts"
 import type { NewReply } from "./OutboxStore.ts"
+import type { StoreError } from "./StoreError.ts"
 
 /** Where the answer to these messages belongs: the thread they are in, which in a channel they may begin. */
 export const destinationOf = (messages: ReadonlyArray<InboundMessage>): Destination | undefined => {
@@ -76,14 +77,34 @@ export interface Run {
   readonly settled: Effect.Effect<void>
   /** The run is over: no call counts any more. */
   readonly close: () => void
+  /** Messages may have arrived for `turn.followups`. */
+  readonly arrived: () => void
   /** Rows for replies that belong to the completion of the turn. */
   readonly rows: (kind: "final" | "notice", replies: ReadonlyArray<Reply>) => Effect.Effect<ReadonlyArray<NewReply>>
+  /** What `turn.state` was set to, as JSON; undefined where it was not. */
+  readonly newState: () => string | undefined
 }
 
-export const makeRun = (claimed: ClaimedTurn, owner: OwnerId, outbox: Outbox["Service"]): Run => {
+export interface RunOptions {
+  readonly claimed: ClaimedTurn
+  readonly owner: OwnerId
+  readonly outbox: Outbox["Service"]
+  readonly store: MessageStore["Service"]
+  /** Whether `turn.followups` offers messages that arrive meanwhile. */
+  readonly steer: boolean
+}
+
+const defaultHistory = 50
+
+export const makeRun = ({ claimed, outbox, owner, steer, store }: RunOptions): Run => {
+  const run = { turn: claimed.id, owner, attempt: claimed.attempt }
   const controller = new AbortController()
   const destination = destinationOf(claimed.messages)
   const quiet = Latch.makeUnsafe(true)
+  const arrivals = Latch.makeUnsafe(true)
+  const named = new Set<string>()
+  let finished: ReadonlyMap<string, string> | undefined
+  let newState: string | undefined
   let ordinal = 0
   let calls = 0
   let over = false
@@ -96,8 +117,33 @@ export const makeRun = (claimed: ClaimedTurn, owner: OwnerId, outbox: Outbox["Se
       dispatch: postOf(reply)
     }))
 
+  const turnOver = new TurnError({ reason: new TurnOver() })
+  const alive = Effect.suspend(() => over ? Effect.fail(turnOver) : Effect.void)
+  const ofStore = <A>(effect: Effect.Effect<A, StoreError>) =>
+    Effect.mapError(
+      effect,
+      (error) =>
+        error.reason._tag === "TurnLost"
+          ? turnOver
+          : new TurnError({ reason: new ReplyFailed({ detail: error.message }) })
+    )
+
+  /** Counts as a call of this run until it is done, whether anybody awaits it or not. */
+  const call = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.suspend(() => {
+      calls += 1
+      quiet.closeUnsafe()
+      return Effect.ensuring(
+        effect,
+        Effect.sync(() => {
+          calls -= 1
+          if (calls === 0) quiet.openUnsafe()
+        })
+      )
+    })
+
   const reply = Effect.fn("Turn.reply")(function*(given: string | Reply) {
-    if (over) return yield* new TurnError({ reason: new TurnOver() })
+    yield* alive
     if (destination === undefined) {
       return yield* new TurnError({
         reason: new ReplyFailed({ detail: "this turn came from nowhere one could answer: no channel and no user" })
@@ -105,15 +151,85 @@ export const makeRun = (claimed: ClaimedTurn, owner: OwnerId, outbox: Outbox["Se
     }
     const place = String(ordinal++)
     const wanted = yield* row(place, asReply(given))
-    const [stored] = yield* outbox.commit([wanted], { turn: claimed.id, owner, attempt: claimed.attempt }).pipe(
-      Effect.mapError((error) =>
-        new TurnError({
-          reason: error.reason._tag === "TurnLost" ? new TurnOver() : new ReplyFailed({ detail: error.message })
-        })
-      )
-    )
+    const [stored] = yield* ofStore(outbox.commit([wanted], run))
     if (stored === undefined) return yield* Effect.die(new Error("the outbox answered no row"))
     return new ReplyHandle(stored.id, outbox.delivered(stored.id))
+  })
+
+  const step = Effect.fn("Turn.step")(function*<A, E, R>(
+    name: string,
+    effect: Effect.Effect<A, E, R>,
+    schema?: Schema.ConstraintCodec<A, unknown>
+  ) {
+    yield* alive
+    const failed = (detail: string) => new TurnError({ reason: new StepFailed({ step: name, detail }) })
+    if (named.has(name)) return yield* failed("this name was used already; give each step of a turn its own")
+    named.add(name)
+    finished ??= yield* ofStore(store.steps(claimed.id))
+    const stored = finished.get(name)
+    if (stored !== undefined) {
+      const value: unknown = JSON.parse(stored)
+      if (schema === undefined) return value as A
+      return yield* Effect.mapError(
+        Schema.decodeUnknownEffect(schema)(value),
+        (error) => failed(`its stored result does not decode any more (${error.message.slice(0, 300)})`)
+      )
+    }
+    const result = yield* effect
+    const encoded = schema === undefined ? result : yield* Effect.mapError(
+      Schema.encodeEffect(schema)(result),
+      (error) => failed(`its result does not encode (${error.message.slice(0, 300)})`)
+    )
+    const json = yield* Effect.try({
+      try: () => JSON.stringify(encoded ?? null),
+      catch: () => failed("its result is not JSON; give the step a schema")
+    })
+    yield* ofStore(Effect.flatMap(Clock.currentTimeMillis, (now) => store.saveStep(run, name, json, now)))
+    return result
+  })
+
+  const setState = (value: unknown) =>
+    Effect.andThen(
+      alive,
+      Effect.try({
+        try: () => {
+          newState = JSON.stringify(value ?? null)
+        },
+        catch: () => new TurnError({ reason: new ReplyFailed({ detail: "turn.state takes only what JSON can say" }) })
+      })
+    )
+
+  /** The conversation's state as this run sees it: what it set itself, or what the last turn left. */
+  const state = Effect.andThen(
+    alive,
+    Effect.suspend(() => newState === undefined ? ofStore(store.state(claimed.conversation)) : Effect.succeed(newState))
+  ).pipe(Effect.map((json): unknown => json === null ? undefined : JSON.parse(json)))
+
+  const stateAs = <A>(schema: Schema.ConstraintCodec<A, unknown>) => {
+    const failed = (error: Schema.SchemaError) =>
+      new TurnError({ reason: new ReplyFailed({ detail: `turn.state: ${error.message.slice(0, 300)}` }) })
+    return {
+      get: Effect.flatMap(state, (value) =>
+        value === undefined
+          ? Effect.succeed(Option.none<A>())
+          : Effect.mapBoth(Schema.decodeUnknownEffect(schema)(value), { onFailure: failed, onSuccess: Option.some })),
+      set: (value: A) => Effect.flatMap(Effect.mapError(Schema.encodeEffect(schema)(value), failed), setState)
+    }
+  }
+
+  /** The next message that joins this turn; waits for one. */
+  const takeFollowup: Effect.Effect<InboundMessage, TurnError | Cause.Done> = Effect.gen(function*() {
+    while (!over) {
+      yield* arrivals.close
+      const waiting = yield* ofStore(
+        Effect.flatMap(Clock.currentTimeMillis, (now) => store.waiting(claimed.conversation, now))
+      )
+      for (const { id, message } of waiting) {
+        if (yield* ofStore(store.adopt(run, id))) return message
+      }
+      yield* arrivals.await
+    }
+    return yield* Cause.done()
   })
 
   return {
@@ -124,27 +240,29 @@ export const makeRun = (claimed: ClaimedTurn, owner: OwnerId, outbox: Outbox["Se
       messages: claimed.messages,
       text: textOf(claimed.messages),
       signal: controller.signal,
-      reply: (given) =>
-        Effect.suspend(() => {
-          calls += 1
-          quiet.closeUnsafe()
-          return Effect.ensuring(
-            reply(given),
-            Effect.sync(() => {
-              calls -= 1
-              if (calls === 0) quiet.openUnsafe()
-            })
-          )
-        })
+      reply: (given) => call(reply(given)),
+      step: (name, effect, schema) => call(step(name, effect, schema)),
+      state: { get: state, set: setState },
+      stateAs,
+      history: (options) =>
+        Effect.andThen(alive, ofStore(store.history(claimed.conversation, options?.limit ?? defaultHistory))),
+      followups: steer
+        ? Stream.fromPull(Effect.succeed(Effect.map(takeFollowup, (message) => [message] as const)))
+        : Stream.empty
     },
     settled: quiet.await,
     close: () => {
       over = true
+      arrivals.openUnsafe()
       controller.abort()
+    },
+    arrived: () => {
+      arrivals.openUnsafe()
     },
     rows: (kind, replies) =>
       destination === undefined
         ? Effect.succeed([])
-        : Effect.forEach(replies, (item, index) => row(`${kind}:${index}`, item))
+        : Effect.forEach(replies, (item, index) => row(`${kind}:${index}`, item)),
+    newState: () => newState
   }
 }

@@ -94,7 +94,9 @@ export class GroupCommit extends Context.Service<GroupCommit, {
         write: (operation) => <A>(job: Effect.Effect<A, Failure>) =>
           statement(operation)(Effect.gen(function*() {
             const done = yield* Deferred.make<unknown, Failure>()
-            yield* Queue.offer(queue, { run: job, done })
+            // The statements belong to the caller's span and log lines, not to the writer's.
+            const context = yield* Effect.context<never>()
+            yield* Queue.offer(queue, { run: Effect.provideContext(job, context), done })
             return (yield* Deferred.await(done)) as A
           }))
       })

@@ -7,10 +7,10 @@
 import { Effect, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { ConversationKey, InboundMessage, type OwnerId, TurnId } from "../Message.ts"
-import { type ClaimedTurn, MessageStore, type NewMessage } from "../MessageStore.ts"
+import { type ClaimedTurn, type HistoryEntry, MessageStore, type NewMessage } from "../MessageStore.ts"
 import { TurnLost } from "../StoreError.ts"
 import { GroupCommit } from "./GroupCommit.ts"
-import { insertReplies } from "./OutboxStore.ts"
+import { decodeDispatch, insertReplies, requireRun } from "./OutboxStore.ts"
 import { statement } from "./transaction.ts"
 
 const MessageJson = Schema.fromJsonString(InboundMessage)
@@ -47,10 +47,12 @@ export const layer = Layer.effect(
 
     /** The first message that has one of the keys. */
     const known = Effect.fnUntraced(function*(keys: ReadonlyArray<string>) {
-      const [row] = yield* sql<KnownRow>`SELECT m.id, m.state, m.reason, m.turn_id, m.message,
+      // A pruned message leaves its keys behind: then it was handled.
+      const [row] = yield* sql<KnownRow>`SELECT k.message_id AS id, coalesce(m.state, 'done') AS state, m.reason,
+          m.turn_id, m.message,
           EXISTS (SELECT 1 FROM slackwater_message_keys WHERE key = ${keys[0] ?? ""}) AS repeated
-        FROM slackwater_message_keys k JOIN slackwater_messages m ON m.id = k.message_id
-        WHERE ${sql.in("k.key", keys)} ORDER BY m.id LIMIT 1`
+        FROM slackwater_message_keys k LEFT JOIN slackwater_messages m ON m.id = k.message_id
+        WHERE ${sql.in("k.key", keys)} ORDER BY k.message_id LIMIT 1`
       return row
     })
 
@@ -67,6 +69,13 @@ export const layer = Layer.effect(
     const moveWindow = (conversation: string, dueAt: number) =>
       sql`UPDATE slackwater_messages SET due_at = ${dueAt}
         WHERE conversation = ${conversation} AND state = 'queued' AND turn_id IS NULL`
+
+    const isFull = (conversation: string, cap: number) =>
+      Effect.map(
+        sql<{ readonly n: number }>`SELECT count(*) AS n FROM (SELECT 1 FROM slackwater_messages
+          WHERE conversation = ${conversation} AND state = 'queued' AND turn_id IS NULL LIMIT ${cap})`,
+        ([row]) => row !== undefined && row.n >= cap
+      )
 
     const append = Effect.fn("MessageStore.append")(function*(added: NewMessage) {
       const { conversation } = added.message
@@ -90,14 +99,17 @@ export const layer = Layer.effect(
         }
         return { _tag: "Duplicate", revived } as const
       }
-      const state = added.ignored === undefined ? "queued" : "ignored"
+      const full = added.ignored === undefined && added.cap !== undefined && (yield* isFull(conversation, added.cap))
+      const state = added.ignored !== undefined ? "ignored" : full ? "failed" : "queued"
+      const reason = added.ignored ?? (full ? `more than ${added.cap} messages wait in this conversation` : null)
       const [row] = yield* sql<{ readonly id: number }>`INSERT INTO slackwater_messages
         (conversation, slack_ts, message, state, reason, due_at, received_at, finished_at) VALUES
-        (${conversation}, ${added.message.ts}, ${encodeMessage(added.message)}, ${state}, ${added.ignored ?? null},
-         ${added.dueAt}, ${added.receivedAt}, ${added.ignored === undefined ? null : added.receivedAt}) RETURNING id`
+        (${conversation}, ${added.message.ts}, ${encodeMessage(added.message)}, ${state}, ${reason},
+         ${added.dueAt}, ${added.receivedAt}, ${state === "queued" ? null : added.receivedAt}) RETURNING id`
       if (row === undefined) return yield* Effect.die(new Error("INSERT … RETURNING answered nothing"))
       yield* rememberKeys(added.keys, row.id, added.receivedAt)
       if (state === "ignored") return { _tag: "Ignored" } as const
+      if (state === "failed") return { _tag: "Overflow" } as const
       yield* moveWindow(conversation, added.dueAt)
       return { _tag: "Queued" } as const
     }, group.write("append"))
@@ -145,7 +157,7 @@ export const layer = Layer.effect(
       )
 
     const claim = Effect.fn("MessageStore.claim")(
-      function*(conversation: ConversationKey, owner: OwnerId, now: number) {
+      function*(conversation: ConversationKey, owner: OwnerId, now: number, most = Number.MAX_SAFE_INTEGER) {
         const [open] = yield* sql<
           TurnRow & { readonly state: string; readonly due_at: number; readonly crashes: number }
         >`
@@ -180,8 +192,10 @@ export const layer = Layer.effect(
         const id = TurnId.make(`turn_${now.toString(36)}_${first.id}`)
         yield* sql`INSERT INTO slackwater_turns (id, conversation, state, owner, attempt, due_at, created_at)
           VALUES (${id}, ${conversation}, 'running', ${owner}, 1, ${now}, ${now})`
-        yield* sql`UPDATE slackwater_messages SET state = 'processing', turn_id = ${id}
-          WHERE conversation = ${conversation} AND state = 'queued' AND turn_id IS NULL AND due_at <= ${now}`
+        yield* sql`UPDATE slackwater_messages SET state = 'processing', turn_id = ${id} WHERE id IN (
+          SELECT id FROM slackwater_messages
+          WHERE conversation = ${conversation} AND state = 'queued' AND turn_id IS NULL AND due_at <= ${now}
+          ORDER BY slack_ts, id LIMIT ${most})`
         return Option.some<ClaimedTurn>({
           id,
           conversation,
@@ -208,6 +222,30 @@ export const layer = Layer.effect(
       sql`UPDATE slackwater_messages SET state = ${state}, reason = ${reason}, finished_at = ${now}
         WHERE turn_id = ${turn} AND state = 'processing'`
 
+    const history = (conversation: ConversationKey, limit: number) =>
+      Effect.map(
+        sql<{
+          readonly kind: string
+          readonly at: number
+          readonly body: string
+          readonly ts: string | null
+        }>`SELECT * FROM (
+            SELECT * FROM (SELECT 'message' AS kind, received_at AS at, message AS body, slack_ts AS ts
+              FROM slackwater_messages WHERE conversation = ${conversation} AND state <> 'ignored'
+              ORDER BY id DESC LIMIT ${limit})
+            UNION ALL
+            SELECT * FROM (SELECT 'reply' AS kind, enqueued_at AS at, dispatch AS body, slack_ts AS ts
+              FROM slackwater_outbox WHERE lane = ${conversation} AND state NOT IN ('failed_terminal', 'expired')
+              ORDER BY id DESC LIMIT ${limit})
+          ) ORDER BY at DESC LIMIT ${limit}`,
+        (rows) =>
+          rows.map((row): HistoryEntry =>
+            row.kind === "message"
+              ? { _tag: "Message", at: row.at, message: decodeMessage(row.body) }
+              : { _tag: "Reply", at: row.at, text: decodeDispatch(row.body).text, ts: row.ts }
+          ).toReversed()
+      ).pipe(statement("history"))
+
     const counts = Effect.gen(function*() {
       const rows = yield* sql<{ readonly state: string; readonly n: number; readonly oldest: number | null }>`
         SELECT state, count(*) AS n, min(CASE WHEN state = 'queued' THEN received_at END) AS oldest
@@ -229,11 +267,65 @@ export const layer = Layer.effect(
       ready,
       nextDueAt,
       claim,
-      complete: Effect.fn("MessageStore.complete")(function*(turn, owner, replies, now) {
+      complete: Effect.fn("MessageStore.complete")(function*(turn, owner, replies, now, state) {
         yield* leave(turn, owner, "state = 'done', crashes = 0, finished_at = ?", [now])
         yield* finishMessages(turn, "done", null, now)
         yield* insertReplies(sql, replies, turn, now)
+        if (state !== undefined) {
+          yield* sql`INSERT INTO slackwater_conversations (conversation, state, changed_at)
+            SELECT conversation, ${state}, ${now} FROM slackwater_turns WHERE id = ${turn}
+            ON CONFLICT (conversation) DO UPDATE SET state = excluded.state, changed_at = excluded.changed_at`
+        }
+        yield* sql`DELETE FROM slackwater_steps WHERE turn_id = ${turn}`
       }, group.write("complete")),
+      steps: (turn) =>
+        Effect.map(
+          sql<{ readonly name: string; readonly result: string }>`SELECT name, result FROM slackwater_steps
+            WHERE turn_id = ${turn}`,
+          (rows) => new Map(rows.map((row) => [row.name, row.result]))
+        ).pipe(statement("steps")),
+      saveStep: Effect.fn("MessageStore.saveStep")(function*(run, name, result, now) {
+        yield* requireRun(sql, run)
+        yield* sql`INSERT INTO slackwater_steps (turn_id, name, result, finished_at)
+          VALUES (${run.turn}, ${name}, ${result}, ${now})`
+      }, group.write("saveStep")),
+      state: (conversation) =>
+        Effect.map(
+          sql<
+            { readonly state: string }
+          >`SELECT state FROM slackwater_conversations WHERE conversation = ${conversation}`,
+          ([row]) => row?.state ?? null
+        ).pipe(statement("state")),
+      history,
+      waiting: (conversation, now) =>
+        Effect.map(
+          sql<{ readonly id: number; readonly message: string }>`SELECT id, message FROM slackwater_messages
+            WHERE conversation = ${conversation} AND state = 'queued' AND turn_id IS NULL AND due_at <= ${now}
+            ORDER BY slack_ts, id`,
+          (rows) => rows.map((row) => ({ id: row.id, message: decodeMessage(row.message) }))
+        ).pipe(statement("waiting")),
+      adopt: Effect.fn("MessageStore.adopt")(function*(run, message) {
+        yield* requireRun(sql, run)
+        const rows = yield* sql`UPDATE slackwater_messages SET state = 'processing', turn_id = ${run.turn}
+          WHERE id = ${message} AND state = 'queued' AND turn_id IS NULL RETURNING id`
+        return rows.length > 0
+      }, group.write("adopt")),
+      supersede: Effect.fn("MessageStore.supersede")(function*(turn, owner, now) {
+        yield* leave(turn, owner, "state = 'superseded', finished_at = ?", [now])
+        yield* sql`UPDATE slackwater_messages SET state = 'queued', turn_id = NULL, due_at = ${now}
+          WHERE turn_id = ${turn} AND state = 'processing'`
+        yield* sql`DELETE FROM slackwater_steps WHERE turn_id = ${turn}`
+      }, group.write("supersede")),
+      prune: Effect.fn("MessageStore.prune")(function*({ finishedBefore, keysBefore, most }) {
+        // A key outlives its message where it must: without its row it still says "seen".
+        const rows = yield* sql`DELETE FROM slackwater_messages WHERE id IN (SELECT id FROM slackwater_messages
+          WHERE finished_at IS NOT NULL AND finished_at < ${finishedBefore} ORDER BY finished_at LIMIT ${most}) RETURNING id`
+        yield* sql`DELETE FROM slackwater_turns WHERE id IN (SELECT id FROM slackwater_turns
+          WHERE finished_at IS NOT NULL AND finished_at < ${finishedBefore} ORDER BY finished_at LIMIT ${most})`
+        const keys = yield* sql`DELETE FROM slackwater_message_keys WHERE key IN (SELECT key FROM slackwater_message_keys
+          WHERE seen_at < ${keysBefore} ORDER BY seen_at LIMIT ${most}) RETURNING key`
+        return Math.max(rows.length, keys.length)
+      }, group.write("prune")),
       retry: Effect.fn("MessageStore.retry")(function*(turn, owner, error, dueAt) {
         yield* leave(
           turn,

@@ -14,6 +14,7 @@ import {
   OutboxStore,
   type ReplyState,
   type StoredReply,
+  type TurnRun,
   type UnknownReply
 } from "../OutboxStore.ts"
 import { TurnLost } from "../StoreError.ts"
@@ -22,7 +23,7 @@ import { statement } from "./transaction.ts"
 
 const DispatchJson = Schema.fromJsonString(Dispatch)
 const encodeDispatch = Schema.encodeSync(DispatchJson)
-const decodeDispatch = Schema.decodeUnknownSync(DispatchJson)
+export const decodeDispatch = Schema.decodeUnknownSync(DispatchJson)
 
 /** A row whose fate is unknown holds its lane for at most this long (ms). */
 const holdLaneFor = 120_000
@@ -63,6 +64,13 @@ const stored = (row: Row): StoredReply => ({
   channel: row.channel,
   ts: row.slack_ts,
   reason: row.reason
+})
+
+/** Fails with `TurnLost` unless this very run of the turn is the present one. */
+export const requireRun = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, run: TurnRun) {
+  const held = yield* sql`SELECT 1 AS yes FROM slackwater_turns
+    WHERE id = ${run.turn} AND owner = ${run.owner} AND attempt = ${run.attempt} AND state = 'running'`
+  if (held.length === 0) return yield* new TurnLost({ turn: run.turn })
 })
 
 /** Adds rows inside whatever transaction is open. Answers them in order; a known key answers its first row. */
@@ -174,11 +182,7 @@ export const layer = Layer.effect(
 
     return OutboxStore.of({
       enqueue: Effect.fn("OutboxStore.enqueue")(function*(replies, from, now) {
-        if (from !== null) {
-          const held = yield* sql`SELECT 1 AS yes FROM slackwater_turns
-            WHERE id = ${from.turn} AND owner = ${from.owner} AND attempt = ${from.attempt} AND state = 'running'`
-          if (held.length === 0) return yield* new TurnLost({ turn: from.turn })
-        }
+        if (from !== null) yield* requireRun(sql, from)
         return yield* insertReplies(sql, replies, from?.turn ?? null, now)
       }, group.write("enqueue")),
       // Nothing to claim is the common case, and it must not write.
@@ -226,6 +230,12 @@ export const layer = Layer.effect(
             unknown_since = ${now}, looks = 0, due_at = ${now} WHERE owner = ${owner} AND state = 'sending' RETURNING id`,
           (rows) => rows.length
         ).pipe(group.write("releaseAll")),
+      prune: ({ finishedBefore, most }) =>
+        Effect.map(
+          sql`DELETE FROM slackwater_outbox WHERE id IN (SELECT id FROM slackwater_outbox
+            WHERE finished_at IS NOT NULL AND finished_at < ${finishedBefore} ORDER BY finished_at LIMIT ${most}) RETURNING id`,
+          (rows) => rows.length
+        ).pipe(group.write("prune")),
       find: (id) =>
         Effect.map(
           sql<Row>`SELECT * FROM slackwater_outbox WHERE id = ${id}`,

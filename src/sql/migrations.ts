@@ -35,6 +35,8 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
       WHERE state = 'queued' AND turn_id IS NULL`,
     `CREATE INDEX slackwater_messages_window ON slackwater_messages (conversation, due_at, id)
       WHERE state = 'queued' AND turn_id IS NULL`,
+    // A conversation's past, for its handler.
+    `CREATE INDEX slackwater_messages_history ON slackwater_messages (conversation, id) WHERE state <> 'ignored'`,
     // Whether the bot takes part in a conversation.
     `CREATE INDEX slackwater_messages_addressed ON slackwater_messages (conversation) WHERE state <> 'ignored'`,
     `CREATE INDEX slackwater_messages_turn ON slackwater_messages (turn_id) WHERE turn_id IS NOT NULL`,
@@ -46,11 +48,12 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
       message_id INTEGER NOT NULL,
       seen_at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID`,
+    `CREATE INDEX slackwater_message_keys_seen ON slackwater_message_keys (seen_at)`,
 
     `CREATE TABLE slackwater_turns (
       id TEXT PRIMARY KEY,
       conversation TEXT NOT NULL,
-      state TEXT NOT NULL CHECK (state IN ('running', 'waiting', 'done', 'failed')),
+      state TEXT NOT NULL CHECK (state IN ('running', 'waiting', 'done', 'failed', 'superseded')),
       owner TEXT,
       attempt INTEGER NOT NULL,
       failures INTEGER NOT NULL DEFAULT 0,
@@ -64,7 +67,24 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
     `CREATE UNIQUE INDEX slackwater_turns_open ON slackwater_turns (conversation)
       WHERE state IN ('running', 'waiting')`,
     `CREATE INDEX slackwater_turns_waiting ON slackwater_turns (due_at) WHERE state = 'waiting'`,
+    `CREATE INDEX slackwater_turns_finished ON slackwater_turns (finished_at) WHERE finished_at IS NOT NULL`,
     `CREATE INDEX slackwater_turns_running ON slackwater_turns (owner) WHERE state = 'running'`,
+
+    // What a turn has done so far; a re-run goes on behind it.
+    `CREATE TABLE slackwater_steps (
+      turn_id TEXT NOT NULL,
+      name TEXT NOT NULL,
+      result TEXT NOT NULL,
+      finished_at INTEGER NOT NULL,
+      PRIMARY KEY (turn_id, name)
+    ) STRICT, WITHOUT ROWID`,
+
+    // A small JSON value that a conversation's handler keeps from turn to turn.
+    `CREATE TABLE slackwater_conversations (
+      conversation TEXT PRIMARY KEY,
+      state TEXT NOT NULL,
+      changed_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID`,
 
     `CREATE TABLE slackwater_outbox (
       id INTEGER PRIMARY KEY,
