@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { ReplyHandle } from "../src/Handler.ts"
 import { type InboundMessage, OwnerId, type Reply, TurnId } from "../src/Message.ts"
+import type { MessageStore } from "../src/MessageStore.ts"
 import type { Outbox } from "../src/Outbox.ts"
 import type { NewReply } from "../src/OutboxStore.ts"
 import { StoreError, TurnLost } from "../src/StoreError.ts"
@@ -98,17 +99,19 @@ const recording = (failure?: StoreError) => {
 
 const run = (attempt = 1, options: { readonly failure?: StoreError; readonly message?: InboundMessage } = {}) => {
   const { outbox, rows } = recording(options.failure)
-  const made = makeRun(
-    {
+  const made = makeRun({
+    claimed: {
       id: TurnId.make("turn_1"),
       conversation: key("D1"),
       attempt,
       failures: attempt - 1,
       messages: [options.message ?? inbound({ ts: tsAt(1) })]
     },
-    OwnerId.make("me"),
-    outbox
-  )
+    owner: OwnerId.make("me"),
+    outbox,
+    store: {} as MessageStore["Service"],
+    steer: false
+  })
   return { ...made, keys: () => rows.map((row) => row.key), committed: rows }
 }
 
