@@ -1,5 +1,5 @@
 /**
- * This gateway instance in the database (port). Adapter: `sql/Instance.ts`.
+ * This gateway instance in the database (port). Adapters: `sql/Instance.ts`, `memory/Instance.ts`.
  *
  * Building it means: the owner lock is held, the start is recorded, and what dead instances held has been given back
  * (turns requeued, replies in `sending` made `unknown`, quiet windows ended).

@@ -1,5 +1,5 @@
 /**
- * The durable inbox (port). Adapters: `sql/MessageStore.ts`.
+ * The durable inbox (port). Adapters: `sql/MessageStore.ts`; `memory/MessageStore.ts` says the same in plain words.
  *
  * ```
  *              ┌── release: shutdown (free), crash (counted), retry later (failure counted) ──┐
@@ -19,6 +19,9 @@ import type { Effect, Option } from "effect"
 import type { ConversationKey, InboundMessage, OwnerId, TurnId } from "./Message.ts"
 import type { NewReply, TurnRun } from "./OutboxStore.ts"
 import type { StoreError } from "./StoreError.ts"
+
+/** Turns that were in flight at this many crashes in a row are suspects, and run one at a time. */
+export const suspectAfter = 2
 
 /** What Intake hands over: the message, its identities, and when it may be claimed. */
 export interface NewMessage {
@@ -105,7 +108,7 @@ export class MessageStore extends Context.Service<MessageStore, {
   ) => Effect.Effect<void, StoreError>
   /** Results of the turn's finished steps by name, as JSON. */
   readonly steps: (turn: TurnId) => Effect.Effect<ReadonlyMap<string, string>, StoreError>
-  /** Keeps the result (JSON) of a step of a running turn. */
+  /** Keeps the result (JSON) of a step of a running turn. The first one of a name stands. */
   readonly saveStep: (run: TurnRun, name: string, result: string, now: number) => Effect.Effect<void, StoreError>
   /** What the conversation's last completed turn left, as JSON. */
   readonly state: (conversation: ConversationKey) => Effect.Effect<string | null, StoreError>
@@ -119,9 +122,12 @@ export class MessageStore extends Context.Service<MessageStore, {
     conversation: ConversationKey,
     now: number
   ) => Effect.Effect<ReadonlyArray<WaitingMessage>, StoreError>
-  /** Adds a waiting message to a running turn. False when it is not waiting any more. */
+  /** Adds a waiting message of its conversation to a running turn. False when it is not waiting any more. */
   readonly adopt: (run: TurnRun, message: number) => Effect.Effect<boolean, StoreError>
-  /** Ends the turn without a result; its messages wait for a new one together with what came since. */
+  /**
+   * Ends the turn without a result; its messages wait for a new one together with what came since, and with that for
+   * the end of the quiet window.
+   */
   readonly supersede: (turn: TurnId, owner: OwnerId, now: number) => Effect.Effect<void, StoreError>
   /**
    * Deletes at most `most` finished messages, turns and keys that are older. Answers how many of the most numerous

@@ -1,5 +1,5 @@
 /**
- * The durable outbox (port). Adapters: `sql/OutboxStore.ts`.
+ * The durable outbox (port). Adapters: `sql/OutboxStore.ts`; `memory/OutboxStore.ts` says the same in plain words.
  *
  * ```
  *  enqueue ─▶ queued ── claim ──▶ sending ── ok ─────────────────────────────▶ delivered
@@ -22,6 +22,9 @@ import { Context } from "effect"
 import type { Effect } from "effect"
 import type { ConversationKey, Destination, Dispatch, OwnerId, TurnId } from "./Message.ts"
 import type { StoreError } from "./StoreError.ts"
+
+/** A row whose fate is unknown holds its lane for at most this long (ms). */
+export const holdLaneFor = 120_000
 
 export interface NewReply {
   /** Idempotency key: a second row with the same key is not made. */

@@ -219,7 +219,8 @@ export const makeRun = ({ claimed, outbox, owner, steer, store }: RunOptions): R
 
   /** The next message that joins this turn; waits for one. */
   const takeFollowup: Effect.Effect<InboundMessage, TurnError | Cause.Done> = Effect.gen(function*() {
-    while (!over) {
+    const isOver = () => over
+    while (!isOver()) {
       yield* arrivals.close
       const waiting = yield* ofStore(
         Effect.flatMap(Clock.currentTimeMillis, (now) => store.waiting(claimed.conversation, now))

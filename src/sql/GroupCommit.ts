@@ -95,7 +95,7 @@ export class GroupCommit extends Context.Service<GroupCommit, {
           statement(operation)(Effect.gen(function*() {
             const done = yield* Deferred.make<unknown, Failure>()
             // The statements belong to the caller's span and log lines, not to the writer's.
-            const context = yield* Effect.context<never>()
+            const context = yield* Effect.context()
             yield* Queue.offer(queue, { run: Effect.provideContext(job, context), done })
             return (yield* Deferred.await(done)) as A
           }))

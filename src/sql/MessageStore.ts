@@ -7,7 +7,7 @@
 import { Effect, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { ConversationKey, InboundMessage, type OwnerId, TurnId } from "../Message.ts"
-import { type ClaimedTurn, type HistoryEntry, MessageStore, type NewMessage } from "../MessageStore.ts"
+import { type ClaimedTurn, type HistoryEntry, MessageStore, type NewMessage, suspectAfter } from "../MessageStore.ts"
 import { TurnLost } from "../StoreError.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import { decodeDispatch, insertReplies, requireRun } from "./OutboxStore.ts"
@@ -16,12 +16,6 @@ import { statement } from "./transaction.ts"
 const MessageJson = Schema.fromJsonString(InboundMessage)
 const encodeMessage = Schema.encodeSync(MessageJson)
 const decodeMessage = Schema.decodeUnknownSync(MessageJson)
-
-/**
- * Turns that were in flight at this many crashes in a row are suspects. A suspect runs apart from every turn that was
- * in flight at a crash, so that the next crash tells something; fresh turns run beside it.
- */
-export const suspectAfter = 2
 
 interface KnownRow {
   readonly id: number
@@ -77,6 +71,16 @@ export const layer = Layer.effect(
         ([row]) => row !== undefined && row.n >= cap
       )
 
+    /** What a new message becomes: it waits, or it ends here and says why. */
+    const reception = Effect.fnUntraced(function*({ cap, ignored, message, receivedAt }: NewMessage) {
+      if (ignored !== undefined) return { state: "ignored", reason: ignored, finishedAt: receivedAt } as const
+      if (cap === undefined || !(yield* isFull(message.conversation, cap))) {
+        return { state: "queued", reason: null, finishedAt: null } as const
+      }
+      const reason = `more than ${cap} messages wait in this conversation`
+      return { state: "failed", reason, finishedAt: receivedAt } as const
+    })
+
     const append = Effect.fn("MessageStore.append")(function*(added: NewMessage) {
       const { conversation } = added.message
       const twin = yield* known(added.keys)
@@ -85,27 +89,28 @@ export const layer = Layer.effect(
         // The very same event again changes nothing. Another event about the same message may say more.
         const isTwin = twin.repeated === 0
         const merged = () => encodeMessage({ ...decodeMessage(twin.message), ...added.message })
-        const revived = isTwin && twin.state === "ignored" && twin.reason !== "discarded" && added.ignored === undefined
-        if (revived) {
-          yield* sql`UPDATE slackwater_messages SET state = 'queued', reason = NULL, finished_at = NULL,
-            conversation = ${conversation}, message = ${merged()}, due_at = ${added.dueAt}
+        if (isTwin && twin.state === "ignored" && twin.reason !== "discarded" && added.ignored === undefined) {
+          const { finishedAt, reason, state } = yield* reception(added)
+          yield* sql`UPDATE slackwater_messages SET state = ${state}, reason = ${reason}, finished_at = ${finishedAt},
+            conversation = ${conversation}, slack_ts = ${added.message.ts}, message = ${merged()}, due_at = ${added.dueAt}
             WHERE id = ${twin.id} AND state = 'ignored'`
+          if (state === "failed") return { _tag: "Overflow" } as const
           yield* moveWindow(conversation, added.dueAt)
-        } else if (isTwin && twin.state === "queued" && twin.turn_id === null) {
+          return { _tag: "Duplicate", revived: true } as const
+        }
+        if (isTwin && twin.state === "queued" && twin.turn_id === null) {
           // The first keeps its own fields and gets those that only its twin has.
           yield* sql`UPDATE slackwater_messages
             SET message = ${encodeMessage({ ...added.message, ...decodeMessage(twin.message) })}
             WHERE id = ${twin.id} AND state = 'queued' AND turn_id IS NULL`
         }
-        return { _tag: "Duplicate", revived } as const
+        return { _tag: "Duplicate", revived: false } as const
       }
-      const full = added.ignored === undefined && added.cap !== undefined && (yield* isFull(conversation, added.cap))
-      const state = added.ignored !== undefined ? "ignored" : full ? "failed" : "queued"
-      const reason = added.ignored ?? (full ? `more than ${added.cap} messages wait in this conversation` : null)
+      const { finishedAt, reason, state } = yield* reception(added)
       const [row] = yield* sql<{ readonly id: number }>`INSERT INTO slackwater_messages
         (conversation, slack_ts, message, state, reason, due_at, received_at, finished_at) VALUES
         (${conversation}, ${added.message.ts}, ${encodeMessage(added.message)}, ${state}, ${reason},
-         ${added.dueAt}, ${added.receivedAt}, ${state === "queued" ? null : added.receivedAt}) RETURNING id`
+         ${added.dueAt}, ${added.receivedAt}, ${finishedAt}) RETURNING id`
       if (row === undefined) return yield* Effect.die(new Error("INSERT … RETURNING answered nothing"))
       yield* rememberKeys(added.keys, row.id, added.receivedAt)
       if (state === "ignored") return { _tag: "Ignored" } as const
@@ -156,6 +161,20 @@ export const layer = Layer.effect(
         (rows) => rows.map((row) => decodeMessage(row.message))
       )
 
+    /** A message opens a second turn when its first one is superseded, maybe in the same millisecond. */
+    const openTurn = Effect.fnUntraced(
+      function*(wanted: string, conversation: ConversationKey, owner: OwnerId, now: number) {
+        for (let n = 1;; n++) {
+          const id = TurnId.make(n === 1 ? wanted : `${wanted}_${n}`)
+          const made = yield* sql`INSERT INTO slackwater_turns
+            (id, conversation, state, owner, attempt, due_at, created_at)
+            VALUES (${id}, ${conversation}, 'running', ${owner}, 1, ${now}, ${now})
+            ON CONFLICT (id) DO NOTHING RETURNING id`
+          if (made.length > 0) return id
+        }
+      }
+    )
+
     const claim = Effect.fn("MessageStore.claim")(
       function*(conversation: ConversationKey, owner: OwnerId, now: number, most = Number.MAX_SAFE_INTEGER) {
         const [open] = yield* sql<
@@ -186,12 +205,11 @@ export const layer = Layer.effect(
             messages: yield* messagesOf(open.id)
           })
         }
-        const [first] = yield* sql<{ readonly id: number | null }>`SELECT min(id) AS id FROM slackwater_messages
-          WHERE conversation = ${conversation} AND state = 'queued' AND turn_id IS NULL AND due_at <= ${now}`
-        if (first?.id == null) return Option.none<ClaimedTurn>()
-        const id = TurnId.make(`turn_${now.toString(36)}_${first.id}`)
-        yield* sql`INSERT INTO slackwater_turns (id, conversation, state, owner, attempt, due_at, created_at)
-          VALUES (${id}, ${conversation}, 'running', ${owner}, 1, ${now}, ${now})`
+        const [first] = yield* sql<{ readonly id: number }>`SELECT id FROM slackwater_messages
+          WHERE conversation = ${conversation} AND state = 'queued' AND turn_id IS NULL AND due_at <= ${now}
+          ORDER BY slack_ts, id LIMIT 1`
+        if (first === undefined) return Option.none<ClaimedTurn>()
+        const id = yield* openTurn(`turn_${now.toString(36)}_${first.id}`, conversation, owner, now)
         yield* sql`UPDATE slackwater_messages SET state = 'processing', turn_id = ${id} WHERE id IN (
           SELECT id FROM slackwater_messages
           WHERE conversation = ${conversation} AND state = 'queued' AND turn_id IS NULL AND due_at <= ${now}
@@ -230,14 +248,14 @@ export const layer = Layer.effect(
           readonly body: string
           readonly ts: string | null
         }>`SELECT * FROM (
-            SELECT * FROM (SELECT 'message' AS kind, received_at AS at, message AS body, slack_ts AS ts
+            SELECT * FROM (SELECT 'message' AS kind, id, received_at AS at, message AS body, slack_ts AS ts
               FROM slackwater_messages WHERE conversation = ${conversation} AND state <> 'ignored'
               ORDER BY id DESC LIMIT ${limit})
             UNION ALL
-            SELECT * FROM (SELECT 'reply' AS kind, enqueued_at AS at, dispatch AS body, slack_ts AS ts
+            SELECT * FROM (SELECT 'reply' AS kind, id, enqueued_at AS at, dispatch AS body, slack_ts AS ts
               FROM slackwater_outbox WHERE lane = ${conversation} AND state NOT IN ('failed_terminal', 'expired')
               ORDER BY id DESC LIMIT ${limit})
-          ) ORDER BY at DESC LIMIT ${limit}`,
+          ) ORDER BY at DESC, kind DESC, id DESC LIMIT ${limit}`,
         (rows) =>
           rows.map((row): HistoryEntry =>
             row.kind === "message"
@@ -287,7 +305,7 @@ export const layer = Layer.effect(
       saveStep: Effect.fn("MessageStore.saveStep")(function*(run, name, result, now) {
         yield* requireRun(sql, run)
         yield* sql`INSERT INTO slackwater_steps (turn_id, name, result, finished_at)
-          VALUES (${run.turn}, ${name}, ${result}, ${now})`
+          VALUES (${run.turn}, ${name}, ${result}, ${now}) ON CONFLICT DO NOTHING`
       }, group.write("saveStep")),
       state: (conversation) =>
         Effect.map(
@@ -307,12 +325,16 @@ export const layer = Layer.effect(
       adopt: Effect.fn("MessageStore.adopt")(function*(run, message) {
         yield* requireRun(sql, run)
         const rows = yield* sql`UPDATE slackwater_messages SET state = 'processing', turn_id = ${run.turn}
-          WHERE id = ${message} AND state = 'queued' AND turn_id IS NULL RETURNING id`
+          WHERE id = ${message} AND state = 'queued' AND turn_id IS NULL
+            AND conversation = (SELECT conversation FROM slackwater_turns WHERE id = ${run.turn}) RETURNING id`
         return rows.length > 0
       }, group.write("adopt")),
       supersede: Effect.fn("MessageStore.supersede")(function*(turn, owner, now) {
         yield* leave(turn, owner, "state = 'superseded', finished_at = ?", [now])
-        yield* sql`UPDATE slackwater_messages SET state = 'queued', turn_id = NULL, due_at = ${now}
+        // Whoever waits in a quiet window is waited for: they go on together.
+        yield* sql`UPDATE slackwater_messages SET state = 'queued', turn_id = NULL, due_at = max(${now}, coalesce((
+            SELECT max(due_at) FROM slackwater_messages WHERE state = 'queued' AND turn_id IS NULL
+              AND conversation = (SELECT conversation FROM slackwater_turns WHERE id = ${turn})), 0))
           WHERE turn_id = ${turn} AND state = 'processing'`
         yield* sql`DELETE FROM slackwater_steps WHERE turn_id = ${turn}`
       }, group.write("supersede")),
@@ -320,11 +342,15 @@ export const layer = Layer.effect(
         // A key outlives its message where it must: without its row it still says "seen".
         const rows = yield* sql`DELETE FROM slackwater_messages WHERE id IN (SELECT id FROM slackwater_messages
           WHERE finished_at IS NOT NULL AND finished_at < ${finishedBefore} ORDER BY finished_at LIMIT ${most}) RETURNING id`
-        yield* sql`DELETE FROM slackwater_turns WHERE id IN (SELECT id FROM slackwater_turns
-          WHERE finished_at IS NOT NULL AND finished_at < ${finishedBefore} ORDER BY finished_at LIMIT ${most})`
-        const keys = yield* sql`DELETE FROM slackwater_message_keys WHERE key IN (SELECT key FROM slackwater_message_keys
+        const turns = yield* sql<{ readonly id: string }>`DELETE FROM slackwater_turns WHERE id IN (
+          SELECT id FROM slackwater_turns WHERE finished_at IS NOT NULL AND finished_at < ${finishedBefore}
+          ORDER BY finished_at LIMIT ${most}) RETURNING id`
+        // Those that failed may be tried again by hand and kept what they had done.
+        for (const turn of turns) yield* sql`DELETE FROM slackwater_steps WHERE turn_id = ${turn.id}`
+        const keys =
+          yield* sql`DELETE FROM slackwater_message_keys WHERE key IN (SELECT key FROM slackwater_message_keys
           WHERE seen_at < ${keysBefore} ORDER BY seen_at LIMIT ${most}) RETURNING key`
-        return Math.max(rows.length, keys.length)
+        return Math.max(rows.length, turns.length, keys.length)
       }, group.write("prune")),
       retry: Effect.fn("MessageStore.retry")(function*(turn, owner, error, dueAt) {
         yield* leave(

@@ -9,6 +9,7 @@ import { SqlClient } from "effect/sql"
 import { ConversationKey, Dispatch, type OwnerId } from "../Message.ts"
 import {
   type ClaimedReply,
+  holdLaneFor,
   type NewReply,
   type OutboxCounts,
   OutboxStore,
@@ -25,8 +26,6 @@ const DispatchJson = Schema.fromJsonString(Dispatch)
 const encodeDispatch = Schema.encodeSync(DispatchJson)
 export const decodeDispatch = Schema.decodeUnknownSync(DispatchJson)
 
-/** A row whose fate is unknown holds its lane for at most this long (ms). */
-const holdLaneFor = 120_000
 /** Lane heads looked at in one claim; paced channels may hide others behind them only this far. */
 const scan = 256
 
@@ -82,11 +81,11 @@ export const insertReplies = Effect.fnUntraced(function*(
 ) {
   const rows: Array<StoredReply> = []
   for (const reply of replies) {
-    yield* sql`INSERT INTO slackwater_outbox
+    let [row] = yield* sql<Row>`SELECT * FROM slackwater_outbox WHERE key = ${reply.key}`
+    row ??= (yield* sql<Row>`INSERT INTO slackwater_outbox
       (key, lane, channel, thread_ts, dispatch, state, turn_id, due_at, enqueued_at) VALUES
       (${reply.key}, ${reply.lane}, ${reply.destination.channel}, ${reply.destination.threadTs ?? null},
-       ${encodeDispatch(reply.dispatch)}, 'queued', ${turn}, ${now}, ${now}) ON CONFLICT (key) DO NOTHING`
-    const [row] = yield* sql<Row>`SELECT * FROM slackwater_outbox WHERE key = ${reply.key}`
+       ${encodeDispatch(reply.dispatch)}, 'queued', ${turn}, ${now}, ${now}) RETURNING *`)[0]
     if (row !== undefined) rows.push(stored(row))
   }
   return rows

@@ -18,8 +18,9 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
       stopped_at INTEGER
     ) STRICT, WITHOUT ROWID`,
 
+    // AUTOINCREMENT: an id is never given twice, whatever was pruned. Keys and handles outlive their rows.
     `CREATE TABLE slackwater_messages (
-      id INTEGER PRIMARY KEY,
+      id INTEGER PRIMARY KEY AUTOINCREMENT,
       conversation TEXT NOT NULL,
       slack_ts TEXT NOT NULL,
       message TEXT NOT NULL,
@@ -35,9 +36,7 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
       WHERE state = 'queued' AND turn_id IS NULL`,
     `CREATE INDEX slackwater_messages_window ON slackwater_messages (conversation, due_at, id)
       WHERE state = 'queued' AND turn_id IS NULL`,
-    // A conversation's past, for its handler.
-    `CREATE INDEX slackwater_messages_history ON slackwater_messages (conversation, id) WHERE state <> 'ignored'`,
-    // Whether the bot takes part in a conversation.
+    // Whether the bot takes part in a conversation, and its past (by id, as every index is within equal keys).
     `CREATE INDEX slackwater_messages_addressed ON slackwater_messages (conversation) WHERE state <> 'ignored'`,
     `CREATE INDEX slackwater_messages_turn ON slackwater_messages (turn_id) WHERE turn_id IS NOT NULL`,
     `CREATE INDEX slackwater_messages_finished ON slackwater_messages (finished_at) WHERE finished_at IS NOT NULL`,
@@ -87,7 +86,7 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
     ) STRICT, WITHOUT ROWID`,
 
     `CREATE TABLE slackwater_outbox (
-      id INTEGER PRIMARY KEY,
+      id INTEGER PRIMARY KEY AUTOINCREMENT,
       key TEXT NOT NULL UNIQUE,
       lane TEXT NOT NULL,
       channel TEXT NOT NULL,

@@ -6,7 +6,9 @@ import { MessageStore } from "../../src/MessageStore.ts"
 import { OutboxStore } from "../../src/OutboxStore.ts"
 import { arrival, inbound, key, post, tsAt } from "../fixtures/messages.ts"
 import { epoch } from "../fixtures/time.ts"
+import { keepingContract } from "./KeepingContract.ts"
 import type { Restart } from "./Restart.ts"
+import { runsContract } from "./RunsContract.ts"
 import { claimed, me, now, other, texts, turnsContract, twin } from "./TurnsContract.ts"
 
 export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStore | Restart>) =>
@@ -176,6 +178,8 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
     })
 
     turnsContract(test)
+    runsContract(test)
+    keepingContract(test)
 
     describe("what it knows", () => {
       test("counts each state and the age of what waits", (store) =>

@@ -1,6 +1,7 @@
 /** The life of a turn in the inbox: releases, retries, crashes, ends. Part of MessageStoreContract. */
 import { assert, describe } from "@effect/vitest"
 import { Effect, Option } from "effect"
+import { TestClock } from "effect/testing"
 import { OwnerId, TurnId } from "../../src/Message.ts"
 import { MessageStore } from "../../src/MessageStore.ts"
 import type { OutboxStore } from "../../src/OutboxStore.ts"
@@ -158,6 +159,17 @@ export const turnsContract = (test: Test) => {
   })
 
   describe("crashes", () => {
+    test("are told from clean stops", () =>
+      Effect.gen(function*() {
+        const { crash, restart } = yield* Restart
+        const stops: Array<string> = []
+        for (const start of [crash(), crash(), restart, crash()]) {
+          yield* TestClock.adjust(1)
+          stops.push(yield* start)
+        }
+        assert.deepStrictEqual(stops, ["none", "crash", "clean", "crash"])
+      }))
+
     const crashWhileRunning = Effect.fnUntraced(function*(times: number, conversation = "D1") {
       for (let crash = 0; crash < times; crash++) {
         yield* claimed(conversation)

@@ -61,6 +61,9 @@ const assertSteady = (found: ReadonlyArray<{ readonly statement: string; readonl
   }
 }
 
+const stepsOf = (found: ReadonlyArray<{ readonly steps: ReadonlyArray<string> }>) =>
+  found.flatMap(({ steps }) => steps).join("\n")
+
 /** A database with some past, so that plans are made as in real life. */
 const seeded = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -136,6 +139,45 @@ describe("query plans", () => {
         assertSteady(yield* plans(Effect.andThen(outbox.nextDueAt(now, ["C9"], [1]), outbox.claimUnknown(now, 5))))
       })
   )
+
+  test("what waits, steps, state and adoption touch their own rows", (messages) =>
+    Effect.gen(function*() {
+      yield* messages.append(arrival())
+      const { attempt, id: turn } = Option.getOrThrow(yield* messages.claim(key("D1"), me, now))
+      const run = { turn, owner: me, attempt }
+      yield* messages.append(arrival())
+      const waiting = yield* plans(messages.waiting(key("D1"), now))
+      assertSteady(waiting)
+      assert.include(stepsOf(waiting), "slackwater_messages_window")
+      assertSteady(yield* plans(messages.saveStep(run, "a", "1", now)))
+      assertSteady(yield* plans(Effect.andThen(messages.steps(turn), messages.state(key("D1")))))
+      assertSteady(yield* plans(messages.adopt(run, 501)))
+      assertSteady(yield* plans(messages.supersede(turn, me, now)))
+    }))
+
+  test("history reads the end of a conversation backwards, not all of it", (messages) =>
+    Effect.gen(function*() {
+      const found = yield* plans(messages.history(key("D2"), 10))
+      const steps = found.flatMap(({ steps }) => steps)
+      assert.isTrue(steps.some((step) => /SEARCH slackwater_messages USING INDEX \w+ \(conversation=\?\)/.test(step)))
+      assert.isTrue(steps.some((step) => /SEARCH slackwater_outbox USING INDEX \w+ \(lane=\?\)/.test(step)))
+      // What is sorted is the few that were found, and not the conversation.
+      const sorted = steps.flatMap((step, n) => step.includes("TEMP B-TREE") ? [steps[n - 1]] : [])
+      for (const source of sorted) assert.match(source ?? "", /^SCAN \(subquery/)
+    }))
+
+  test("pruning finds the oldest by index, without a sort", (messages, outbox) =>
+    Effect.gen(function*() {
+      const found = [
+        ...(yield* plans(messages.prune({ finishedBefore: 100, keysBefore: 100, most: 5 }))),
+        ...(yield* plans(outbox.prune({ finishedBefore: 100, most: 5 })))
+      ]
+      assertSteady(found)
+      assert.notInclude(stepsOf(found), "TEMP B-TREE")
+      for (const index of ["messages_finished", "turns_finished", "message_keys_seen", "outbox_finished"]) {
+        assert.include(stepsOf(found), `slackwater_${index}`)
+      }
+    }))
 
   test(
     "releasing what a sender holds does not read what was sent",

@@ -1,0 +1,129 @@
+/**
+ * What one transaction of both stores sees, as plain data: the reference for what the SQL adapters must do, and a
+ * ground for tests and embedding tests that need no file.
+ *
+ * Guarantees: what the ports promise, as long as the process lives. A call is synchronous, looks at everything first
+ * and writes then, so it is a transaction: a refusal has changed nothing. `structuredClone` of the data is a snapshot
+ * to go on from later; `recover` (`Instance.ts`) makes of it what a new instance finds after a crash.
+ * Does not: survive the process. Memory is never a silent substitute: nothing falls back to it, whoever wants it
+ * provides these layers by name.
+ */
+import { Context, Effect, Layer } from "effect"
+import type { ConversationKey, InboundMessage, OwnerId, TurnId } from "../Message.ts"
+import type { NewReply, ReplyState } from "../OutboxStore.ts"
+import { StoreError, StoreUnavailable, TurnLost } from "../StoreError.ts"
+
+export interface MessageRow {
+  readonly id: number
+  conversation: ConversationKey
+  message: InboundMessage
+  state: "queued" | "processing" | "done" | "ignored" | "failed"
+  reason: string | null
+  turn: TurnId | null
+  dueAt: number
+  readonly receivedAt: number
+  finishedAt: number | null
+}
+
+export interface TurnRow {
+  readonly id: TurnId
+  readonly conversation: ConversationKey
+  state: "running" | "waiting" | "done" | "failed" | "superseded"
+  owner: OwnerId | null
+  attempt: number
+  failures: number
+  crashes: number
+  dueAt: number
+  error: string | null
+  finishedAt: number | null
+}
+
+export interface ReplyRow extends NewReply {
+  readonly id: number
+  readonly turn: TurnId | null
+  state: ReplyState
+  owner: OwnerId | null
+  attempts: number
+  dueAt: number
+  readonly enqueuedAt: number
+  sentAt: number | null
+  unknownSince: number | null
+  looks: number
+  reason: string | null
+  ts: string | null
+  finishedAt: number | null
+}
+
+export interface Data {
+  readonly messages: Map<number, MessageRow>
+  /** By event and by logical message. A key outlives its message where it must, and then still says "seen". */
+  readonly keys: Map<string, { readonly message: number; readonly seenAt: number }>
+  readonly turns: Map<TurnId, TurnRow>
+  /** Results by turn and name. */
+  readonly steps: Map<TurnId, Map<string, string>>
+  readonly states: Map<ConversationKey, string>
+  readonly replies: Map<number, ReplyRow>
+  readonly instances: Array<{ readonly id: OwnerId; stoppedAt: number | null }>
+  /** Ids are never given twice, whatever is pruned. */
+  nextMessage: number
+  nextReply: number
+}
+
+export const empty = (): Data => ({
+  messages: new Map(),
+  keys: new Map(),
+  turns: new Map(),
+  steps: new Map(),
+  states: new Map(),
+  replies: new Map(),
+  instances: [],
+  nextMessage: 1,
+  nextReply: 1
+})
+
+export class Database extends Context.Service<Database, Data>()("slackwater/memory/Database") {
+  /** An empty one. To go on from a snapshot: `Layer.succeed(Database, snapshot)`. */
+  static readonly layer = Layer.sync(this, empty)
+}
+
+/** One call of a store. */
+export const call = (operation: string) => <A>(body: () => A): Effect.Effect<A, StoreError> =>
+  Effect.try({
+    try: body,
+    catch: (cause) =>
+      new StoreError({ operation, reason: cause instanceof TurnLost ? cause : new StoreUnavailable({ cause }) })
+  })
+
+/** The running turn, for the owner (and the run) that holds it; nobody else gets further than this. */
+export const heldTurn = (data: Data, id: TurnId, owner: OwnerId, attempt?: number): TurnRow => {
+  const turn = data.turns.get(id)
+  if (
+    turn?.state !== "running" || turn.owner !== owner || (attempt !== undefined && turn.attempt !== attempt)
+  ) throw new TurnLost({ turn: id })
+  return turn
+}
+
+/** At most `most` of the rows that ended before `before`, oldest first. */
+export const oldest = <Row>(
+  rows: Iterable<readonly [id: number | string, row: Row]>,
+  endedAt: (row: Row) => number | null,
+  before: number,
+  most: number
+): ReadonlyArray<readonly [id: number | string, row: Row]> => {
+  const ended = [...rows].flatMap(([id, row]) => {
+    const at = endedAt(row)
+    return at !== null && at < before ? [{ at, id, row }] : []
+  })
+  return ended.toSorted((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1)).slice(0, most).map(({ id, row }) => [id, row])
+}
+
+/** The least of what there is. */
+export const least = (moments: ReadonlyArray<number>): number | null =>
+  moments.length === 0 ? null : Math.min(...moments)
+
+/** In no turn yet. */
+export const waits = (row: MessageRow): boolean => row.state === "queued" && row.turn === null
+
+/** What no turn of the conversation has taken yet. */
+export const waiting = (data: Data, conversation: ConversationKey): ReadonlyArray<MessageRow> =>
+  [...data.messages.values()].filter((row) => row.conversation === conversation && waits(row))

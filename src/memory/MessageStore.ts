@@ -1,0 +1,218 @@
+/**
+ * The durable inbox in memory: what `../MessageStore.ts` promises, said as plainly as can be. The SQL adapter is
+ * measured against it. See `Database.ts` for what it is for, and what not.
+ */
+import { Effect, Layer, Option } from "effect"
+import { type ConversationKey, type OwnerId, TurnId } from "../Message.ts"
+import { type ClaimedTurn, type HistoryEntry, type InboxCounts, MessageStore, suspectAfter } from "../MessageStore.ts"
+import { append } from "./append.ts"
+import { call, Database, heldTurn, least, type MessageRow, oldest, type TurnRow, waiting, waits } from "./Database.ts"
+import { checkReplies, insertReplies } from "./OutboxStore.ts"
+
+const bySlackTs = (a: MessageRow, b: MessageRow) => {
+  if (a.message.ts !== b.message.ts) return a.message.ts < b.message.ts ? -1 : 1
+  return a.id - b.id
+}
+
+const last = <A>(entries: ReadonlyArray<A>, limit: number) => entries.slice(Math.max(0, entries.length - limit))
+
+export const layer = Layer.effect(
+  MessageStore,
+  Effect.gen(function*() {
+    const data = yield* Database
+    const rows = () => [...data.messages.values()]
+    const turns = () => [...data.turns.values()]
+    const waitingDue = (conversation: ConversationKey, now: number) =>
+      waiting(data, conversation).filter(({ dueAt }) => dueAt <= now).toSorted(bySlackTs)
+    const openTurn = (conversation: ConversationKey) =>
+      turns().find((turn) =>
+        turn.conversation === conversation && (turn.state === "running" || turn.state === "waiting")
+      )
+    const atWork = (turn: TurnId) => rows().filter((row) => row.turn === turn && row.state === "processing")
+
+    const claim = (conversation: ConversationKey, owner: OwnerId, now: number, most?: number) => {
+      const run = (turn: TurnRow) => {
+        Object.assign(turn, { state: "running", owner, attempt: turn.attempt + 1 })
+        const messages = rows().filter((row) => row.turn === turn.id)
+        for (const row of messages) if (row.state === "queued") row.state = "processing"
+        return Option.some<ClaimedTurn>({
+          id: turn.id,
+          conversation,
+          attempt: turn.attempt,
+          failures: turn.failures,
+          messages: messages.toSorted(bySlackTs).map(({ message }) => message)
+        })
+      }
+
+      const open = openTurn(conversation)
+      if (open !== undefined) {
+        if (open.state === "running" || open.dueAt > now) return Option.none()
+        const isSuspect = ({ crashes }: TurnRow) => crashes >= suspectAfter
+        if (isSuspect(open) && turns().some((turn) => turn.state === "running" && isSuspect(turn))) {
+          open.dueAt = now + 1_000
+          return Option.none()
+        }
+        return run(open)
+      }
+
+      const taken = waitingDue(conversation, now).slice(0, most)
+      if (taken[0] === undefined) return Option.none()
+      // A message opens a second turn when its first one is superseded, maybe in the same millisecond.
+      const wanted = `turn_${now.toString(36)}_${taken[0].id}`
+      let id = TurnId.make(wanted)
+      for (let n = 2; data.turns.has(id); n++) id = TurnId.make(`${wanted}_${n}`)
+      for (const row of taken) row.turn = id
+      const turn: TurnRow = {
+        id,
+        conversation,
+        state: "waiting",
+        owner: null,
+        attempt: 0,
+        failures: 0,
+        crashes: 0,
+        dueAt: now,
+        error: null,
+        finishedAt: null
+      }
+      data.turns.set(id, turn)
+      return run(turn)
+    }
+
+    /** Moves a turn that this owner holds, and its messages with it. */
+    const leave = (turn: TurnRow, to: Partial<TurnRow>, messages: Partial<MessageRow>) => {
+      for (const row of atWork(turn.id)) Object.assign(row, messages)
+      Object.assign(turn, { owner: null, ...to })
+    }
+
+    const history = (conversation: ConversationKey, limit: number) => {
+      const messages = rows().filter((row) => row.conversation === conversation && row.state !== "ignored")
+      const replies = [...data.replies.values()].filter((row) =>
+        row.lane === conversation && row.state !== "failed_terminal" && row.state !== "expired"
+      )
+      const entries: ReadonlyArray<HistoryEntry> = [
+        ...last(messages, limit).map((row) => ({ _tag: "Message", at: row.receivedAt, message: row.message }) as const),
+        ...last(replies, limit).map(({ dispatch, enqueuedAt, ts }) =>
+          ({ _tag: "Reply", at: enqueuedAt, text: dispatch.text, ts }) as const
+        )
+      ]
+      return last(entries.toSorted((a, b) => a.at - b.at), limit)
+    }
+
+    return MessageStore.of({
+      append: (added) => call("append")(() => append(data, added)),
+      participates: (conversation) =>
+        call("participates")(() =>
+          rows().some((row) => row.conversation === conversation && row.state !== "ignored") ||
+          [...data.replies.values()].some(({ lane }) => lane === conversation)
+        ),
+      ready: (now, limit) =>
+        call("ready")(() => {
+          const due = new Map<ConversationKey, number>()
+          for (const turn of turns()) {
+            if (turn.state === "waiting" && turn.dueAt <= now) due.set(turn.conversation, turn.dueAt)
+          }
+          for (const row of rows()) {
+            if (!waits(row) || row.dueAt > now || openTurn(row.conversation) !== undefined) continue
+            due.set(row.conversation, Math.min(row.dueAt, due.get(row.conversation) ?? Infinity))
+          }
+          return [...due].toSorted(([, a], [, b]) => a - b).slice(0, limit).map(([conversation]) => conversation)
+        }),
+      nextDueAt: () =>
+        call("nextDueAt")(() =>
+          least([
+            ...turns().filter(({ state }) => state === "waiting").map(({ dueAt }) => dueAt),
+            ...rows().filter((row) => waits(row) && openTurn(row.conversation) === undefined).map(({ dueAt }) => dueAt)
+          ])
+        ),
+      claim: (conversation, owner, now, most) => call("claim")(() => claim(conversation, owner, now, most)),
+      complete: (id, owner, replies, now, state) =>
+        call("complete")(() => {
+          const turn = heldTurn(data, id, owner)
+          checkReplies(replies)
+          leave(turn, { state: "done", crashes: 0, finishedAt: now }, { state: "done", reason: null, finishedAt: now })
+          insertReplies(data, replies, id, now)
+          if (state !== undefined) data.states.set(turn.conversation, state)
+          data.steps.delete(id)
+        }),
+      steps: (turn) => call("steps")(() => new Map(data.steps.get(turn))),
+      saveStep: ({ attempt, owner, turn }, name, result) =>
+        call("saveStep")(() => {
+          heldTurn(data, turn, owner, attempt)
+          const steps = data.steps.get(turn) ?? new Map<string, string>()
+          if (!steps.has(name)) data.steps.set(turn, steps.set(name, result))
+        }),
+      state: (conversation) => call("state")(() => data.states.get(conversation) ?? null),
+      history: (conversation, limit) => call("history")(() => history(conversation, limit)),
+      waiting: (conversation, now) =>
+        call("waiting")(() => waitingDue(conversation, now).map(({ id, message }) => ({ id, message }))),
+      adopt: ({ attempt, owner, turn }, id) =>
+        call("adopt")(() => {
+          const { conversation } = heldTurn(data, turn, owner, attempt)
+          const row = waiting(data, conversation).find((waiter) => waiter.id === id)
+          if (row !== undefined) Object.assign(row, { state: "processing", turn })
+          return row !== undefined
+        }),
+      supersede: (id, owner, now) =>
+        call("supersede")(() => {
+          const turn = heldTurn(data, id, owner)
+          // Whoever waits in a quiet window is waited for: they go on together.
+          const dueAt = Math.max(now, ...waiting(data, turn.conversation).map((row) => row.dueAt))
+          leave(turn, { state: "superseded", finishedAt: now }, { state: "queued", turn: null, dueAt })
+          data.steps.delete(id)
+        }),
+      prune: ({ finishedBefore, keysBefore, most }) =>
+        call("prune")(() => {
+          const messages = oldest(data.messages, ({ finishedAt }) => finishedAt, finishedBefore, most)
+          const ended = oldest(data.turns, ({ finishedAt }) => finishedAt, finishedBefore, most)
+          const keys = oldest(data.keys, ({ seenAt }) => seenAt, keysBefore, most)
+          for (const [, { id }] of messages) data.messages.delete(id)
+          for (const [, { id }] of ended) {
+            data.turns.delete(id)
+            data.steps.delete(id)
+          }
+          for (const [key] of keys) data.keys.delete(String(key))
+          return Math.max(messages.length, ended.length, keys.length)
+        }),
+      retry: (id, owner, error, dueAt) =>
+        call("retry")(() => {
+          const turn = heldTurn(data, id, owner)
+          const failures = turn.failures + 1
+          leave(turn, { state: "waiting", failures, crashes: 0, error, dueAt: Math.round(dueAt) }, { state: "queued" })
+        }),
+      fail: (id, owner, error, replies, now) =>
+        call("fail")(() => {
+          const turn = heldTurn(data, id, owner)
+          checkReplies(replies)
+          const ended = { state: "failed", finishedAt: now } as const
+          leave(turn, { ...ended, failures: turn.failures + 1, error }, { ...ended, reason: error })
+          insertReplies(data, replies, id, now)
+        }),
+      releaseAll: (owner, now) =>
+        call("releaseAll")(() => {
+          const held = turns().filter((turn) => turn.state === "running" && turn.owner === owner)
+          for (const turn of held) {
+            leave(turn, { state: "waiting", attempt: turn.attempt - 1, crashes: 0, dueAt: now }, { state: "queued" })
+          }
+          return held.length
+        }),
+      makeDue: (conversations, now) =>
+        call("makeDue")(() => {
+          for (const row of rows().filter(waits)) {
+            const named = conversations === "all" || conversations.includes(row.conversation)
+            if (named && row.dueAt > now) row.dueAt = now
+          }
+        }),
+      counts: call("counts")(() => {
+        const of = (state: MessageRow["state"]) => rows().filter((row) => row.state === state)
+        return {
+          queued: of("queued").length,
+          processing: of("processing").length,
+          done: of("done").length,
+          failed: of("failed").length,
+          ignored: of("ignored").length,
+          oldestQueuedAt: least(of("queued").map(({ receivedAt }) => receivedAt))
+        } satisfies InboxCounts
+      })
+    })
+  })
+)

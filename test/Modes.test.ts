@@ -1,0 +1,183 @@
+/** What happens to messages that arrive while their conversation's turn runs. */
+import { assert, describe } from "@effect/vitest"
+import { Effect, Stream } from "effect"
+import type { Turn } from "../src/Handler.ts"
+import { MessageStore } from "../src/MessageStore.ts"
+import { gated, inbox, replies, say, test } from "./fixtures/conversationsRoom.ts"
+import { key } from "./fixtures/messages.ts"
+import { advance, settle } from "./fixtures/rooms.ts"
+
+describe("mode followup", () => {
+  const each = gated()
+  test("makes one turn of each message, in Slack's order", each.handler, () =>
+    Effect.gen(function*() {
+      yield* say("D1", "one", 1)
+      yield* settle
+      yield* say("D1", "three", 3)
+      yield* say("D1", "two", 2)
+      yield* each.release("one")
+      yield* each.release("two")
+      yield* each.release("three")
+      assert.deepStrictEqual(each.texts(), ["one", "two", "three"])
+    }), { mode: "followup" })
+})
+
+describe("mode interrupt", () => {
+  const restarted = gated()
+  const aborted: Array<boolean> = []
+  const handler = (turn: Turn) =>
+    Effect.onInterrupt(restarted.handler(turn), () => Effect.sync(() => aborted.push(turn.signal.aborted)))
+  test(
+    "stops the running turn and starts again with its messages and the new one",
+    handler,
+    () =>
+      Effect.gen(function*() {
+        yield* say("D1", "one", 1)
+        yield* settle
+        yield* say("D1", "two", 2)
+        yield* settle
+        assert.deepStrictEqual(restarted.texts(), ["one", "one\ntwo"])
+        assert.deepStrictEqual(aborted, [true])
+        assert.notStrictEqual(restarted.started[0]?.id, restarted.started[1]?.id)
+        assert.strictEqual(restarted.started[1]?.attempt, 1)
+        yield* restarted.release("one\ntwo", "answer")
+        assert.deepStrictEqual(yield* replies, ["answer"])
+        assert.strictEqual((yield* inbox).done, 2)
+      }),
+    { mode: "interrupt" }
+  )
+
+  test("keeps replies that were committed and discards the state that was set", (turn) =>
+    turn.text === "one"
+      ? Effect.andThen(turn.reply("working on it"), Effect.andThen(turn.state.set({ step: 1 }), Effect.never))
+      : Effect.succeed("done"), () =>
+    Effect.gen(function*() {
+      yield* say("D1", "one", 1)
+      yield* settle
+      yield* say("D1", "two", 2)
+      yield* settle
+      assert.deepStrictEqual(yield* replies, ["working on it", "done"])
+      assert.isNull(yield* (yield* MessageStore).state(key("D1")))
+    }), { mode: "interrupt" })
+})
+
+describe("mode steer", () => {
+  const taken: Array<string> = []
+  test(
+    "offers new messages to the running turn, and what it took completes with it",
+    (turn) =>
+      Stream.runForEach(Stream.take(turn.followups, 1), (message) => Effect.sync(() => taken.push(message.text))).pipe(
+        Effect.map(() => `answered ${turn.text} and ${taken.length} more`)
+      ),
+    () =>
+      Effect.gen(function*() {
+        yield* say("D1", "one", 1)
+        yield* settle
+        yield* say("D1", "two", 2)
+        yield* settle
+        assert.deepStrictEqual(taken, ["two"])
+        assert.deepStrictEqual(yield* replies, ["answered one and 1 more"])
+        assert.strictEqual((yield* inbox).done, 2)
+      }),
+    { mode: "steer" }
+  )
+
+  const ignoring = gated()
+  test("leaves what the turn did not take for the next one", ignoring.handler, () =>
+    Effect.gen(function*() {
+      yield* say("D1", "one", 1)
+      yield* settle
+      yield* say("D1", "two", 2)
+      yield* ignoring.release("one")
+      assert.deepStrictEqual(ignoring.texts(), ["one", "two"])
+    }), { mode: "steer" })
+})
+
+describe("a turn", () => {
+  const ran: Array<string> = []
+  test("that is re-run goes on behind its finished steps", (turn) =>
+    Effect.gen(function*() {
+      const names: Array<string> = []
+      for (let n = 1; n <= 10; n++) {
+        names.push(
+          yield* turn.step(
+            `step ${n}`,
+            Effect.sync(() => {
+              ran.push(`${n}`)
+              return `result ${n}`
+            })
+          )
+        )
+        if (n === 7 && turn.attempt === 1) return yield* Effect.fail("cut off behind the seventh")
+      }
+      return names.join(", ")
+    }), () =>
+    Effect.gen(function*() {
+      yield* say("D1", "go")
+      yield* settle
+      assert.strictEqual(ran.length, 7)
+      yield* advance("10 seconds", "1 second")
+      assert.deepStrictEqual(ran, ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"])
+      assert.deepStrictEqual(yield* replies, [Array.from({ length: 10 }, (_, n) => `result ${n + 1}`).join(", ")])
+    }))
+
+  test(
+    "may not name two steps alike",
+    (turn) =>
+      Effect.andThen(turn.step("a", Effect.succeed("1")), turn.step("a", Effect.succeed("2"))).pipe(
+        Effect.catch((error) => Effect.succeed(String((error as Error).message)))
+      ),
+    () =>
+      Effect.gen(function*() {
+        yield* say("D1", "go")
+        yield* settle
+        assert.match((yield* replies)[0] ?? "", /step "a": this name was used already/)
+      })
+  )
+
+  test("hands its state to the next one when it completes", (turn) =>
+    Effect.gen(function*() {
+      const before = yield* turn.state.get
+      yield* turn.state.set({ count: typeof before === "object" ? 2 : 1 })
+      return JSON.stringify(before ?? "nothing")
+    }), () =>
+    Effect.gen(function*() {
+      yield* say("D1", "one", 1)
+      yield* settle
+      yield* say("D1", "two", 2)
+      yield* settle
+      assert.deepStrictEqual(yield* replies, [`"nothing"`, `{"count":1}`])
+    }))
+
+  test(
+    "that fails leaves no state behind",
+    (turn) => Effect.andThen(turn.state.set({ bad: true }), Effect.fail("boom")),
+    () =>
+      Effect.gen(function*() {
+        yield* say("D1", "one")
+        yield* settle
+        assert.isNull(yield* (yield* MessageStore).state(key("D1")))
+      }),
+    { maxAttempts: 1 }
+  )
+
+  test(
+    "reads what was said before, oldest first",
+    (turn) =>
+      turn.text === "one"
+        ? Effect.succeed("first answer")
+        : Effect.map(
+          turn.history(),
+          (lines) => lines.map((line) => line._tag === "Reply" ? `< ${line.text}` : `> ${line.message.text}`).join("; ")
+        ),
+    () =>
+      Effect.gen(function*() {
+        yield* say("D1", "one", 1)
+        yield* settle
+        yield* say("D1", "two", 2)
+        yield* settle
+        assert.match((yield* replies)[1] ?? "", /> one/)
+        assert.match((yield* replies)[1] ?? "", /< first answer/)
+      })
+  )
+})

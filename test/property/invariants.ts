@@ -1,0 +1,171 @@
+/**
+ * What must hold whatever happens (numbers: the guarantees in the design), read from the real tables alone: from one
+ * moment to the next, and over a whole history. The model has no say here.
+ */
+import { assert } from "@effect/vitest"
+import { suspectAfter } from "../../src/MessageStore.ts"
+import { holdLaneFor } from "../../src/OutboxStore.ts"
+import type { Operation } from "./operations.ts"
+import { assertSame, type ReplyRow, type Tables } from "./world.ts"
+
+/** From each state, the states it may become. Those without an entry are final. */
+const messageMoves: Readonly<Record<string, ReadonlyArray<string>>> = {
+  queued: ["processing"],
+  processing: ["queued", "done", "failed"],
+  // A twin that addresses the bot; a full conversation keeps it as a dead letter.
+  ignored: ["queued", "failed"]
+}
+const turnMoves: Readonly<Record<string, ReadonlyArray<string>>> = {
+  waiting: ["running"],
+  running: ["waiting", "done", "failed", "superseded"]
+}
+const replyMoves: Readonly<Record<string, ReadonlyArray<string>>> = {
+  queued: ["sending", "expired"],
+  failed_retryable: ["sending", "expired"],
+  sending: ["delivered", "unknown", "failed_retryable", "failed_terminal"],
+  unknown: ["delivered", "failed_retryable", "failed_terminal"]
+}
+
+interface Stated {
+  readonly id: number | string
+  readonly state: string
+}
+
+const index = <Row extends Stated>(rows: ReadonlyArray<Row>) => new Map(rows.map((row) => [row.id, row]))
+
+/** G2, G6: rows move as drawn, final ones stay as they are to the last field, and only pruning takes them away. */
+const moves = <Row extends Stated>(
+  before: ReadonlyArray<Row>,
+  after: ReadonlyArray<Row>,
+  allowed: Readonly<Record<string, ReadonlyArray<string>>>,
+  pruned: boolean
+) => {
+  const now = index(after)
+  for (const row of before) {
+    const next = now.get(row.id)
+    const isFinal = allowed[row.state] === undefined
+    if (next === undefined) assert.isTrue(pruned && (isFinal || row.state === "ignored"), `${row.id} vanished`)
+    else if (isFinal) assertSame(next, row)
+    else if (next.state !== row.state) {
+      assert.include(allowed[row.state] ?? [], next.state, `${row.id}: ${row.state} → ${next.state}`)
+    }
+  }
+}
+
+/** At every moment. */
+const always = ({ messages, outbox, turns }: Tables) => {
+  const open = turns.filter(({ state }) => state === "running" || state === "waiting")
+  // G8: suspects run one at a time, so that a crash is held against the right one.
+  assert.isAtMost(open.filter(({ crashes, state }) => state === "running" && crashes >= suspectAfter).length, 1)
+  const stateOf = index(turns)
+  // G4: one turn at a time per conversation.
+  assert.strictEqual(new Set(open.map(({ conversation }) => conversation)).size, open.length)
+  for (const { conversation, id, state, turn_id } of messages) {
+    const turn = turn_id === null ? undefined : stateOf.get(turn_id)
+    // A message is where its turn is.
+    if (state === "processing") assert.strictEqual(turn?.state, "running", `message ${id}`)
+    if (state === "queued" && turn_id !== null) assert.strictEqual(turn?.state, "waiting", `message ${id}`)
+    if (turn !== undefined) assert.strictEqual(turn.conversation, conversation)
+    if (turn_id !== null && turn?.state === "done") assert.strictEqual(state, "done")
+  }
+  for (const { id } of open) assert.isTrue(messages.some(({ turn_id }) => turn_id === id), `${id} is empty`)
+  assert.strictEqual(new Set(outbox.map(({ key }) => key)).size, outbox.length)
+}
+
+const waits = ({ state }: ReplyRow) => state === "queued" || state === "failed_retryable"
+
+/** What a history has shown so far. */
+export const makeLedger = (beginning: Tables) => {
+  /** Messages by the turn that ended with them: one event, one turn (G3). */
+  const handled = new Map<number, string>()
+  let last = beginning
+
+  const membersOf = (tables: Tables, turn: string) =>
+    tables.messages.filter(({ turn_id }) => turn_id === turn).map(({ id }) => id)
+
+  /** G1, G3: what was taken is there once, and what was seen before makes no second row. */
+  const appended = (keys: ReadonlyArray<string>, result: unknown, next: Tables) => {
+    const tag = (result as { readonly _tag: string })._tag
+    const seen = last.message_keys.filter(({ key }) => keys.includes(key))
+    const isNew = seen.length === 0
+    assert.strictEqual(next.messages.length, last.messages.length + (isNew ? 1 : 0))
+    if (isNew) assert.include(["Queued", "Ignored", "Overflow"], tag)
+    else assert.include(["Duplicate", "Overflow"], tag)
+    assert.includeMembers(next.message_keys.map(({ key }) => key), [...keys])
+  }
+
+  /** G5: the completion, its messages and its replies are all there. */
+  const completed = ({ replies, unstorable }: Extract<Operation, { readonly _tag: "complete" }>, next: Tables) => {
+    assert.isFalse(unstorable)
+    const done = ({ turns }: Tables) => turns.filter(({ state }) => state === "done").length
+    assert.strictEqual(done(next), done(last) + 1)
+    assert.includeMembers(next.outbox.map(({ key }) => key), replies.map((reply) => `reply-${reply}`))
+  }
+
+  /** Between two moments with one operation between them. */
+  const record = (done: Operation, result: unknown, next: Tables, now: number) => {
+    const operation = done._tag
+    const isPrune = operation === "prune"
+    moves(last.messages, next.messages, messageMoves, isPrune)
+    moves(last.turns, next.turns, turnMoves, isPrune)
+    moves(last.outbox, next.outbox, replyMoves, isPrune)
+    always(next)
+
+    const isRefused = typeof result === "object" && result !== null && "refused" in result
+    // A refused write, and the write of a former owner, changes nothing.
+    if (isRefused) assertSame(next, last)
+    else if (done._tag === "complete") completed(done, next)
+    if (done._tag === "append") appended([`event:${done.event}`, `message:${done.message}`], result, next)
+
+    const turnsNow = index(next.turns)
+    for (const turn of last.turns) {
+      const then = turnsNow.get(turn.id)
+      if (then === undefined || (turn.state !== "running" && turn.state !== "waiting")) continue
+      const members = membersOf(next, turn.id)
+      // G8: a turn keeps its messages over every re-run; it grows only by adoption.
+      if (then.state === "superseded") assert.isEmpty(members)
+      else if (operation === "adopt") assert.includeMembers(members, membersOf(last, turn.id))
+      else assertSame(members, membersOf(last, turn.id))
+      if (operation !== "releaseAll" && operation !== "restart") assert.isAtLeast(then.attempt, turn.attempt)
+      if (operation === "crash" && turn.state === "running") {
+        assert.strictEqual(then.crashes, turn.crashes + 1)
+        if (turn.crashes < suspectAfter) assert.strictEqual(then.state, "waiting")
+      }
+      if (then.state === "done" || then.state === "failed") {
+        for (const id of members) {
+          assert.isFalse(handled.has(id), `message ${id} ended in ${handled.get(id)} and in ${turn.id}`)
+          handled.set(id, turn.id)
+        }
+      }
+    }
+
+    if (operation === "crash" || operation === "restart") {
+      assert.isEmpty(next.turns.filter(({ state }) => state === "running"))
+      assert.isEmpty(next.outbox.filter(({ state }) => state === "sending"))
+    }
+
+    // G4: what is sent now stands behind nothing that was committed before it.
+    const sentBefore = index(last.outbox.filter(({ state }) => state === "sending"))
+    for (const row of next.outbox) {
+      if (row.state !== "sending" || sentBefore.has(row.id)) continue
+      const ahead = last.outbox.filter((other) =>
+        other.lane === row.lane && other.id < row.id &&
+        (waits(other) || other.state === "sending" ||
+          (other.state === "unknown" && (other.unknown_since ?? 0) > now - holdLaneFor))
+      )
+      assert.isEmpty(ahead)
+    }
+    last = next
+  }
+
+  /** G2: when everything had its chance, nothing waits any more. */
+  const settled = ({ messages, outbox, turns }: Tables) => {
+    for (const { id, state } of messages) assert.include(["done", "failed", "ignored"], state, `message ${id}`)
+    for (const { id, state } of turns) assert.include(["done", "failed", "superseded"], state, id)
+    for (const { id, state } of outbox) {
+      assert.include(["delivered", "failed_terminal", "expired"], state, `reply ${id}`)
+    }
+  }
+
+  return { record, settled }
+}

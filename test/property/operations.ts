@@ -1,0 +1,111 @@
+/** What may happen to the stores, in small numbers so that things meet: three conversations, few events, few turns. */
+import { Schema } from "effect"
+import * as Arbitrary from "effect/Arbitrary"
+
+const upTo = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
+
+/** Which turn, by place among those that run or among all; and whether the caller is its present run. */
+const ofTurn = {
+  turn: upTo(3),
+  any: upTo(4),
+  caller: Schema.Literals(["owner", "owner", "owner", "owner", "former owner", "former run"])
+}
+const ofReply = { reply: upTo(5), former: upTo(4) }
+const replies = Schema.Array(upTo(9)).check(Schema.isMaxLength(2))
+const post = { lane: upTo(2), reply: upTo(9) }
+
+const Append = Schema.TaggedStruct("append", {
+  conversation: upTo(2),
+  event: upTo(15),
+  message: upTo(9),
+  ts: upTo(5),
+  ignored: Schema.Literals(["", "", "", "not addressed", "discarded"]),
+  dueIn: Schema.Literals([0, 0, 0, 500]),
+  cap: Schema.Literals([9, 9, 9, 1, 2])
+})
+
+const schemas = {
+  append: Append,
+  together: Schema.TaggedStruct("together", { appends: Schema.Array(Append).check(Schema.isMaxLength(3)), ...ofTurn }),
+  claim: Schema.TaggedStruct("claim", { conversation: upTo(2), most: Schema.Literals([9, 9, 9, 1, 2]) }),
+  complete: Schema.TaggedStruct("complete", {
+    ...ofTurn,
+    replies,
+    state: Schema.Literals(["", "", "1", "2"]),
+    unstorable: Schema.Literals([false, false, false, false, true])
+  }),
+  retry: Schema.TaggedStruct("retry", { ...ofTurn, dueIn: Schema.Literals([0, 500]) }),
+  fail: Schema.TaggedStruct("fail", { ...ofTurn, replies }),
+  supersede: Schema.TaggedStruct("supersede", ofTurn),
+  saveStep: Schema.TaggedStruct("saveStep", { ...ofTurn, name: upTo(2), result: upTo(9) }),
+  adopt: Schema.TaggedStruct("adopt", { ...ofTurn, message: upTo(3) }),
+  releaseAll: Schema.TaggedStruct("releaseAll", { former: upTo(2) }),
+  makeDue: Schema.TaggedStruct("makeDue", { conversation: upTo(3) }),
+  enqueue: Schema.TaggedStruct("enqueue", {
+    ...ofTurn,
+    host: upTo(2),
+    replies: Schema.Array(Schema.Struct(post)).check(Schema.isMaxLength(3))
+  }),
+  send: Schema.TaggedStruct("send", { limit: upTo(3), exclude: upTo(5), olderThan: Schema.Literals([0, 0, 0, 1_000]) }),
+  delivered: Schema.TaggedStruct("delivered", ofReply),
+  notSent: Schema.TaggedStruct("notSent", {
+    ...ofReply,
+    dueIn: Schema.Literals([0, 500]),
+    countAttempt: Schema.Boolean
+  }),
+  unknown: Schema.TaggedStruct("unknown", ofReply),
+  looked: Schema.TaggedStruct("looked", { ...ofReply, completed: Schema.Boolean }),
+  absent: Schema.TaggedStruct("absent", ofReply),
+  failed: Schema.TaggedStruct("failed", ofReply),
+  prune: Schema.TaggedStruct("prune", {
+    age: Schema.Literals([0, 1_000]),
+    keyAge: Schema.Literals([500, 200_000]),
+    most: Schema.Literals([1, 2, 9])
+  }),
+  crash: Schema.TaggedStruct("crash", { maxCrashes: Schema.Literals([0, 1, 2]) }),
+  restart: Schema.TaggedStruct("restart", {}),
+  wait: Schema.TaggedStruct("wait", { ms: Schema.Literals([1, 1, 500, 1_000, 120_000]) })
+}
+
+/** What takes several of them in a row to happen at all: a crash again and again while the same turns run. */
+const CrashLoop = Schema.TaggedStruct("crashLoop", {
+  times: Schema.Literals([2, 3, 4]),
+  maxCrashes: Schema.Literals([1, 2])
+})
+
+type Schemas = typeof schemas
+export type Operation = { readonly [Tag in keyof Schemas]: Schemas[Tag]["Type"] }[keyof Schemas]
+
+/** How often each happens, so that most of what is tried can happen at all. */
+const weights: Readonly<Partial<Record<keyof Schemas, number>>> = {
+  append: 8,
+  together: 2,
+  claim: 8,
+  complete: 4,
+  saveStep: 2,
+  adopt: 3,
+  enqueue: 3,
+  send: 5,
+  delivered: 2,
+  unknown: 2,
+  crash: 2,
+  wait: 3
+}
+
+const choices = Object.entries(schemas).flatMap(([tag, schema]) =>
+  Array.from<Schema.Schema<Operation>>({ length: weights[tag as keyof Schemas] ?? 1 }).fill(schema)
+)
+
+const expand = (choice: Operation | typeof CrashLoop.Type): ReadonlyArray<Operation> => {
+  if (choice._tag !== "crashLoop") return [choice]
+  const round: ReadonlyArray<Operation> = [
+    { _tag: "wait", ms: 1_000 },
+    ...[0, 1, 2].map((conversation) => ({ _tag: "claim", conversation, most: 9 }) as const),
+    { _tag: "crash", maxCrashes: choice.maxCrashes }
+  ]
+  return Array.from({ length: choice.times }, () => round).flat()
+}
+
+/** About forty of them; a failing history shrinks to the few that matter. */
+export const histories = Arbitrary.array(Arbitrary.schema(Schema.Union([...choices, CrashLoop])), { maxLength: 34 })
+  .pipe(Arbitrary.map((chosen) => chosen.flatMap(expand)))

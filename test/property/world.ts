@@ -1,0 +1,223 @@
+/** The real stores and the model side by side: every call goes to both, and everything in the tables is compared. */
+import { assert } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { SqlClient } from "effect/sql"
+import { TestClock } from "effect/testing"
+import { isDeepStrictEqual } from "node:util"
+import { type Data, Database } from "../../src/memory/Database.ts"
+import { MessageStore } from "../../src/MessageStore.ts"
+import { OutboxStore } from "../../src/OutboxStore.ts"
+import type { StoreError } from "../../src/StoreError.ts"
+import { Restart } from "../contract/Restart.ts"
+import { stores as inMemory } from "../fixtures/memory.ts"
+import { epoch } from "../fixtures/time.ts"
+
+export interface Stores {
+  readonly messages: MessageStore["Service"]
+  readonly outbox: OutboxStore["Service"]
+  readonly restart: Restart["Service"]
+}
+
+/** The tables, row by row, as one text. */
+const columns = {
+  messages: ["id", "conversation", "slack_ts", "state", "reason", "turn_id", "due_at", "received_at", "finished_at"],
+  turns: ["id", "conversation", "state", "owner", "attempt", "failures", "crashes", "due_at", "error", "finished_at"],
+  message_keys: ["key", "message_id", "seen_at"],
+  steps: ["turn_id", "name", "result"],
+  conversations: ["conversation", "state"],
+  outbox: [
+    "id",
+    "key",
+    "lane",
+    "channel",
+    "state",
+    "owner",
+    "turn_id",
+    "attempts",
+    "due_at",
+    "enqueued_at",
+    "sent_at",
+    "unknown_since",
+    "looks",
+    "reason",
+    "slack_ts",
+    "finished_at"
+  ]
+} as const
+
+export interface MessageRow {
+  readonly id: number
+  readonly conversation: string
+  readonly slack_ts: string
+  readonly state: string
+  readonly turn_id: string | null
+}
+export interface TurnRow {
+  readonly id: string
+  readonly conversation: string
+  readonly state: string
+  readonly attempt: number
+  readonly crashes: number
+}
+export interface ReplyRow {
+  readonly id: number
+  readonly key: string
+  readonly lane: string
+  readonly state: string
+  readonly unknown_since: number | null
+}
+export interface Tables {
+  readonly messages: ReadonlyArray<MessageRow>
+  readonly turns: ReadonlyArray<TurnRow>
+  readonly message_keys: ReadonlyArray<{ readonly key: string; readonly message_id: number }>
+  readonly outbox: ReadonlyArray<ReplyRow>
+}
+
+const firstColumns: Record<keyof typeof columns, string> = {
+  messages: "id",
+  turns: "id",
+  message_keys: "key",
+  steps: "turn_id, name",
+  conversations: "conversation",
+  outbox: "id"
+}
+
+const table = (name: keyof typeof columns) => {
+  const fields = columns[name].map((column) => `'${column}', ${column}`)
+  if (name === "messages") fields.push("'text', message ->> '$.text', 'thread', message ->> '$.threadTs'")
+  const rows = `json_group_array(json_object(${fields.join(", ")}) ORDER BY ${firstColumns[name]})`
+  return `'${name}', (SELECT ${rows} FROM slackwater_${name})`
+}
+
+const everything = `SELECT json_object(${
+  Object.keys(columns).map((name) => table(name as keyof typeof columns)).join(", ")
+}) AS tables`
+
+const byText = <Row>(of: (row: Row) => string) => (a: Row, b: Row) => of(a) < of(b) ? -1 : 1
+
+/** The same text from the model. */
+const tablesOf = (data: Data): string =>
+  JSON.stringify({
+    messages: [...data.messages.values()].map((row) => ({
+      id: row.id,
+      conversation: row.conversation,
+      slack_ts: row.message.ts,
+      state: row.state,
+      reason: row.reason,
+      turn_id: row.turn,
+      due_at: row.dueAt,
+      received_at: row.receivedAt,
+      finished_at: row.finishedAt,
+      text: row.message.text,
+      thread: row.message.threadTs ?? null
+    })),
+    turns: [...data.turns.values()].toSorted(byText(({ id }) => id)).map((row) => ({
+      id: row.id,
+      conversation: row.conversation,
+      state: row.state,
+      owner: row.owner,
+      attempt: row.attempt,
+      failures: row.failures,
+      crashes: row.crashes,
+      due_at: row.dueAt,
+      error: row.error,
+      finished_at: row.finishedAt
+    })),
+    message_keys: [...data.keys].toSorted(byText(([key]) => key)).map(([key, { message, seenAt }]) => ({
+      key,
+      message_id: message,
+      seen_at: seenAt
+    })),
+    steps: [...data.steps].flatMap(([turn_id, steps]) =>
+      [...steps].map(([name, result]) => ({ turn_id, name, result }))
+    ).toSorted(byText(({ name, turn_id }) => `${turn_id} ${name}`)),
+    conversations: [...data.states].map(([conversation, state]) => ({ conversation, state }))
+      .toSorted(byText(({ conversation }) => conversation)),
+    outbox: [...data.replies.values()].map((row) => ({
+      id: row.id,
+      key: row.key,
+      lane: row.lane,
+      channel: row.destination.channel,
+      state: row.state,
+      owner: row.owner,
+      turn_id: row.turn,
+      attempts: row.attempts,
+      due_at: row.dueAt,
+      enqueued_at: row.enqueuedAt,
+      sent_at: row.sentAt,
+      unknown_since: row.unknownSince,
+      looks: row.looks,
+      reason: row.reason,
+      slack_ts: row.ts,
+      finished_at: row.finishedAt
+    }))
+  })
+
+/** Chai's own comparison is slow; it is asked only for its words. */
+export const assertSame = (found: unknown, expected: unknown): void => {
+  if (!isDeepStrictEqual(found, expected)) assert.deepStrictEqual(found, expected)
+}
+
+/** What a call answered: its value, or the tag of its refusal. */
+const outcome = <A>(call: Effect.Effect<A, StoreError>) =>
+  Effect.match(call, {
+    onSuccess: (value): unknown => value,
+    onFailure: (error): unknown => ({ refused: error.reason._tag })
+  })
+
+const stores = Effect.gen(function*() {
+  return { messages: yield* MessageStore, outbox: yield* OutboxStore, restart: yield* Restart }
+})
+
+/** Both, empty, and the clock at its beginning. */
+export const makeWorld = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const real: Stores = yield* stores
+  const [model, data] = yield* Effect.all([stores, Database]).pipe(
+    Effect.provide(Layer.fresh(inMemory), { local: true })
+  )
+  for (const name of ["instances", ...Object.keys(columns)]) yield* sql.unsafe(`DELETE FROM slackwater_${name}`)
+  yield* sql`DELETE FROM sqlite_sequence`
+
+  const read = Effect.map(
+    sql.unsafe<{ readonly tables: string }>(everything),
+    ([row]) => row?.tables ?? ""
+  )
+
+  const world = {
+    real,
+    model,
+    data,
+    now: epoch,
+    /** Instances so far; the last one lives. */
+    owner: 1,
+    /** What is in the tables, as after the last comparison. */
+    text: "",
+
+    /** The same call on both, which must answer the same. */
+    both: Effect.fnUntraced(function*<A>(call: (stores: Stores) => Effect.Effect<A, StoreError>) {
+      const expected = yield* outcome(call(model))
+      const found = yield* outcome(call(real))
+      assertSame(found, expected)
+      return found as A | { readonly refused: string }
+    }),
+
+    /** The tables of both must be the same. */
+    compare: Effect.gen(function*() {
+      const found = yield* read
+      const expected = tablesOf(data)
+      if (found !== expected) assert.deepStrictEqual(JSON.parse(found), JSON.parse(expected))
+      world.text = found
+      return JSON.parse(found) as Tables
+    }),
+
+    setTime: (now: number) => {
+      world.now = now
+      return TestClock.setTime(now)
+    }
+  }
+  yield* world.setTime(epoch)
+  return world
+})
+
+export type World = Effect.Success<typeof makeWorld>
