@@ -95,16 +95,16 @@ export class Conversations extends Context.Service<Conversations, {
 
         /** The database may be away for a while; the result of a run is worth waiting for. */
         const holding = <A>(effect: Effect.Effect<A, StoreError>) =>
-          Effect.retry(Effect.tapError(effect, (error) => status.raise("database", error.message)), {
+          Effect.retry(Effect.tapError(effect, (error) => status.raise("database:turns", error.message)), {
             while: (error) => error.reason._tag === "StoreUnavailable",
             schedule: Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("10 seconds")]).pipe(
               Schedule.jittered
             )
-          })
+          }).pipe(Effect.ensuring(status.clear("database:turns")))
 
         const failed = Effect.fnUntraced(function*(claimed: ClaimedTurn, run: Run, failure: unknown) {
-        const error = messageOf(failure)
-        const where = { error, stack: stackOf(failure) }
+          const error = messageOf(failure)
+          const where = { error, stack: stackOf(failure) }
           const now = yield* Clock.currentTimeMillis
           const failures = claimed.failures + 1
           if (failures >= config.maxAttempts) {
@@ -161,7 +161,7 @@ export class Conversations extends Context.Service<Conversations, {
           }
           const exit = ended.value
           // Calls that nobody awaited belong to the run too.
-          if (Exit.isSuccess(exit)) yield* run.settled
+          if (Exit.isSuccess(exit)) yield* Effect.timeoutOption(run.settled, interruptGrace)
           run.close()
           const answer = Exit.isFailure(exit) ? exit : yield* Effect.exit(answering(run, exit.value))
           if (Exit.isFailure(answer)) {
@@ -230,11 +230,11 @@ export class Conversations extends Context.Service<Conversations, {
             flushed.delete(key)
           }
           yield* track
-          yield* status.clear("database")
+          yield* status.clear("database:conversations")
           return free <= 0 || draining ? null : yield* store.nextDueAt(now)
         }).pipe(
           Effect.catch((error) =>
-            status.raise("database", error.message).pipe(
+            status.raise("database:conversations", error.message).pipe(
               Effect.andThen(Clock.currentTimeMillis),
               Effect.map((now) => now + 1_000)
             )

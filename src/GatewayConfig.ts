@@ -140,7 +140,7 @@ export const knobs = {
   retryDelay: duration("SLACKWATER_RETRY_DELAY", "5 seconds"),
   /** Age at which an unsent reply is no longer worth sending. */
   outboxTtl: switchable("SLACKWATER_OUTBOX_TTL", "24 hours"),
-  /** Ambiguous resends and unknown errors before a reply fails for good; outages do not count. */
+  /** Sends that may have arrived and did not, before a reply fails for good; outages do not count. */
   outboxMaxAttempts: whole("SLACKWATER_OUTBOX_MAX_ATTEMPTS", 10),
   /** Time between two posts to one channel once its burst is used up (Slack: about one a second). */
   paceInterval: duration("SLACKWATER_PACE_INTERVAL", "1 second", 0),

@@ -102,7 +102,7 @@ export class GatewayStatus extends Context.Service<GatewayStatus, {
         return [
           ...(phase === "running" ? [] : [phase]),
           ...(state === "connected" || state === "rotating" ? [] : [`socket ${state}`]),
-          ...(alarms.has("database") ? ["database"] : [])
+          ...([...alarms.keys()].some((code) => code.startsWith("database")) ? ["database"] : [])
         ]
       })
 

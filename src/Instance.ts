@@ -7,6 +7,7 @@
  */
 import { Context, Effect, Layer } from "effect"
 import type { OwnerId } from "./Message.ts"
+import { Shutdown } from "./Shutdown.ts"
 import type { StoreError } from "./StoreError.ts"
 
 export type PreviousStop = "clean" | "crash" | "none"
@@ -21,8 +22,7 @@ export class Instance extends Context.Service<Instance, {
   /** Marks the clean stop when everything that is built upon it has closed. */
   static readonly cleanStop = Layer.effectDiscard(Effect.gen(function*() {
     const instance = yield* Instance
-    yield* Effect.addFinalizer(() =>
-      instance.markClean.pipe(Effect.catch((error) => Effect.logError("could not mark the clean stop", error)))
-    )
+    const shutdown = yield* Shutdown
+    yield* Effect.addFinalizer(() => shutdown.within("clean", instance.markClean))
   }))
 }

@@ -128,11 +128,11 @@ export class Intake extends Context.Service<Intake, {
           if (stored._tag === "Failure") {
             yield* counted(events, "refused")
             return yield* status.raise(
-              "database",
+              "database:intake",
               `${stored.failure.message}; events are not acked and Slack repeats them`
             )
           }
-          yield* status.clear("database")
+          yield* status.clear("database:intake")
           yield* Effect.catch(ack, () => counted(ackFailures))
           yield* stored.success
         }, Effect.uninterruptible)

@@ -13,7 +13,7 @@ import { Schema } from "effect"
 export const ConversationKey = Schema.String.pipe(Schema.brand("ConversationKey"))
 export type ConversationKey = typeof ConversationKey.Type
 
-/** Stable id of one run over a fixed set of messages; the same before and after a crash. */
+/** Stable id of a turn, over all its runs: the same before and after a crash. */
 export const TurnId = Schema.String.pipe(Schema.brand("TurnId"))
 export type TurnId = typeof TurnId.Type
 

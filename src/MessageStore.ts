@@ -6,7 +6,7 @@
  *              ▼                                                                              │
  *  append ─▶ queued ── claim, as a batch of one turn ──▶ processing ── complete ──▶ done      │
  *    │         ▲                                             │ └──────────────────────────────┘
- *    │         └── retry by hand ── failed (dead letter) ◀───┘ failures or crashes spent
+ *    │         └── by hand (to come) ── failed (dead letter) ◀───┘ failures or crashes spent
  *    └─▶ ignored (reason kept; a twin that addresses the bot moves it to queued)
  * ```
  *
@@ -20,7 +20,10 @@ import type { ConversationKey, InboundMessage, OwnerId, TurnId } from "./Message
 import type { NewReply, TurnRun } from "./OutboxStore.ts"
 import type { StoreError } from "./StoreError.ts"
 
-/** Turns that were in flight at this many crashes in a row are suspects, and run one at a time. */
+/**
+ * Turns that were in flight at this many crashes in a row are suspects. A suspect runs apart from every turn that was
+ * in flight at a crash, so that the next crash tells something; fresh turns run beside it.
+ */
 export const suspectAfter = 2
 
 /** What Intake hands over: the message, its identities, and when it may be claimed. */

@@ -100,24 +100,28 @@ export class Outbox extends Context.Service<Outbox, {
 
       /** What became of a request must be written down, however long the database is away. */
       const record = (effect: Effect.Effect<void, StoreError>) =>
-        Effect.retry(effect, {
+        Effect.retry(Effect.tapError(effect, (error) => status.raise("database:sends", error.message)), {
           schedule: Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("5 seconds")]).pipe(
             Schedule.jittered
           )
-        }).pipe(Effect.orDie)
+        }).pipe(Effect.ensuring(status.clear("database:sends")), Effect.orDie)
 
       /** A row that keeps an alarm up no longer does; with the last one the alarm is over. */
       const appease = (rows: Set<number>, id: number, alarm: string) =>
         Effect.suspend(() => rows.delete(id) && rows.size === 0 ? status.clear(alarm) : Effect.void)
+
+      const release = (id: number) => {
+        const waiter = waiting.get(id)
+        waiting.delete(id)
+        if (waiter !== undefined) Deferred.doneUnsafe(waiter, Effect.void)
+      }
 
       /** The row has come to its end: whoever waits for it looks. */
       const settle = (id: number) =>
         Effect.gen(function*() {
           yield* appease(refused, id, "slack-access")
           yield* appease(unsettled, id, "reply-unknown")
-          const waiter = waiting.get(id)
-          waiting.delete(id)
-          if (waiter !== undefined) yield* Deferred.succeed(waiter, undefined)
+          release(id)
         })
 
       /** Full jitter, in ms: the first wait is up to 250 ms. */
@@ -140,9 +144,9 @@ export class Outbox extends Context.Service<Outbox, {
             pace.pause(row.destination.channel, now, now + reason.retryAfterMs)
             return yield* again(now + reason.retryAfterMs)
           case "NotSent": {
-            const dueAt = now + (yield* backoff(outages++))
-            pausedUntil = Math.max(pausedUntil, dueAt)
-            return yield* again(dueAt)
+            // Requests that were refused together are one outage, not as many as there were requests.
+            if (now >= pausedUntil) pausedUntil = now + (yield* backoff(outages++))
+            return yield* again(pausedUntil)
           }
           case "Credentials":
           case "Configuration": {
@@ -280,7 +284,7 @@ export class Outbox extends Context.Service<Outbox, {
           if (busy.has(row.id) || busy.size >= workers) continue
           yield* handle(row, look(row), record(store.looked(row.id, now + blindLookEvery, false)))
         }
-        yield* status.clear("database")
+        yield* status.clear("database:outbox")
         const next = yield* store.nextDueAt(now, pace.exhausted(now), [...busy])
         const sendAt = Math.min(
           next.send === null ? Infinity : Math.max(next.send, pausedUntil),
@@ -292,7 +296,7 @@ export class Outbox extends Context.Service<Outbox, {
         return busy.size >= workers ? now + sweepEvery : Math.min(sendAt, next.look ?? Infinity, now + sweepEvery)
       }).pipe(
         Effect.catch((error) =>
-          status.raise("database", error.message).pipe(
+          status.raise("database:outbox", error.message).pipe(
             Effect.andThen(Clock.currentTimeMillis),
             Effect.map((now) => now + 1_000)
           )
@@ -315,11 +319,11 @@ export class Outbox extends Context.Service<Outbox, {
             Effect.mapError((error) => new TurnError({ reason: new ReplyFailed({ detail: error.message }) }))
           )
           if (row?.state === "delivered" && row.ts !== null) {
-            waiting.delete(id)
+            release(id)
             return { channel: row.channel, ts: row.ts }
           }
           if (row === null || row.state === "failed_terminal" || row.state === "expired") {
-            waiting.delete(id)
+            release(id)
             return yield* new TurnError({
               reason: new ReplyFailed({ detail: `not delivered: ${row?.reason ?? row?.state ?? "no such reply"}` })
             })

@@ -37,7 +37,7 @@ export interface NewReply {
 /** A row taken for sending. */
 export interface ClaimedReply extends NewReply {
   readonly id: number
-  /** Ambiguous sends and unknown errors so far; outages and rate limits do not count. */
+  /** Sends that may have arrived and did not, so far; outages and rate limits do not count. */
   readonly attempts: number
   readonly enqueuedAt: number
 }

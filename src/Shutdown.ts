@@ -18,7 +18,14 @@ export type Tally = "flushed" | "drained" | "requeued" | "sent"
  * The part of the whole time that a step must leave to the steps after it. Shares, not seconds, so that a short
  * deadline is split like a long one.
  */
-export const reserves = { socket: 0.7, debouncer: 0.6, conversations: 0.3, outbox: 0.1, requeue: 0.02 } as const
+export const reserves = {
+  socket: 0.7,
+  debouncer: 0.6,
+  conversations: 0.3,
+  outbox: 0.1,
+  requeue: 0.02,
+  clean: 0
+} as const
 
 export class Shutdown extends Context.Service<Shutdown, {
   readonly phase: SubscriptionRef.SubscriptionRef<Phase>

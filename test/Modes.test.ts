@@ -125,7 +125,7 @@ describe("a turn", () => {
     "may not name two steps alike",
     (turn) =>
       Effect.andThen(turn.step("a", Effect.succeed("1")), turn.step("a", Effect.succeed("2"))).pipe(
-        Effect.catch((error) => Effect.succeed(String((error as Error).message)))
+        Effect.catch((error) => Effect.succeed((error as Error).message))
       ),
     () =>
       Effect.gen(function*() {

@@ -87,7 +87,7 @@ const once = Effect.fnUntraced(
 /** What the gateway will read too, so that a mistake is found before anything is started. */
 const read = Effect.gen(function*() {
   const mistaken = (detail: string) => new GatewayConfigError({ setting: "SLACKWATER_LOCAL_SLACK_PORT", detail })
-  // LocalSlack's replies and a real workspace's must never meet in one outbox.
+  // By default LocalSlack's replies and a real workspace's do not meet in one outbox.
   const dataDir = yield* Config.String("SLACKWATER_DATA_DIR").pipe(Config.withDefault("./slackwater-data/dev"))
   const { shutdownTimeout } = yield* GatewayConfig.read({
     dataDir,

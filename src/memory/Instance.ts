@@ -19,7 +19,7 @@ export const recover = (data: Data, id: OwnerId, maxCrashes: number, now: number
 
   for (const turn of [...data.turns.values()].filter(({ state }) => state === "running")) {
     const crashes = turn.crashes + 1
-    // A suspect runs with no other suspect beside it, so the crash is held against it alone.
+    // A suspect runs with nobody beside it who is in doubt too, so the crash is held against it alone.
     const isDead = maxCrashes > 0 && crashes >= suspectAfter + maxCrashes
     for (const row of [...data.messages.values()].filter((row) => row.turn === turn.id && row.state === "processing")) {
       Object.assign(row, isDead ? { state: "failed", reason: crashed, finishedAt: now } : { state: "queued" })
@@ -29,6 +29,9 @@ export const recover = (data: Data, id: OwnerId, maxCrashes: number, now: number
   }
   for (const row of [...data.replies.values()].filter(({ state }) => state === "sending")) {
     cutOff(row, "the process ended while it was sent", now)
+  }
+  for (const row of [...data.replies.values()].filter(({ state }) => state === "failed_retryable")) {
+    row.dueAt = Math.min(row.dueAt, now)
   }
   for (const row of [...data.messages.values()].filter(waits)) {
     row.dueAt = Math.min(row.dueAt, now)

@@ -47,8 +47,8 @@ export const layer = Layer.effect(
       const open = openTurn(conversation)
       if (open !== undefined) {
         if (open.state === "running" || open.dueAt > now) return Option.none()
-        const isSuspect = ({ crashes }: TurnRow) => crashes >= suspectAfter
-        if (isSuspect(open) && turns().some((turn) => turn.state === "running" && isSuspect(turn))) {
+        const apartFrom = open.crashes >= suspectAfter ? 1 : suspectAfter
+        if (open.crashes > 0 && turns().some((turn) => turn.state === "running" && turn.crashes >= apartFrom)) {
           open.dueAt = now + 1_000
           return Option.none()
         }

@@ -130,14 +130,20 @@ export const layer = Layer.effect(
     /** Due work: turns to run again, and messages whose conversation has no unfinished turn. */
     const ready = (now: number, limit: number) =>
       Effect.map(
+        // The first waiting message of each conversation, found by index: what it costs depends on the limit, not on how
+        // much waits.
         sql<{ readonly conversation: string }>`SELECT conversation FROM (
-            SELECT conversation, due_at AS due FROM slackwater_turns WHERE state = 'waiting' AND due_at <= ${now}
+            SELECT * FROM (SELECT conversation, due_at AS due FROM slackwater_turns
+              WHERE state = 'waiting' AND due_at <= ${now} ORDER BY due_at LIMIT ${limit})
             UNION ALL
-            SELECT conversation, min(due_at) AS due FROM slackwater_messages m
-              WHERE state = 'queued' AND turn_id IS NULL AND due_at <= ${now} AND NOT EXISTS (
-                SELECT 1 FROM slackwater_turns t
-                WHERE t.conversation = m.conversation AND t.state IN ('running', 'waiting'))
-              GROUP BY conversation
+            SELECT * FROM (SELECT conversation, due_at AS due FROM slackwater_messages m
+              WHERE state = 'queued' AND turn_id IS NULL AND due_at <= ${now}
+                AND NOT EXISTS (SELECT 1 FROM slackwater_turns t
+                  WHERE t.conversation = m.conversation AND t.state IN ('running', 'waiting'))
+                AND NOT EXISTS (SELECT 1 FROM slackwater_messages e
+                  WHERE e.conversation = m.conversation AND e.state = 'queued' AND e.turn_id IS NULL
+                    AND (e.due_at, e.id) < (m.due_at, m.id))
+              ORDER BY due_at, id LIMIT ${limit})
           ) ORDER BY due LIMIT ${limit}`,
         (rows) => rows.map((row) => ConversationKey.make(row.conversation))
       ).pipe(statement("ready"))
