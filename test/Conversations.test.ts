@@ -129,3 +129,22 @@ describe("the drain", () => {
     )
   }
 })
+
+describe("one conversation that always fails", () => {
+  const runs: Array<string> = []
+  test("costs the other 49 nothing: each needs one run", (turn) =>
+    Effect.suspend(() => {
+      runs.push(turn.text)
+      return turn.text === "bad" ? Effect.fail("always") : Effect.succeed("fine")
+    }), () =>
+    Effect.gen(function*() {
+      yield* say("D0", "bad")
+      for (let n = 1; n < 50; n++) yield* say(`D${n}`, `good ${n}`)
+      yield* settle
+      const { done } = yield* inbox
+      assert.strictEqual(done, 49)
+      // Without any time passing: nobody waited for the bad one's pauses.
+      assert.strictEqual(runs.filter((text) => text !== "bad").length, 49)
+      assert.strictEqual(runs.filter((text) => text === "bad").length, 1)
+    }))
+})

@@ -1,9 +1,9 @@
 /** Commit first, then ack: seen from Slack's side, through the whole gateway. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect } from "effect"
+import { Context, Duration, Effect } from "effect"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { GatewayStatus, Handler } from "slackwater"
+import { GatewayStatus, Handler, MessageStore } from "slackwater"
 import { type JournalEntry, LocalSlack } from "slackwater/testing"
 import {
   answered,
@@ -119,5 +119,45 @@ describe("Intake", () => {
       const [row] = yield* withDatabase(dataDir, (database) =>
         database.prepare("SELECT state, reason FROM slackwater_messages ORDER BY id LIMIT 1").all())
       assert.deepStrictEqual({ ...row }, { state: "ignored", reason: "no event inside (app_rate_limited)" })
+    }).pipe(withSlack))
+
+  it.live("keeps what an allow-list leaves out as ignored, with the reason", () =>
+    Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const dataDir = yield* temporaryDirectory
+      yield* startGateway(dataDir, echo, { allowUsers: ["U0BOB"] })
+      yield* slack.say({ ...dm, text: "from Alice" })
+      yield* slack.say({ channel: "C0GENERAL", user: "U0BOB", text: "<@U0BOT> from Bob" })
+      yield* answered("C0GENERAL", "You said: from Bob")
+      assert.deepStrictEqual(yield* answers("D0ALICE"), [])
+      const rows = yield* withDatabase(
+        dataDir,
+        (database) =>
+          database.prepare("SELECT reason FROM slackwater_messages WHERE reason LIKE '%allowed' AND state = 'ignored'")
+            .all()
+      )
+      assert.include(rows.map((row) => row["reason"]), "user not allowed")
+    }).pipe(withSlack))
+
+  it.live("keeps what a full conversation cannot take as a dead letter, acks it and says so", () =>
+    Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const dataDir = yield* temporaryDirectory
+      const never = Handler.make(() => Effect.never)
+      const context = yield* startGateway(dataDir, never, { maxWaiting: 2, shutdownTimeout: Duration.seconds(1) })
+      for (const text of ["running", "one", "two", "too many"]) {
+        yield* slack.say({ ...dm, text })
+        yield* eventually(`acked: ${text}`, Effect.map(slack.unacked, (ids) => ids.length === 0))
+        if (text === "running") {
+          yield* eventually(
+            "it runs",
+            Effect.map(Context.get(context, MessageStore).counts, ({ processing }) => processing === 1)
+          )
+        }
+      }
+      const status = yield* Context.get(context, GatewayStatus).snapshot
+      assert.strictEqual(status.inbox.failed, 1)
+      assert.strictEqual(status.inbox.queued, 2)
+      assert.include(status.alarms.map(({ code }) => code), "conversation-full")
     }).pipe(withSlack))
 })
