@@ -79,7 +79,8 @@ it.live("a data directory that another gateway owns (73), which works on undistu
     yield* owner.awaitOutput(connected)
     const files = () => Object.keys(contents(cwd)).filter((name) => !name.includes("heartbeat"))
     const before = files()
-    const { code, stderr } = yield* outcome(["run", echo], { cwd, env: { ...tokens, ...nowhere } })
+    const env = { ...tokens, ...nowhere, SLACKWATER_DATA_DIR: join(cwd, "slackwater-data", "dev") }
+    const { code, stderr } = yield* outcome(["run", echo], { cwd, env })
     assert.strictEqual(code, 73)
     const line =
       /^slackwater: another gateway owns .*owner\.lock \(pid (\d+), since \S+\); stop it, or give this one .+\n$/
