@@ -231,7 +231,8 @@ export class Conversations extends Context.Service<Conversations, {
           }
           yield* track
           yield* status.clear("database:conversations")
-          return free <= 0 || draining ? null : yield* store.nextDueAt(now)
+          // With every slot taken the end of a turn wakes us.
+          return active.size >= config.concurrency || draining ? null : yield* store.nextDueAt(now)
         }).pipe(
           Effect.catch((error) =>
             status.raise("database:conversations", error.message).pipe(

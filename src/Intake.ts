@@ -7,7 +7,7 @@
  * Does not: retry (Slack does) or hold anything in memory.
  */
 import { Clock, Context, Effect, Layer } from "effect"
-import { type Activate, type Activation, defaultActivation } from "./Activation.ts"
+import type { Activate, Activation } from "./Activation.ts"
 import { Debouncer } from "./Debouncer.ts"
 import { decode, type Decoded, type Envelope, undecodable as asUndecodable } from "./Envelope.ts"
 import { GatewayConfig, type Settings } from "./GatewayConfig.ts"
@@ -140,6 +140,4 @@ export class Intake extends Context.Service<Intake, {
         return Intake.of({ accept })
       })
     )
-
-  static readonly layer = Intake.layerWith(defaultActivation)
 }

@@ -58,6 +58,18 @@ export interface TurnRun {
   readonly attempt: number
 }
 
+export interface ClaimOptions {
+  readonly owner: OwnerId
+  readonly now: number
+  readonly limit: number
+  /** Channels that must wait for their pace. */
+  readonly exclude: ReadonlyArray<string>
+  /** Asked once per row, in order; false leaves the row where it is. */
+  readonly admit: (channel: string) => boolean
+  /** Rows enqueued before this moment are set to `expired` instead. */
+  readonly expireBefore: number
+}
+
 export type ReplyState =
   | "queued"
   | "sending"
@@ -88,17 +100,8 @@ export class OutboxStore extends Context.Service<OutboxStore, {
     from: TurnRun | null,
     now: number
   ) => Effect.Effect<ReadonlyArray<StoredReply>, StoreError>
-  /** Lane heads that are due, as `sending` under this owner. `exclude`: channels that must wait for their pace. */
-  readonly claim: (options: {
-    readonly owner: OwnerId
-    readonly now: number
-    readonly limit: number
-    readonly exclude: ReadonlyArray<string>
-    /** Asked once per row, in order; false leaves the row where it is. */
-    readonly admit: (channel: string) => boolean
-    /** Rows enqueued before this moment are set to `expired` instead. */
-    readonly expireBefore: number
-  }) => Effect.Effect<
+  /** Lane heads that are due, as `sending` under this owner. */
+  readonly claim: (options: ClaimOptions) => Effect.Effect<
     { readonly claimed: ReadonlyArray<ClaimedReply>; readonly expired: ReadonlyArray<number> },
     StoreError
   >

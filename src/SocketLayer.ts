@@ -99,7 +99,6 @@ export class SocketLayer extends Context.Service<SocketLayer, {
       let identity: Identity | undefined
       let number = 0
       let failures = 0
-      let everConnected = false
       let closing = false
 
       const publish = (change: (now: number, before: SocketState) => Partial<SocketState>) =>
@@ -177,7 +176,6 @@ export class SocketLayer extends Context.Service<SocketLayer, {
       /** Makes a fresh generation the present one, and closes what it replaces once that is quiet. */
       const adopt = Effect.fnUntraced(function*(generation: Generation) {
         current = generation
-        everConnected = true
         yield* counted(connections, "connected")
         yield* publish((now, before) => ({
           state: "connected",
@@ -203,7 +201,7 @@ export class SocketLayer extends Context.Service<SocketLayer, {
         const remedy = `${detail}; check the app's tokens, scopes and Socket Mode at api.slack.com/apps`
         // While the connection to be replaced still delivers, nothing is fatal yet.
         if (live.size === 0) yield* publish(() => ({ state: "fatal" }))
-        if (everConnected) return yield* status.raise("slack-connection", remedy)
+        if (number > 0) return yield* status.raise("slack-connection", remedy)
         yield* supervisor.giveUp(new GaveUp({ fiber: "socket", exitCode: 78, detail: remedy }))
       })
 

@@ -6,9 +6,10 @@
  */
 import { Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
-import { ConversationKey, Dispatch, type OwnerId } from "../Message.ts"
+import { ConversationKey, Dispatch } from "../Message.ts"
 import {
   type ClaimedReply,
+  type ClaimOptions,
   holdLaneFor,
   type NewReply,
   type OutboxCounts,
@@ -106,14 +107,7 @@ export const layer = Layer.effect(
           p.state IN ('queued', 'failed_retryable', 'sending')
           OR (p.state = 'unknown' AND p.unknown_since > ${now - holdLaneFor})))`
 
-    const claim = Effect.fn("OutboxStore.claim")(function*(options: {
-      readonly owner: OwnerId
-      readonly now: number
-      readonly limit: number
-      readonly exclude: ReadonlyArray<string>
-      readonly admit: (channel: string) => boolean
-      readonly expireBefore: number
-    }) {
+    const claim = Effect.fn("OutboxStore.claim")(function*(options: ClaimOptions) {
       const { now, owner } = options
       const found = yield* sql<Row>`SELECT o.* FROM slackwater_outbox o
         WHERE ${heads(now, options.exclude)} AND o.due_at <= ${now} ORDER BY o.id LIMIT ${scan}`
@@ -188,7 +182,8 @@ export const layer = Layer.effect(
       claim: (options) =>
         Effect.flatMap(
           statement("claim")(
-            sql`SELECT 1 AS yes FROM slackwater_outbox WHERE state IN ('queued', 'failed_retryable') LIMIT 1`
+            sql`SELECT 1 AS yes FROM slackwater_outbox
+              WHERE state IN ('queued', 'failed_retryable') AND due_at <= ${options.now} LIMIT 1`
           ),
           (rows) =>
             rows.length === 0 ? Effect.succeed({ claimed: [], expired: [] }) : group.write("claim")(claim(options))
