@@ -67,6 +67,14 @@ const switchable = (env: string, fallback: Duration.Input): Knob<Duration.Durati
     (value) => value === null || (Duration.isFinite(value) && Duration.toMillis(value) > 0)
   )
 
+const sentence = (env: string, fallback: string | null): Knob<string | null> =>
+  knob(
+    env,
+    Config.String(env).pipe(Config.map((text) => text === "off" ? null : text), Config.withDefault(fallback)),
+    `must be what the person is told, or "off"`,
+    (value) => value === null || value.trim() !== ""
+  )
+
 const list = (env: string) =>
   knob(
     env,
@@ -80,7 +88,7 @@ const list = (env: string) =>
 
 /** What happens to messages that arrive while their conversation's turn runs. */
 export type Mode = "collect" | "followup" | "steer" | "interrupt"
-const modes: ReadonlyArray<Mode> = ["collect", "followup", "steer", "interrupt"]
+export const modes: ReadonlyArray<Mode> = ["collect", "followup", "steer", "interrupt"]
 
 const name = (env: string, fallback: string) =>
   knob(env, Config.String(env).pipe(Config.withDefault(fallback)), "must not be empty", (value) => value.trim() !== "")
@@ -136,6 +144,13 @@ export const knobs = {
   maxAttempts: whole("SLACKWATER_MAX_ATTEMPTS", 3),
   /** Crashes of the process that a suspect turn may be held against before it becomes a dead letter; 0 never. */
   maxCrashes: whole("SLACKWATER_MAX_CRASHES", 2, 0),
+  /** What the person is told in the thread when a turn becomes a dead letter. */
+  failureNotice: sentence(
+    "SLACKWATER_FAILURE_NOTICE",
+    "Sorry, I could not answer this. Please try again, or ask whoever runs me."
+  ),
+  /** What the thread is told when a turn goes on that a restart had cut off. */
+  resumeNote: sentence("SLACKWATER_RESUME_NOTE", null),
   /** First wait after a handler failure; doubles with each, with jitter, up to five minutes. */
   retryDelay: duration("SLACKWATER_RETRY_DELAY", "5 seconds"),
   /** Age at which an unsent reply is no longer worth sending. */

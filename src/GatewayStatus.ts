@@ -5,7 +5,7 @@
  * it, so that readiness answers 503 during a drain instead of vanishing.
  * Does not: judge or act; the Watchdog does.
  */
-import { Clock, Context, Effect, Layer, Option, SubscriptionRef } from "effect"
+import { Clock, Context, Effect, Layer, SubscriptionRef } from "effect"
 import { Instance, type PreviousStop } from "./Instance.ts"
 import { MessageStore } from "./MessageStore.ts"
 import { OutboxStore, type ReplyState } from "./OutboxStore.ts"
@@ -55,9 +55,12 @@ export interface Snapshot {
 
 export class GatewayStatus extends Context.Service<GatewayStatus, {
   readonly socket: SubscriptionRef.SubscriptionRef<SocketState>
-  /** Raises an alarm, or renews its text. Logged when it is new. */
-  readonly raise: (code: string, text: string) => Effect.Effect<void>
-  readonly clear: (code: string) => Effect.Effect<void>
+  /**
+   * Raises an alarm, or renews its text. Logged when it is new. One that several things may cause names which of them
+   * it is (`cause`), and is over when it is cleared for the last of them.
+   */
+  readonly raise: (code: string, text: string, cause?: string) => Effect.Effect<void>
+  readonly clear: (code: string, cause?: string) => Effect.Effect<void>
   readonly setActive: (turns: number) => Effect.Effect<void>
   readonly setPaused: (paused: boolean) => Effect.Effect<void>
   readonly beat: (at: number) => Effect.Effect<void>
@@ -72,7 +75,7 @@ export class GatewayStatus extends Context.Service<GatewayStatus, {
       const messages = yield* MessageStore
       const outbox = yield* OutboxStore
       const shutdown = yield* Shutdown
-      const alarms = new Map<string, Alarm>()
+      const alarms = new Map<string, Alarm & { readonly causes: Set<string> }>()
       let active = 0
       let paused = false
       let heartbeat: number | null = null
@@ -85,15 +88,19 @@ export class GatewayStatus extends Context.Service<GatewayStatus, {
         connections: 0
       })
 
-      const raise = Effect.fnUntraced(function*(code: string, text: string) {
-        const since = Option.fromNullishOr(alarms.get(code))
+      const raise = Effect.fnUntraced(function*(code: string, text: string, cause = "") {
         const now = yield* Clock.currentTimeMillis
-        alarms.set(code, { code, text, since: Option.match(since, { onNone: () => now, onSome: (a) => a.since }) })
-        if (Option.isNone(since)) yield* Effect.logError(text).pipe(Effect.annotateLogs({ alarm: code }))
+        const raised = alarms.get(code)
+        const causes = (raised?.causes ?? new Set<string>()).add(cause)
+        alarms.set(code, { code, text, since: raised?.since ?? now, causes })
+        if (raised === undefined) yield* Effect.logError(text).pipe(Effect.annotateLogs({ alarm: code }))
       })
 
-      const clear = Effect.fnUntraced(function*(code: string) {
-        if (alarms.delete(code)) yield* Effect.logInfo("alarm is over").pipe(Effect.annotateLogs({ alarm: code }))
+      const clear = Effect.fnUntraced(function*(code: string, cause = "") {
+        const raised = alarms.get(code)
+        if (raised?.causes.delete(cause) !== true || raised.causes.size > 0) return
+        alarms.delete(code)
+        yield* Effect.logInfo("alarm is over").pipe(Effect.annotateLogs({ alarm: code }))
       })
 
       const notReady = Effect.gen(function*() {
@@ -122,7 +129,7 @@ export class GatewayStatus extends Context.Service<GatewayStatus, {
           conversations: { active },
           previousStop: instance.previousStop,
           heartbeat,
-          alarms: [...alarms.values()]
+          alarms: [...alarms.values()].map(({ code, since, text }) => ({ code, since, text }))
         }
       })
 

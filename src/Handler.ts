@@ -73,6 +73,12 @@ export interface Turn {
   /** Commits a reply to this conversation; returns once it is on disk. */
   readonly reply: (reply: string | Reply) => Effect.Effect<ReplyHandle, TurnError>
   /**
+   * Says under the thread what the bot is doing ("is searching…"), until it posts; an empty text takes it away. It is
+   * for the eye: it waits for nothing and never fails, and is seen only where the turn answers in a thread. When the
+   * turn runs again after a restart, the last one is shown again.
+   */
+  readonly status: (text: string) => Effect.Effect<void>
+  /**
    * Runs the effect once in the life of the turn: its result is stored, and a re-run gets the stored one. The result
    * is kept as JSON, or as the schema encodes it. A name may be used once in a run; a stored result that no longer
    * decodes fails with `StepFailed` and is never run again in silence.
@@ -101,11 +107,14 @@ export interface TurnState<out A, in B = unknown> {
 }
 
 /** The same turn for handlers that are async functions. */
-export interface PromiseTurn extends Omit<Turn, "reply" | "step" | "state" | "stateAs" | "history" | "followups"> {
+export interface PromiseTurn
+  extends Omit<Turn, "reply" | "status" | "step" | "state" | "stateAs" | "history" | "followups">
+{
   readonly reply: (reply: string | Reply) => Promise<{
     readonly id: number
     readonly delivered: () => Promise<{ readonly channel: string; readonly ts: string }>
   }>
+  readonly status: (text: string) => Promise<void>
   readonly step: <A>(name: string, run: () => A | Promise<A>) => Promise<A>
   readonly state: { readonly get: () => Promise<unknown>; readonly set: (value: unknown) => Promise<void> }
   readonly history: (options?: { readonly limit?: number }) => Promise<ReadonlyArray<HistoryEntry>>
@@ -181,6 +190,7 @@ const promiseTurn = (turn: Turn): PromiseTurn => ({
         delivered: () => quiet(Effect.runPromise(handle.delivered))
       }))
     ),
+  status: (text) => quiet(Effect.runPromise(turn.status(text))),
   step: (name, run) =>
     quiet(Effect.runPromise(turn.step(
       name,

@@ -1,8 +1,8 @@
 /**
  * This gateway instance in the database (port). Adapters: `sql/Instance.ts`, `memory/Instance.ts`.
  *
- * Building it means: the owner lock is held, the start is recorded, and what dead instances held has been given back
- * (turns requeued, replies in `sending` made `unknown`, quiet windows ended).
+ * Building it means: the owner lock is held, the start is recorded, replies that dead instances were sending are
+ * `unknown`, and quiet windows have ended. The turns they left running are taken later (`MessageStore.recover`).
  * On shutdown nothing happens by itself: `markClean` is called once the rooms above are closed.
  */
 import { Context, Effect, Layer } from "effect"

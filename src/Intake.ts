@@ -99,9 +99,12 @@ export class Intake extends Context.Service<Intake, {
           if (appended._tag === "Overflow") {
             yield* status.raise(
               "conversation-full",
-              `${message.conversation} has ${config.maxWaiting} messages waiting; newer ones are kept as dead letters`
+              `${message.conversation} has ${config.maxWaiting} messages waiting; newer ones are kept as dead letters`,
+              message.conversation
             )
           }
+          // There was room for this one. Conversations ends the alarm likewise when a turn makes room.
+          if (appended._tag === "Queued") yield* status.clear("conversation-full", message.conversation)
           const waits = appended._tag === "Queued" || (appended._tag === "Duplicate" && appended.revived)
           yield* counted(
             events,

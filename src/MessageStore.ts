@@ -2,13 +2,17 @@
  * The durable inbox (port). Adapters: `sql/MessageStore.ts`; `memory/MessageStore.ts` says the same in plain words.
  *
  * ```
- *              ┌── release: shutdown (free), crash (counted), retry later (failure counted) ──┐
- *              ▼                                                                              │
- *  append ─▶ queued ── claim, as a batch of one turn ──▶ processing ── complete ──▶ done      │
- *    │         ▲                                             │ └──────────────────────────────┘
- *    │         └── by hand (to come) ── failed (dead letter) ◀───┘ failures or crashes spent
+ *         ┌── retry later (failure counted), release at a shutdown (free), recover after a crash (counted) ──┐
+ *         ▼                                                                                                  │
+ *  append ─▶ queued ── claim, as a batch of one turn ──▶ processing ── complete ──▶ done                     │
+ *    │         ▲                                             │ └─────────────────────────────────────────────┘
+ *    │         └── by hand (to come) ── failed (dead letter) ◀───┘ failures or crashes spent, or unreadable
  *    └─▶ ignored (reason kept; a twin that addresses the bot moves it to queued)
  * ```
+ *
+ * A turn is `running` under its owner. When that instance dies it stays so, and holds its conversation, until the
+ * living one takes it with `recover`: that is when the crash is counted, once for each run, however many instances
+ * died in between.
  *
  * Guarantees, also after `kill -9`: an append that returned is on disk; one event is one row, whatever Slack repeats;
  * a turn keeps its id and its messages; no write of a former owner changes a row.
@@ -55,8 +59,22 @@ export interface ClaimedTurn {
   readonly attempt: number
   /** Handler failures so far. */
   readonly failures: number
+  /** Runs in a row, without one that ended, in whose middle the process ended. */
+  readonly crashes: number
+  /** Its last run was cut off, by a crash or a shutdown. */
+  readonly interrupted: boolean
+  /** What its last run said it was doing, if that was cut off. */
+  readonly status: string | null
+  /** Why not all of its messages could be read. Then no run makes sense, and `messages` are the others. */
+  readonly unreadable: string | null
   /** In Slack `ts` order. */
   readonly messages: ReadonlyArray<InboundMessage>
+}
+
+export interface ReadyConversation {
+  readonly conversation: ConversationKey
+  /** Its turn was cut off by a crash or a shutdown; otherwise it is new, or runs again after a failure. */
+  readonly recovered: boolean
 }
 
 export interface WaitingMessage {
@@ -83,10 +101,16 @@ export class MessageStore extends Context.Service<MessageStore, {
   readonly append: (message: NewMessage) => Effect.Effect<Appended, StoreError>
   /** Whether the bot was spoken to, or has spoken, in this conversation. */
   readonly participates: (conversation: ConversationKey) => Effect.Effect<boolean, StoreError>
-  /** Conversations with due work and no running turn, longest waiting first. */
-  readonly ready: (now: number, limit: number) => Effect.Effect<ReadonlyArray<ConversationKey>, StoreError>
+  /** Conversations with due work and no running turn, longest waiting first: at most `limit` of either kind. */
+  readonly ready: (now: number, limit: number) => Effect.Effect<ReadonlyArray<ReadyConversation>, StoreError>
   /** The next moment at which `ready` may say more; null when nothing waits. */
-  readonly nextDueAt: (now: number) => Effect.Effect<number | null, StoreError>
+  readonly nextDueAt: Effect.Effect<number | null, StoreError>
+  /**
+   * Takes at most `limit` of the turns that owners other than this one left running, the longest waiting first: they
+   * wait again, with one crash more. Only for the holder of the owner lock, to whom every other owner is dead. Answers
+   * how many: with fewer than `limit` none is left.
+   */
+  readonly recover: (owner: OwnerId, now: number, limit: number) => Effect.Effect<number, StoreError>
   /**
    * Takes the conversation's unfinished turn again, or makes a new one of all its due messages. None when there is
    * nothing due, or another turn of it runs.
@@ -109,6 +133,8 @@ export class MessageStore extends Context.Service<MessageStore, {
     now: number,
     state?: string
   ) => Effect.Effect<void, StoreError>
+  /** Keeps what a run says it is doing, for the run that goes on after a restart. */
+  readonly saveStatus: (run: TurnRun, status: string) => Effect.Effect<void, StoreError>
   /** Results of the turn's finished steps by name, as JSON. */
   readonly steps: (turn: TurnId) => Effect.Effect<ReadonlyMap<string, string>, StoreError>
   /** Keeps the result (JSON) of a step of a running turn. The first one of a name stands. */
@@ -120,7 +146,7 @@ export class MessageStore extends Context.Service<MessageStore, {
     conversation: ConversationKey,
     limit: number
   ) => Effect.Effect<ReadonlyArray<HistoryEntry>, StoreError>
-  /** Due messages that no turn has taken yet, in Slack `ts` order. */
+  /** Due messages that no turn has taken yet and that can be read, in Slack `ts` order. */
   readonly waiting: (
     conversation: ConversationKey,
     now: number
@@ -158,10 +184,7 @@ export class MessageStore extends Context.Service<MessageStore, {
   ) => Effect.Effect<void, StoreError>
   /** Gives back everything this owner holds; costs no attempt. Answers the number of turns. */
   readonly releaseAll: (owner: OwnerId, now: number) => Effect.Effect<number, StoreError>
-  /** Ends every open quiet window of the conversations, or of all of them. */
-  readonly makeDue: (
-    conversations: ReadonlyArray<ConversationKey> | "all",
-    now: number
-  ) => Effect.Effect<void, StoreError>
+  /** Ends every open quiet window of the conversations. */
+  readonly makeDue: (conversations: ReadonlyArray<ConversationKey>, now: number) => Effect.Effect<void, StoreError>
   readonly counts: Effect.Effect<InboxCounts, StoreError>
 }>()("slackwater/MessageStore") {}

@@ -16,7 +16,7 @@ import { GatewayConfig } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
 import { ReplyFailed, ReplyHandle, TurnError } from "./Handler.ts"
 import { Instance } from "./Instance.ts"
-import { ConversationKey, postOf, type Reply } from "./Message.ts"
+import { ConversationKey, type Destination, postOf, type Reply } from "./Message.ts"
 import {
   type ClaimedReply,
   type NewReply,
@@ -28,6 +28,7 @@ import {
 import { Pace } from "./Pace.ts"
 import { Shutdown } from "./Shutdown.ts"
 import { describe, SlackApi, type SlackApiReason } from "./SlackApi.ts"
+import { makeStatusCalls } from "./StatusCalls.ts"
 import type { StoreError } from "./StoreError.ts"
 import { Supervisor } from "./Supervisor.ts"
 import { counted, looks, sends } from "./Telemetry.ts"
@@ -68,6 +69,11 @@ export class Outbox extends Context.Service<Outbox, {
   ) => Effect.Effect<ReadonlyArray<StoredReply>, StoreError>
   /** Something was committed by other means. */
   readonly wake: Effect.Effect<void>
+  /**
+   * Says under a thread what the bot is doing; an empty text takes it away, null leaves that to the post that comes.
+   * Shown or not: it waits for nothing, cannot fail and is not kept.
+   */
+  readonly status: (destination: Destination, text: string | null) => Effect.Effect<void>
   /** Waits until Slack has the row, or it has failed for good. */
   readonly delivered: (id: number) => Effect.Effect<{ readonly channel: string; readonly ts: string }, TurnError>
 }>()("slackwater/Outbox") {
@@ -97,6 +103,7 @@ export class Outbox extends Context.Service<Outbox, {
         shutdown.within("requeue", Effect.flatMap(Clock.currentTimeMillis, (now) => store.releaseAll(owner, now)))
       )
       const fibers = yield* FiberSet.make()
+      const showStatus = yield* makeStatusCalls
 
       /** What became of a request must be written down, however long the database is away. */
       const record = (effect: Effect.Effect<void, StoreError>) =>
@@ -358,7 +365,18 @@ export class Outbox extends Context.Service<Outbox, {
         return row === undefined ? yield* noRow : new ReplyHandle(row.id, delivered(row.id))
       })
 
-      return Outbox.of({ enqueue, commit, wake: Effect.asVoid(wake), delivered })
+      return Outbox.of({
+        enqueue,
+        commit,
+        wake: Effect.asVoid(wake),
+        delivered,
+        // While nothing can be sent, nothing is said either.
+        status: (destination, text) =>
+          Effect.flatMap(
+            Clock.currentTimeMillis,
+            (now) => now < pausedUntil ? Effect.void : showStatus(destination, text)
+          )
+      })
     })
   )
 }

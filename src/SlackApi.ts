@@ -70,6 +70,11 @@ export class SlackApi extends Context.Service<SlackApi, {
     dispatch: Dispatch,
     key: string
   ) => Effect.Effect<{ readonly ts: string }, SlackApiError>
+  /** Says under a thread what the bot is doing, for two minutes or until it posts; an empty text takes it away. */
+  readonly setStatus: (
+    destination: Required<Destination>,
+    text: string
+  ) => Effect.Effect<void, SlackApiError>
   /** Looks for a post of ours with this key at or after `since` (epoch ms). Absence is evidence, not proof. */
   readonly find: (
     destination: Destination,

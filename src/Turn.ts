@@ -13,6 +13,7 @@ import { type Destination, type InboundMessage, type OwnerId, postOf, Reply } fr
 import type { ClaimedTurn, MessageStore } from "./MessageStore.ts"
 import type { Outbox } from "./Outbox.ts"
 import type { NewReply } from "./OutboxStore.ts"
+import { makeStatusLine, type StatusLine } from "./StatusLine.ts"
 import type { StoreError } from "./StoreError.ts"
 
 /** Where the answer to these messages belongs: the thread they are in, which in a channel they may begin. */
@@ -73,14 +74,19 @@ export const stackOf = (failure: unknown): string | undefined => {
 /** A run in progress. */
 export interface Run {
   readonly turn: Turn
+  /** What `turn.status` says. */
+  readonly line: StatusLine
   /** Waits for calls that were begun and not awaited. */
   readonly settled: Effect.Effect<void>
   /** The run is over: no call counts any more. */
   readonly close: () => void
   /** Messages may have arrived for `turn.followups`. */
   readonly arrived: () => void
-  /** Rows for replies that belong to the completion of the turn. */
-  readonly rows: (kind: "final" | "notice", replies: ReadonlyArray<Reply>) => Effect.Effect<ReadonlyArray<NewReply>>
+  /** Rows for replies that the handler does not make while it runs. */
+  readonly rows: (
+    kind: "final" | "notice" | `resume:${number}`,
+    replies: ReadonlyArray<Reply>
+  ) => Effect.Effect<ReadonlyArray<NewReply>>
   /** What `turn.state` was set to, as JSON; undefined where it was not. */
   readonly newState: () => string | undefined
 }
@@ -100,6 +106,7 @@ export const makeRun = ({ claimed, outbox, owner, steer, store }: RunOptions): R
   const run = { turn: claimed.id, owner, attempt: claimed.attempt }
   const controller = new AbortController()
   const destination = destinationOf(claimed.messages)
+  const line = makeStatusLine({ claimed, run, destination, outbox, store })
   const quiet = Latch.makeUnsafe(true)
   const arrivals = Latch.makeUnsafe(true)
   const named = new Set<string>()
@@ -153,6 +160,7 @@ export const makeRun = ({ claimed, outbox, owner, steer, store }: RunOptions): R
     const wanted = yield* row(place, asReply(given))
     const [stored] = yield* ofStore(outbox.commit([wanted], run))
     if (stored === undefined) return yield* Effect.die(new Error("the outbox answered no row"))
+    line.replied()
     return new ReplyHandle(stored.id, outbox.delivered(stored.id))
   })
 
@@ -242,6 +250,7 @@ export const makeRun = ({ claimed, outbox, owner, steer, store }: RunOptions): R
       text: textOf(claimed.messages),
       signal: controller.signal,
       reply: (given) => call(reply(given)),
+      status: (text) => Effect.suspend(() => over ? Effect.void : line.set(text)),
       step: (name, effect, schema) => call(step(name, effect, schema)),
       state: { get: state, set: setState },
       stateAs,
@@ -251,6 +260,7 @@ export const makeRun = ({ claimed, outbox, owner, steer, store }: RunOptions): R
         ? Stream.fromPull(Effect.succeed(Effect.map(takeFollowup, (message) => [message] as const)))
         : Stream.empty
     },
+    line,
     settled: quiet.await,
     close: () => {
       over = true

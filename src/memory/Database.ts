@@ -4,7 +4,7 @@
  *
  * Guarantees: what the ports promise, as long as the process lives. A call is synchronous, looks at everything first
  * and writes then, so it is a transaction: a refusal has changed nothing. `structuredClone` of the data is a snapshot
- * to go on from later; `recover` (`Instance.ts`) makes of it what a new instance finds after a crash.
+ * to go on from later; `begin` (`Instance.ts`) makes of it what a new instance finds after a crash.
  * Does not: survive the process. Memory is never a silent substitute: nothing falls back to it, whoever wants it
  * provides these layers by name.
  */
@@ -33,6 +33,8 @@ export interface TurnRow {
   attempt: number
   failures: number
   crashes: number
+  interrupted: boolean
+  status: string | null
   dueAt: number
   error: string | null
   finishedAt: number | null

@@ -1,32 +1,18 @@
 /**
- * The start over data in memory, as `../Instance.ts` promises it: what dead instances held is given back. See
- * `Database.ts` for what it is for, and what not.
+ * The start over data in memory, as `../Instance.ts` promises it. See `Database.ts` for what it is for, and what
+ * not.
  */
 import { Clock, Effect, Layer } from "effect"
-import { GatewayConfig } from "../GatewayConfig.ts"
 import { Instance, type PreviousStop } from "../Instance.ts"
 import { OwnerId } from "../Message.ts"
-import { suspectAfter } from "../MessageStore.ts"
 import { call, type Data, Database, waits } from "./Database.ts"
 import { cutOff } from "./OutboxStore.ts"
 
-const crashed = "the process ended in the middle of this turn, again and again"
-
 /** Records the start of `id`, the only instance that lives. */
-export const recover = (data: Data, id: OwnerId, maxCrashes: number, now: number): PreviousStop => {
+export const begin = (data: Data, id: OwnerId, now: number): PreviousStop => {
   const previous = data.instances.at(-1)
   data.instances.push({ id, stoppedAt: null })
 
-  for (const turn of [...data.turns.values()].filter(({ state }) => state === "running")) {
-    const crashes = turn.crashes + 1
-    // A suspect runs with nobody beside it who is in doubt too, so the crash is held against it alone.
-    const isDead = maxCrashes > 0 && crashes >= suspectAfter + maxCrashes
-    for (const row of [...data.messages.values()].filter((row) => row.turn === turn.id && row.state === "processing")) {
-      Object.assign(row, isDead ? { state: "failed", reason: crashed, finishedAt: now } : { state: "queued" })
-    }
-    const end = isDead ? { state: "failed", error: crashed, finishedAt: now } : { state: "waiting", dueAt: now }
-    Object.assign(turn, { owner: null, crashes, ...end })
-  }
   for (const row of [...data.replies.values()].filter(({ state }) => state === "sending")) {
     cutOff(row, "the process ended while it was sent", now)
   }
@@ -45,11 +31,10 @@ export const recover = (data: Data, id: OwnerId, maxCrashes: number, now: number
 export const layer = Layer.effect(
   Instance,
   Effect.gen(function*() {
-    const { maxCrashes } = yield* GatewayConfig
     const data = yield* Database
     const startedAt = yield* Clock.currentTimeMillis
     const id = OwnerId.make(`memory-${startedAt.toString(36)}-${data.instances.length + 1}`)
-    const previousStop = recover(data, id, maxCrashes, startedAt)
+    const previousStop = begin(data, id, startedAt)
     return Instance.of({
       id,
       startedAt,

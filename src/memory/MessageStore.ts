@@ -40,6 +40,10 @@ export const layer = Layer.effect(
           conversation,
           attempt: turn.attempt,
           failures: turn.failures,
+          crashes: turn.crashes,
+          interrupted: turn.interrupted,
+          status: turn.status,
+          unreadable: null,
           messages: messages.toSorted(bySlackTs).map(({ message }) => message)
         })
       }
@@ -48,7 +52,9 @@ export const layer = Layer.effect(
       if (open !== undefined) {
         if (open.state === "running" || open.dueAt > now) return Option.none()
         const apartFrom = open.crashes >= suspectAfter ? 1 : suspectAfter
-        if (open.crashes > 0 && turns().some((turn) => turn.state === "running" && turn.crashes >= apartFrom)) {
+        const isInDoubt = (turn: TurnRow) =>
+          turn.state === "running" && turn.owner === owner && turn.crashes >= apartFrom
+        if (open.crashes > 0 && turns().some(isInDoubt)) {
           open.dueAt = now + 1_000
           return Option.none()
         }
@@ -70,6 +76,8 @@ export const layer = Layer.effect(
         attempt: 0,
         failures: 0,
         crashes: 0,
+        interrupted: false,
+        status: null,
         dueAt: now,
         error: null,
         finishedAt: null
@@ -107,23 +115,39 @@ export const layer = Layer.effect(
         ),
       ready: (now, limit) =>
         call("ready")(() => {
-          const due = new Map<ConversationKey, number>()
-          for (const turn of turns()) {
-            if (turn.state === "waiting" && turn.dueAt <= now) due.set(turn.conversation, turn.dueAt)
+          const due = new Map<ConversationKey, { readonly at: number; readonly recovered: boolean }>()
+          for (const { conversation, dueAt, interrupted, state } of turns()) {
+            if (state === "waiting" && dueAt <= now) due.set(conversation, { at: dueAt, recovered: interrupted })
           }
           for (const row of rows()) {
             if (!waits(row) || row.dueAt > now || openTurn(row.conversation) !== undefined) continue
-            due.set(row.conversation, Math.min(row.dueAt, due.get(row.conversation) ?? Infinity))
+            const at = Math.min(row.dueAt, due.get(row.conversation)?.at ?? Infinity)
+            due.set(row.conversation, { at, recovered: false })
           }
-          return [...due].toSorted(([, a], [, b]) => a - b).slice(0, limit).map(([conversation]) => conversation)
+          const oldestFirst = [...due].toSorted(([, a], [, b]) => a.at - b.at)
+            .map(([conversation, { recovered }]) => ({ conversation, recovered }))
+          const kept = [true, false].flatMap((kind) =>
+            oldestFirst.filter(({ recovered }) => recovered === kind).slice(0, limit)
+          )
+          return oldestFirst.filter((entry) => kept.includes(entry))
         }),
-      nextDueAt: () =>
-        call("nextDueAt")(() =>
-          least([
-            ...turns().filter(({ state }) => state === "waiting").map(({ dueAt }) => dueAt),
-            ...rows().filter((row) => waits(row) && openTurn(row.conversation) === undefined).map(({ dueAt }) => dueAt)
-          ])
-        ),
+      nextDueAt: call("nextDueAt")(() =>
+        least([
+          ...turns().filter(({ state }) => state === "waiting").map(({ dueAt }) => dueAt),
+          ...rows().filter((row) => waits(row) && openTurn(row.conversation) === undefined).map(({ dueAt }) => dueAt)
+        ])
+      ),
+      recover: (owner, now, limit) =>
+        call("recover")(() => {
+          const left = turns().filter((turn) => turn.state === "running" && turn.owner !== owner)
+            .toSorted((a, b) => a.dueAt - b.dueAt || (a.id < b.id ? -1 : 1)).slice(0, limit)
+          for (const turn of left) {
+            const dueAt = Math.min(turn.dueAt, now)
+            const again = { state: "waiting", crashes: turn.crashes + 1, interrupted: true, dueAt } as const
+            leave(turn, again, { state: "queued" })
+          }
+          return left.length
+        }),
       claim: (conversation, owner, now, most) => call("claim")(() => claim(conversation, owner, now, most)),
       complete: (id, owner, replies, now, state) =>
         call("complete")(() => {
@@ -133,6 +157,10 @@ export const layer = Layer.effect(
           insertReplies(data, replies, id, now)
           if (state !== undefined) data.states.set(turn.conversation, state)
           data.steps.delete(id)
+        }),
+      saveStatus: ({ attempt, owner, turn }, status) =>
+        call("saveStatus")(() => {
+          heldTurn(data, turn, owner, attempt).status = status
         }),
       steps: (turn) => call("steps")(() => new Map(data.steps.get(turn))),
       saveStep: ({ attempt, owner, turn }, name, result) =>
@@ -177,7 +205,8 @@ export const layer = Layer.effect(
         call("retry")(() => {
           const turn = heldTurn(data, id, owner)
           const failures = turn.failures + 1
-          leave(turn, { state: "waiting", failures, crashes: 0, error, dueAt: Math.round(dueAt) }, { state: "queued" })
+          const again = { state: "waiting", failures, crashes: 0, interrupted: false, status: null } as const
+          leave(turn, { ...again, error, dueAt: Math.round(dueAt) }, { state: "queued" })
         }),
       fail: (id, owner, error, replies, now) =>
         call("fail")(() => {
@@ -191,15 +220,15 @@ export const layer = Layer.effect(
         call("releaseAll")(() => {
           const held = turns().filter((turn) => turn.state === "running" && turn.owner === owner)
           for (const turn of held) {
-            leave(turn, { state: "waiting", attempt: turn.attempt - 1, crashes: 0, dueAt: now }, { state: "queued" })
+            const again = { state: "waiting", attempt: turn.attempt - 1, crashes: 0, interrupted: true } as const
+            leave(turn, { ...again, dueAt: now }, { state: "queued" })
           }
           return held.length
         }),
       makeDue: (conversations, now) =>
         call("makeDue")(() => {
           for (const row of rows().filter(waits)) {
-            const named = conversations === "all" || conversations.includes(row.conversation)
-            if (named && row.dueAt > now) row.dueAt = now
+            if (conversations.includes(row.conversation) && row.dueAt > now) row.dueAt = now
           }
         }),
       counts: call("counts")(() => {

@@ -67,6 +67,13 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
       return { ts }
     })
 
+    const setStatus = (destination: Required<Destination>, status: string) =>
+      Effect.asVoid(call("assistant.threads.setStatus", {
+        channel_id: destination.channel,
+        thread_ts: destination.threadTs,
+        status
+      }))
+
     /** A post to a person went to the direct message with them. */
     const channelOf = (destination: Destination) =>
       /^[UW]/.test(destination.channel)
@@ -116,6 +123,6 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
         : Effect.succeed({ team: text(answer, "team_id") ?? "", user, bot: text(answer, "bot_id") ?? "" })
     })
 
-    return SlackApi.of({ identity, send, find })
+    return SlackApi.of({ identity, send, setStatus, find })
   })
 )

@@ -57,6 +57,8 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
       attempt INTEGER NOT NULL,
       failures INTEGER NOT NULL DEFAULT 0,
       crashes INTEGER NOT NULL DEFAULT 0,
+      interrupted INTEGER NOT NULL DEFAULT 0,
+      status TEXT,
       due_at INTEGER NOT NULL,
       error TEXT,
       created_at INTEGER NOT NULL,
@@ -65,9 +67,10 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
     // One unfinished turn per conversation, held by the database itself.
     `CREATE UNIQUE INDEX slackwater_turns_open ON slackwater_turns (conversation)
       WHERE state IN ('running', 'waiting')`,
-    `CREATE INDEX slackwater_turns_waiting ON slackwater_turns (due_at) WHERE state = 'waiting'`,
+    `CREATE INDEX slackwater_turns_waiting ON slackwater_turns (interrupted, due_at) WHERE state = 'waiting'`,
     `CREATE INDEX slackwater_turns_finished ON slackwater_turns (finished_at) WHERE finished_at IS NOT NULL`,
-    `CREATE INDEX slackwater_turns_running ON slackwater_turns (owner) WHERE state = 'running'`,
+    // Few: one per slot, and what a dead instance left until it is recovered, the longest waiting first.
+    `CREATE INDEX slackwater_turns_running ON slackwater_turns (due_at, id) WHERE state = 'running'`,
 
     // What a turn has done so far; a re-run goes on behind it.
     `CREATE TABLE slackwater_steps (

@@ -1,0 +1,77 @@
+/**
+ * What one run of a turn says it is doing, in the line under its thread.
+ *
+ * Owns what the line should say: shows it at once and again before Slack forgets it, keeps it with the turn, so that
+ * a run that goes on after a restart says it too, and takes it away when the turn ends without an answer.
+ * Does not: fail, wait for Slack, or promise anything; a line that is lost costs nothing.
+ */
+import { Effect, Latch } from "effect"
+import type { Destination } from "./Message.ts"
+import type { ClaimedTurn, MessageStore } from "./MessageStore.ts"
+import type { Outbox } from "./Outbox.ts"
+import type { TurnRun } from "./OutboxStore.ts"
+
+/** Slack forgets a status after two minutes. */
+const showEvery = "90 seconds"
+/** Characters shown and kept. */
+const longest = 500
+
+export interface StatusLine {
+  /** From now on the line says this. */
+  readonly set: (text: string) => Effect.Effect<void>
+  /** Something was posted, and the line with it gone: shows it again. */
+  readonly again: Effect.Effect<void>
+  /** A reply was committed: with it the line goes by itself. */
+  readonly replied: () => void
+  /** Shows and keeps what the line should say, for as long as it runs. */
+  readonly keep: Effect.Effect<never>
+  /** The turn has ended, with an answer or without. */
+  readonly end: (answered: boolean) => Effect.Effect<void>
+}
+
+export interface StatusLineOptions {
+  readonly claimed: ClaimedTurn
+  readonly run: TurnRun
+  readonly destination: Destination | undefined
+  readonly outbox: Outbox["Service"]
+  readonly store: MessageStore["Service"]
+}
+
+export const makeStatusLine = ({ claimed, destination, outbox, run, store }: StatusLineOptions): StatusLine => {
+  const changed = Latch.makeUnsafe(claimed.status !== null && claimed.status !== "")
+  let wanted = claimed.status ?? ""
+  let kept = wanted
+  let shown = false
+  let hasReplied = false
+
+  const show = (text: string | null) => destination === undefined ? Effect.void : outbox.status(destination, text)
+
+  const round = Effect.gen(function*() {
+    yield* wanted === "" ? changed.await : Effect.timeoutOption(changed.await, showEvery)
+    yield* changed.close
+    const text = wanted
+    if (text !== "" || shown) yield* show(text)
+    shown = text !== ""
+    hasReplied = false
+    if (text === kept) return
+    kept = text
+    yield* Effect.ignore(store.saveStatus(run, text))
+  })
+
+  return {
+    set: (text) =>
+      Effect.suspend(() => {
+        // Whoever is without types may hand over anything.
+        const next = typeof text === "string" ? text.slice(0, longest) : ""
+        if (next === wanted && shown && !hasReplied) return Effect.void
+        wanted = next
+        return Effect.asVoid(changed.open)
+      }),
+    again: Effect.suspend(() => wanted === "" ? Effect.void : Effect.asVoid(changed.open)),
+    replied: () => {
+      hasReplied = true
+    },
+    keep: Effect.forever(round),
+    end: (answered) => Effect.suspend(() => shown ? show(answered || hasReplied ? null : "") : Effect.void)
+  }
+}

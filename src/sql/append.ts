@@ -1,0 +1,104 @@
+/** How a message is received by the database: new, a repetition, or another event about a message that is known. */
+import { Effect, Option } from "effect"
+import type { SqlClient } from "effect/sql"
+import type { InboundMessage } from "../Message.ts"
+import type { NewMessage } from "../MessageStore.ts"
+import type { GroupCommit } from "./GroupCommit.ts"
+import { decodeMessage, encodeMessage } from "./messageJson.ts"
+
+interface KnownRow {
+  readonly id: number
+  readonly state: string
+  readonly reason: string | null
+  readonly turn_id: string | null
+  readonly message: string
+  /** 1 when the event itself was seen before, and not only its twin. */
+  readonly repeated: number
+}
+
+/** What its row says of a message; nothing where that cannot be read, and then its twin says it. */
+const knownOf = (twin: KnownRow): Partial<InboundMessage> => Option.getOrElse(decodeMessage(twin.message), () => ({}))
+
+export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service"]) => {
+  /** The first message that has one of the keys. */
+  const known = Effect.fnUntraced(function*(keys: ReadonlyArray<string>) {
+    // A pruned message leaves its keys behind: then it was handled.
+    const [row] = yield* sql<KnownRow>`SELECT k.message_id AS id, coalesce(m.state, 'done') AS state, m.reason,
+        m.turn_id, m.message,
+        EXISTS (SELECT 1 FROM slackwater_message_keys WHERE key = ${keys[0] ?? ""}) AS repeated
+      FROM slackwater_message_keys k LEFT JOIN slackwater_messages m ON m.id = k.message_id
+      WHERE ${sql.in("k.key", keys)} ORDER BY k.message_id LIMIT 1`
+    return row
+  })
+
+  const rememberKeys = (keys: ReadonlyArray<string>, id: number, now: number) =>
+    Effect.forEach(
+      keys,
+      (key) =>
+        sql`INSERT INTO slackwater_message_keys (key, message_id, seen_at) VALUES (${key}, ${id}, ${now})
+        ON CONFLICT (key) DO NOTHING`,
+      { discard: true }
+    )
+
+  /** A message moves the end of the quiet window for everything that waits with it. */
+  const moveWindow = (conversation: string, dueAt: number) =>
+    sql`UPDATE slackwater_messages SET due_at = ${dueAt}
+      WHERE conversation = ${conversation} AND state = 'queued' AND turn_id IS NULL`
+
+  const isFull = (conversation: string, cap: number) =>
+    Effect.map(
+      sql<{ readonly n: number }>`SELECT count(*) AS n FROM (SELECT 1 FROM slackwater_messages
+        WHERE conversation = ${conversation} AND state = 'queued' AND turn_id IS NULL LIMIT ${cap})`,
+      ([row]) => row !== undefined && row.n >= cap
+    )
+
+  /** What a new message becomes: it waits, or it ends here and says why. */
+  const reception = Effect.fnUntraced(function*({ cap, ignored, message, receivedAt }: NewMessage) {
+    if (ignored !== undefined) return { state: "ignored", reason: ignored, finishedAt: receivedAt } as const
+    if (cap === undefined || !(yield* isFull(message.conversation, cap))) {
+      return { state: "queued", reason: null, finishedAt: null } as const
+    }
+    const reason = `more than ${cap} messages wait in this conversation`
+    return { state: "failed", reason, finishedAt: receivedAt } as const
+  })
+
+  /** Another event about a message that is known. The very same event again changes nothing; a twin may say more. */
+  const meet = Effect.fnUntraced(function*(twin: KnownRow, added: NewMessage) {
+    const { conversation } = added.message
+    yield* rememberKeys(added.keys, twin.id, added.receivedAt)
+    const isTwin = twin.repeated === 0
+    if (isTwin && twin.state === "ignored" && twin.reason !== "discarded" && added.ignored === undefined) {
+      const { finishedAt, reason, state } = yield* reception(added)
+      const message = encodeMessage({ ...knownOf(twin), ...added.message })
+      yield* sql`UPDATE slackwater_messages SET state = ${state}, reason = ${reason}, finished_at = ${finishedAt},
+        conversation = ${conversation}, slack_ts = ${added.message.ts}, message = ${message}, due_at = ${added.dueAt}
+        WHERE id = ${twin.id} AND state = 'ignored'`
+      if (state === "failed") return { _tag: "Overflow" } as const
+      yield* moveWindow(conversation, added.dueAt)
+      return { _tag: "Duplicate", revived: true } as const
+    }
+    if (isTwin && twin.state === "queued" && twin.turn_id === null) {
+      // The first keeps its own fields and gets those that only its twin has.
+      yield* sql`UPDATE slackwater_messages SET message = ${encodeMessage({ ...added.message, ...knownOf(twin) })}
+        WHERE id = ${twin.id} AND state = 'queued' AND turn_id IS NULL`
+    }
+    return { _tag: "Duplicate", revived: false } as const
+  })
+
+  return Effect.fn("MessageStore.append")(function*(added: NewMessage) {
+    const { conversation } = added.message
+    const twin = yield* known(added.keys)
+    if (twin !== undefined) return yield* meet(twin, added)
+    const { finishedAt, reason, state } = yield* reception(added)
+    const [row] = yield* sql<{ readonly id: number }>`INSERT INTO slackwater_messages
+      (conversation, slack_ts, message, state, reason, due_at, received_at, finished_at) VALUES
+      (${conversation}, ${added.message.ts}, ${encodeMessage(added.message)}, ${state}, ${reason},
+       ${added.dueAt}, ${added.receivedAt}, ${finishedAt}) RETURNING id`
+    if (row === undefined) return yield* Effect.die(new Error("INSERT … RETURNING answered nothing"))
+    yield* rememberKeys(added.keys, row.id, added.receivedAt)
+    if (state === "ignored") return { _tag: "Ignored" } as const
+    if (state === "failed") return { _tag: "Overflow" } as const
+    yield* moveWindow(conversation, added.dueAt)
+    return { _tag: "Queued" } as const
+  }, group.write("append"))
+}
