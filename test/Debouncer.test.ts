@@ -37,7 +37,7 @@ const test = <A, E>(
       makeDue: (conversations) =>
         script.storeIsAway
           ? Effect.fail(new StoreError({ operation: "makeDue", reason: new StoreUnavailable({ cause: "away" }) }))
-          : Effect.sync(() => void script.madeDue.push(...(conversations === "all" ? [] : conversations)))
+          : Effect.sync(() => void script.madeDue.push(...conversations))
     })
     const layer = Debouncer.layer.pipe(
       Layer.provide([conversations, store, Shutdown.layer, Supervisor.layer]),

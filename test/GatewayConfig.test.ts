@@ -33,6 +33,8 @@ describe("GatewayConfig", () => {
         handlerTimeout: Duration.minutes(15),
         maxAttempts: 3,
         maxCrashes: 2,
+        failureNotice: "Sorry, I could not answer this. Please try again, or ask whoever runs me.",
+        resumeNote: null,
         retryDelay: Duration.seconds(5),
         outboxTtl: Duration.hours(24),
         outboxMaxAttempts: 10,
@@ -68,6 +70,15 @@ describe("GatewayConfig", () => {
   it.effect("takes `off` for the outbox's time to live", () =>
     Effect.map(read({ SLACKWATER_OUTBOX_TTL: "off" }), ({ outboxTtl }) => assert.isNull(outboxTtl)))
 
+  it.effect("takes `off` for what people are told, or a sentence", () =>
+    Effect.gen(function*() {
+      const off = yield* read({ SLACKWATER_FAILURE_NOTICE: "off", SLACKWATER_RESUME_NOTE: "off" })
+      assert.deepStrictEqual([off.failureNotice, off.resumeNote], [null, null])
+      const said = yield* read({ SLACKWATER_FAILURE_NOTICE: "no luck", SLACKWATER_RESUME_NOTE: "back again" })
+      assert.deepStrictEqual([said.failureNotice, said.resumeNote], ["no luck", "back again"])
+      assert.isNull((yield* read({}, { failureNotice: null })).failureNotice)
+    }))
+
   const bad: ReadonlyArray<readonly [variable: string, value: string]> = [
     ["SLACK_APP_TOKEN", "xoxb-s3cret"],
     ["SLACK_APP_TOKEN", "xapp-"],
@@ -89,6 +100,8 @@ describe("GatewayConfig", () => {
     ["SLACKWATER_MAX_ATTEMPTS", "s3cret"],
     ["SLACKWATER_OUTBOX_TTL", "s3cret"],
     ["SLACKWATER_OUTBOX_TTL", "0 seconds"],
+    ["SLACKWATER_FAILURE_NOTICE", "  "],
+    ["SLACKWATER_RESUME_NOTE", " "],
     ["SLACKWATER_SHUTDOWN_TIMEOUT", "s3cret"]
   ]
   for (const [variable, value] of bad) {

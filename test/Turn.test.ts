@@ -81,6 +81,7 @@ const recording = (failure?: StoreError) => {
   const outbox: Outbox["Service"] = {
     enqueue: () => Effect.die("not here"),
     wake: Effect.void,
+    status: () => Effect.void,
     delivered: () => Effect.never,
     commit: (replies) =>
       failure !== undefined ? Effect.fail(failure) : Effect.sync(() => {
@@ -105,6 +106,10 @@ const run = (attempt = 1, options: { readonly failure?: StoreError; readonly mes
       conversation: key("D1"),
       attempt,
       failures: attempt - 1,
+      crashes: 0,
+      interrupted: false,
+      status: null,
+      unreadable: null,
       messages: [options.message ?? inbound({ ts: tsAt(1) })]
     },
     owner: OwnerId.make("me"),

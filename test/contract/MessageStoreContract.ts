@@ -7,9 +7,10 @@ import { OutboxStore } from "../../src/OutboxStore.ts"
 import { arrival, inbound, key, post, tsAt } from "../fixtures/messages.ts"
 import { epoch } from "../fixtures/time.ts"
 import { keepingContract } from "./KeepingContract.ts"
+import { recoveryContract } from "./RecoveryContract.ts"
 import type { Restart } from "./Restart.ts"
 import { runsContract } from "./RunsContract.ts"
-import { claimed, me, now, other, texts, turnsContract, twin } from "./TurnsContract.ts"
+import { claimed, me, now, other, ready, texts, turnsContract, twin } from "./TurnsContract.ts"
 
 export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStore | Restart>) =>
   describe(`MessageStore on ${name}`, () => {
@@ -40,7 +41,7 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
       test("keeps an ignored message with its payload out of every turn", (store) =>
         Effect.gen(function*() {
           assert.deepStrictEqual(yield* store.append(arrival({}, { ignored: "not addressed" })), { _tag: "Ignored" })
-          assert.deepStrictEqual(yield* store.ready(now, 10), [])
+          assert.deepStrictEqual(yield* ready(now), [])
           assert.isTrue(Option.isNone(yield* store.claim(key("D1"), me, now)))
           assert.strictEqual((yield* store.counts).ignored, 1)
         }))
@@ -78,7 +79,7 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
         Effect.gen(function*() {
           yield* store.append(arrival({}, { keys: twin("a"), ignored: "discarded" }))
           yield* store.append(arrival({}, { keys: twin("b") }))
-          assert.deepStrictEqual(yield* store.ready(now, 10), [])
+          assert.deepStrictEqual(yield* ready(now), [])
         }))
 
       test("treats a twin of a message at work or done as an alias only", (store) =>
@@ -105,39 +106,39 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
       test("does not hand out a conversation before its window ends", (store) =>
         Effect.gen(function*() {
           yield* store.append(arrival({}, { dueAt: now + 500 }))
-          assert.deepStrictEqual(yield* store.ready(now + 499, 10), [])
+          assert.deepStrictEqual(yield* ready(now + 499), [])
           assert.isTrue(Option.isNone(yield* store.claim(key("D1"), me, now + 499)))
-          assert.strictEqual(yield* store.nextDueAt(now), now + 500)
-          assert.deepStrictEqual(yield* store.ready(now + 500, 10), [key("D1")])
+          assert.strictEqual(yield* store.nextDueAt, now + 500)
+          assert.deepStrictEqual(yield* ready(now + 500), ["D1"])
         }))
 
       test("moves the end of the window for everything that waits with a new message", (store) =>
         Effect.gen(function*() {
           yield* store.append(arrival({ text: "a", ts: tsAt(1) }, { dueAt: now + 500 }))
           yield* store.append(arrival({ text: "b", ts: tsAt(2) }, { dueAt: now + 900 }))
-          assert.deepStrictEqual(yield* store.ready(now + 600, 10), [])
+          assert.deepStrictEqual(yield* ready(now + 600), [])
           assert.deepStrictEqual(texts(yield* claimed("D1", me, now + 900)), ["a", "b"])
         }))
 
-      test("ends the windows of the named conversations, or of all", (store) =>
+      test("ends the windows of the named conversations", (store) =>
         Effect.gen(function*() {
           for (const channel of ["D1", "D2", "D3"]) {
             yield* store.append(arrival({ conversation: key(channel) }, { dueAt: now + 9_000 }))
           }
           yield* store.makeDue([key("D2")], now)
-          assert.deepStrictEqual(yield* store.ready(now, 10), [key("D2")])
-          yield* store.makeDue("all", now)
-          assert.sameMembers([...(yield* store.ready(now, 10))], ["D1", "D2", "D3"])
+          assert.deepStrictEqual(yield* ready(now), ["D2"])
+          yield* store.makeDue([key("D1"), key("D3")], now)
+          assert.sameMembers([...(yield* ready(now))], ["D1", "D2", "D3"])
         }))
 
       test("knows the next moment of work, and none when there is none", (store) =>
         Effect.gen(function*() {
-          assert.isNull(yield* store.nextDueAt(now))
+          assert.isNull(yield* store.nextDueAt)
           yield* store.append(arrival({}, { dueAt: now + 700 }))
           yield* store.append(arrival({ conversation: key("D2") }, { dueAt: now + 300 }))
-          assert.strictEqual(yield* store.nextDueAt(now), now + 300)
+          assert.strictEqual(yield* store.nextDueAt, now + 300)
           yield* claimed("D2", me, now + 300)
-          assert.strictEqual(yield* store.nextDueAt(now), now + 700)
+          assert.strictEqual(yield* store.nextDueAt, now + 700)
         }))
     })
 
@@ -161,8 +162,8 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           yield* store.append(arrival({ text: "two" }))
           assert.isTrue(Option.isNone(yield* store.claim(key("D1"), other, now)))
           assert.isTrue(Option.isNone(yield* store.claim(key("D1"), me, now)))
-          assert.deepStrictEqual(yield* store.ready(now, 10), [])
-          assert.isNull(yield* store.nextDueAt(now))
+          assert.deepStrictEqual(yield* ready(now), [])
+          assert.isNull(yield* store.nextDueAt)
           yield* store.complete(turn.id, me, [], now)
           assert.deepStrictEqual(texts(yield* claimed()), ["two"])
         }))
@@ -172,12 +173,13 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           for (const [channel, dueAt] of [["D1", 30], ["D2", 10], ["D3", 20]] as const) {
             yield* store.append(arrival({ conversation: key(channel) }, { dueAt: now + dueAt }))
           }
-          assert.deepStrictEqual(yield* store.ready(now + 50, 2), ["D2", "D3"].map(key))
-          assert.deepStrictEqual(yield* store.ready(now + 50, 9), ["D2", "D3", "D1"].map(key))
+          assert.deepStrictEqual(yield* ready(now + 50, 2), ["D2", "D3"])
+          assert.deepStrictEqual(yield* ready(now + 50, 9), ["D2", "D3", "D1"])
         }))
     })
 
     turnsContract(test)
+    recoveryContract(test)
     runsContract(test)
     keepingContract(test)
 

@@ -178,7 +178,7 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           yield* store.enqueue([post("1"), post("2")], null, now)
           yield* claim(store)
           yield* TestClock.setTime(now + 5_000)
-          yield* (yield* Restart).crash()
+          yield* (yield* Restart).crash
           assert.deepStrictEqual(yield* claim(store, now + 5_000, { owner: other }), [])
           const [row] = yield* store.claimUnknown(now + 5_000, 9)
           assert.deepInclude(row, { key: "1", sentAt: now, unknownSince: now + 5_000, looks: 0 })

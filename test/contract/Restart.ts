@@ -3,8 +3,8 @@ import { Context, type Effect } from "effect"
 import type { PreviousStop } from "../../src/Instance.ts"
 
 export class Restart extends Context.Service<Restart, {
-  /** Another instance starts: what the last one held is given back. */
-  readonly crash: (options?: { readonly maxCrashes?: number }) => Effect.Effect<PreviousStop>
+  /** Another instance starts; the last one did not say goodbye. */
+  readonly crash: Effect.Effect<PreviousStop>
   /** Another instance starts after the last one marked its clean stop. */
   readonly restart: Effect.Effect<PreviousStop>
 }>()("slackwater/test/Restart") {}

@@ -3,8 +3,7 @@ import { assert, describe } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { MessageStore } from "../../src/MessageStore.ts"
 import { arrival, key, post, tsAt } from "../fixtures/messages.ts"
-import { Restart } from "./Restart.ts"
-import { claimed, me, now, other, refusal, type Test, texts } from "./TurnsContract.ts"
+import { claimed, crashed, me, now, other, ready, refusal, type Test, texts } from "./TurnsContract.ts"
 
 /** A run that is current, of a turn with the message "one". */
 const running = Effect.gen(function*() {
@@ -26,7 +25,7 @@ export const runsContract = (test: Test) => {
         const { run, turn } = yield* running
         assert.deepStrictEqual(yield* store.steps(turn.id), new Map())
         yield* store.saveStep(run, "search", "[1]", now)
-        yield* (yield* Restart).crash()
+        yield* crashed
         const again = yield* claimed()
         yield* store.saveStep({ ...run, attempt: again.attempt }, "write", "null", now)
         yield* store.retry(turn.id, me, "boom", now)
@@ -118,7 +117,7 @@ export const runsContract = (test: Test) => {
         assert.isTrue(yield* store.adopt(run, id))
         assert.isFalse(yield* store.adopt(run, id))
         assert.deepStrictEqual(yield* store.waiting(key("D1"), now), [])
-        yield* (yield* Restart).crash()
+        yield* crashed
         const again = yield* claimed()
         assert.deepStrictEqual([again.id, texts(again)], [turn.id, ["zero", "one"]])
         yield* store.complete(turn.id, me, [], now)
@@ -155,7 +154,7 @@ export const runsContract = (test: Test) => {
         yield* store.saveStep(run, "search", "1", now)
         yield* store.append(arrival({ text: "zero", ts: tsAt(0) }))
         yield* store.supersede(turn.id, me, now + 5)
-        assert.deepStrictEqual(yield* store.ready(now + 5, 10), [key("D1")])
+        assert.deepStrictEqual(yield* ready(now + 5), ["D1"])
         const next = yield* claimed("D1", me, now + 5)
         assert.notStrictEqual(next.id, turn.id)
         assert.deepStrictEqual([next.attempt, texts(next)], [1, ["zero", "one"]])
@@ -168,7 +167,7 @@ export const runsContract = (test: Test) => {
         const { turn } = yield* running
         yield* store.append(arrival({ text: "two", ts: tsAt(2) }, { dueAt: now + 500 }))
         yield* store.supersede(turn.id, me, now)
-        assert.deepStrictEqual(yield* store.ready(now, 10), [])
+        assert.deepStrictEqual(yield* ready(now), [])
         assert.deepStrictEqual(texts(yield* claimed("D1", me, now + 500)), ["one", "two"])
       }))
 

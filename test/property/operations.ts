@@ -37,10 +37,11 @@ const schemas = {
   retry: Schema.TaggedStruct("retry", { ...ofTurn, dueIn: Schema.Literals([0, 500]) }),
   fail: Schema.TaggedStruct("fail", { ...ofTurn, replies }),
   supersede: Schema.TaggedStruct("supersede", ofTurn),
+  saveStatus: Schema.TaggedStruct("saveStatus", { ...ofTurn, status: upTo(2) }),
   saveStep: Schema.TaggedStruct("saveStep", { ...ofTurn, name: upTo(2), result: upTo(9) }),
   adopt: Schema.TaggedStruct("adopt", { ...ofTurn, message: upTo(3) }),
   releaseAll: Schema.TaggedStruct("releaseAll", { former: upTo(2) }),
-  makeDue: Schema.TaggedStruct("makeDue", { conversation: upTo(3) }),
+  makeDue: Schema.TaggedStruct("makeDue", { conversation: upTo(2) }),
   enqueue: Schema.TaggedStruct("enqueue", {
     ...ofTurn,
     host: upTo(2),
@@ -62,15 +63,19 @@ const schemas = {
     keyAge: Schema.Literals([500, 200_000]),
     most: Schema.Literals([1, 2, 9])
   }),
-  crash: Schema.TaggedStruct("crash", { maxCrashes: Schema.Literals([0, 1, 2]) }),
+  recover: Schema.TaggedStruct("recover", { limit: Schema.Literals([1, 2, 9]) }),
+  crash: Schema.TaggedStruct("crash", {}),
   restart: Schema.TaggedStruct("restart", {}),
   wait: Schema.TaggedStruct("wait", { ms: Schema.Literals([1, 1, 500, 1_000, 120_000]) })
 }
 
-/** What takes several of them in a row to happen at all: a crash again and again while the same turns run. */
+/**
+ * What takes several of them in a row to happen at all: a crash again and again while the same turns run, with some of
+ * what it leaves recovered each time.
+ */
 const CrashLoop = Schema.TaggedStruct("crashLoop", {
   times: Schema.Literals([2, 3, 4]),
-  maxCrashes: Schema.Literals([1, 2])
+  limit: Schema.Literals([1, 9, 9])
 })
 
 type Schemas = typeof schemas
@@ -88,6 +93,7 @@ const weights: Readonly<Partial<Record<keyof Schemas, number>>> = {
   send: 5,
   delivered: 2,
   unknown: 2,
+  recover: 3,
   crash: 2,
   wait: 3
 }
@@ -101,7 +107,8 @@ const expand = (choice: Operation | typeof CrashLoop.Type): ReadonlyArray<Operat
   const round: ReadonlyArray<Operation> = [
     { _tag: "wait", ms: 1_000 },
     ...[0, 1, 2].map((conversation) => ({ _tag: "claim", conversation, most: 9 }) as const),
-    { _tag: "crash", maxCrashes: choice.maxCrashes }
+    { _tag: "crash" },
+    { _tag: "recover", limit: choice.limit }
   ]
   return Array.from({ length: choice.times }, () => round).flat()
 }

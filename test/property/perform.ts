@@ -54,8 +54,11 @@ const look = ({ now }: World) => ({ messages, outbox }: Stores) =>
   Effect.all([
     messages.counts,
     // Those that have waited equally long come in any order.
-    Effect.map(messages.ready(now, 9), (ready) => ready.toSorted()),
-    messages.nextDueAt(now),
+    Effect.map(
+      messages.ready(now, 9),
+      (ready) => ready.map(({ conversation, recovered }) => `${conversation} ${recovered}`).toSorted()
+    ),
+    messages.nextDueAt,
     outbox.counts,
     outbox.nextDueAt(now, ["D1"], [1])
   ])
@@ -131,6 +134,10 @@ export const perform = (world: World, operation: Operation): Effect.Effect<unkno
       const run = target(world, operation)
       return both(({ messages }) => messages.saveStep(run, `step-${operation.name}`, String(operation.result), now))
     }
+    case "saveStatus": {
+      const run = target(world, operation)
+      return both(({ messages }) => messages.saveStatus(run, `status-${operation.status}`))
+    }
     case "adopt": {
       const run = target(world, operation)
       const waiting = [...data.messages.values()].filter(({ state, turn }) => state === "queued" && turn === null)
@@ -144,9 +151,9 @@ export const perform = (world: World, operation: Operation): Effect.Effect<unkno
       )
     }
     case "makeDue":
-      return both(({ messages }) =>
-        messages.makeDue(operation.conversation === 3 ? "all" : [conversationOf(operation.conversation)], now)
-      )
+      return both(({ messages }) => messages.makeDue([conversationOf(operation.conversation)], now))
+    case "recover":
+      return both(({ messages }) => messages.recover(me, now, operation.limit))
     case "enqueue": {
       const run = operation.host === 0 ? null : target(world, operation)
       const replies = operation.replies.map(({ lane, reply }) => answer(reply, conversationOf(lane)))
@@ -182,9 +189,7 @@ export const perform = (world: World, operation: Operation): Effect.Effect<unkno
         }
         yield* world.setTime(world.now + 1)
         world.owner += 1
-        return yield* both(({ restart }) =>
-          operation._tag === "restart" ? restart.restart : restart.crash({ maxCrashes: operation.maxCrashes })
-        )
+        return yield* both(({ restart }) => operation._tag === "restart" ? restart.restart : restart.crash)
       })
     case "wait":
       return world.setTime(now + operation.ms)
@@ -236,11 +241,12 @@ const sent = (world: World, operation: OfReply): Effect.Effect<unknown> => {
 export const drain = Effect.fnUntraced(function*(world: World) {
   yield* perform(world, { _tag: "restart" })
   const me = owner(world.owner)
+  yield* perform(world, { _tag: "recover", limit: 9 })
   for (let round = 0; round < 100; round++) {
     yield* world.setTime(world.now + 130_000)
     const { now } = world
     const ready = yield* Effect.orDie(world.model.messages.ready(now, 9))
-    for (const conversation of ready) {
+    for (const { conversation } of ready) {
       yield* world.both(({ messages }) =>
         Effect.flatMap(
           messages.claim(conversation, me, now),

@@ -33,7 +33,7 @@ const live = Effect.fnUntraced(function*(history: ReadonlyArray<Operation>) {
     // Where nothing happened there is nothing new to read.
     if (world.text !== text || world.now !== now) yield* lookBriefly(world)
     if (operation._tag === "claim") inOrder(result)
-    ledger.record(operation, result, tables, world.now)
+    ledger.record(operation, result, tables, { me: `owner-${world.owner}`, now: world.now })
   }
   yield* lookAtAll(world)
   yield* drain(world)
@@ -53,7 +53,7 @@ describe("histories", () => {
     Effect.gen(function*() {
       const sample = yield* Arbitrary.sampleEffect(histories, { count: 200, size: 40, seed: 1 })
       const tags = new Set(sample.flat().map(({ _tag }) => _tag))
-      assert.isAtLeast(tags.size, 23)
+      assert.isAtLeast(tags.size, 25)
       assert.isAtLeast(sample.flat().length / sample.length, 10)
     }))
 })

@@ -21,7 +21,20 @@ export interface Stores {
 /** The tables, row by row, as one text. */
 const columns = {
   messages: ["id", "conversation", "slack_ts", "state", "reason", "turn_id", "due_at", "received_at", "finished_at"],
-  turns: ["id", "conversation", "state", "owner", "attempt", "failures", "crashes", "due_at", "error", "finished_at"],
+  turns: [
+    "id",
+    "conversation",
+    "state",
+    "owner",
+    "attempt",
+    "failures",
+    "crashes",
+    "interrupted",
+    "status",
+    "due_at",
+    "error",
+    "finished_at"
+  ],
   message_keys: ["key", "message_id", "seen_at"],
   steps: ["turn_id", "name", "result"],
   conversations: ["conversation", "state"],
@@ -56,8 +69,11 @@ export interface TurnRow {
   readonly id: string
   readonly conversation: string
   readonly state: string
+  readonly owner: string | null
   readonly attempt: number
   readonly crashes: number
+  readonly interrupted: number
+  readonly due_at: number
 }
 export interface ReplyRow {
   readonly id: number
@@ -119,6 +135,8 @@ const tablesOf = (data: Data): string =>
       attempt: row.attempt,
       failures: row.failures,
       crashes: row.crashes,
+      interrupted: row.interrupted ? 1 : 0,
+      status: row.status,
       due_at: row.dueAt,
       error: row.error,
       finished_at: row.finishedAt

@@ -91,7 +91,7 @@ describe("query plans", () => {
 
   test("ready and nextDueAt of the inbox read what waits and nothing else", (messages) =>
     Effect.gen(function*() {
-      const found = yield* plans(Effect.andThen(messages.ready(now, 10), messages.nextDueAt(now)))
+      const found = yield* plans(Effect.andThen(messages.ready(now, 10), messages.nextDueAt))
       assertSteady(found)
       assert.match(found.flatMap(({ steps }) => steps).join("\n"), /slackwater_messages_(waiting|window)/)
       assert.include(found.flatMap(({ steps }) => steps).join("\n"), "slackwater_turns_open")
