@@ -75,6 +75,8 @@ export class LocalRoutes {
         return answerJson(request.response, 200, this.#state())
       case "GET /_local/messages":
         return answerJson(request.response, 200, { messages: world.messages(url.searchParams.get("channel") ?? "") })
+      case "GET /_local/statuses":
+        return answerJson(request.response, 200, { statuses: world.statuses(now()) })
       case "POST /_local/messages":
         return this.#change(
           request,

@@ -14,7 +14,7 @@ import { ListenFailed, open, PortInUse } from "./HttpDoor.ts"
 import type { JournalEntry } from "./Journal.ts"
 import { LocalRoutes } from "./LocalRoutes.ts"
 import type { LocalMessage } from "./SlackShapes.ts"
-import { type Said, SlackWorld, type WorldOptions } from "./SlackWorld.ts"
+import { type Said, SlackWorld, type Status, type WorldOptions } from "./SlackWorld.ts"
 import { SocketDoor } from "./SocketDoor.ts"
 
 /** Slack would not do that: `code` is its error code. */
@@ -58,6 +58,8 @@ export class LocalSlack extends Context.Service<LocalSlack, {
   readonly command: (command: Command) => Effect.Effect<string, LocalSlackError>
   /** All messages of a conversation, replies included, oldest first. */
   readonly messages: (channel: string) => Effect.Effect<ReadonlyArray<LocalMessage>>
+  /** What the bot says it is doing, in threads where that is shown. */
+  readonly statuses: Effect.Effect<ReadonlyArray<Status>>
   /** Changes the faults that the patch names and leaves the others; `null` switches one off. */
   readonly faults: (patch: FaultPatch) => Effect.Effect<Faults>
   readonly clearFaults: Effect.Effect<void>
@@ -182,6 +184,7 @@ const make = Effect.fn("LocalSlack.make")(function*(options: LocalSlackOptions) 
       return sent.envelope_id
     }),
     messages: Effect.fn("LocalSlack.messages")((channel: string) => Effect.sync(() => world.messages(channel))),
+    statuses: Effect.sync(() => world.statuses(now())),
     faults: Effect.fn("LocalSlack.faults")((patch: FaultPatch) => change(() => world.faults.patch(patch))),
     clearFaults: change(() => world.faults.clear()),
     disconnect: Effect.fn("LocalSlack.disconnect")((reason: string, connection?: string) =>

@@ -128,8 +128,7 @@ export const stopStream = onStream(true)
 export const setStatus = inChannel((world, conversation, params, now) => {
   const threadTs = text(params, "thread_ts") ?? ""
   if (world.workspace.root(conversation.id, threadTs) === undefined) return fail("thread_not_found")
-  const status = text(params, "status") ?? ""
-  world.record({ _tag: "StatusSet", channel: conversation.id, threadTs, status }, now)
+  world.setStatus(conversation.id, threadTs, text(params, "status") ?? "", now)
   return { ok: true }
 }, "channel_id")
 

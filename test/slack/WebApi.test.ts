@@ -67,6 +67,17 @@ describe("send", () => {
     }))
 })
 
+describe("setStatus", () => {
+  test("shows the text under the thread, and takes it away with an empty one", (api, slack) =>
+    Effect.gen(function*() {
+      const threadTs = yield* slack.say({ channel, user: "U0ALICE", text: "root" })
+      yield* api.setStatus({ channel, threadTs }, "is thinking…")
+      assert.deepStrictEqual(yield* slack.statuses, [{ channel, thread_ts: threadTs, status: "is thinking…" }])
+      yield* api.setStatus({ channel, threadTs }, "")
+      assert.deepStrictEqual(yield* slack.statuses, [])
+    }))
+})
+
 describe("find", () => {
   test("finds a post in its channel by its key, and none of another key", (api) =>
     Effect.gen(function*() {

@@ -5,6 +5,7 @@ import { SqlClient, Statement } from "effect/sql"
 import { OwnerId } from "../../src/Message.ts"
 import { MessageStore } from "../../src/MessageStore.ts"
 import { OutboxStore } from "../../src/OutboxStore.ts"
+import { Restart } from "../contract/Restart.ts"
 import { arrival, key, post } from "../fixtures/messages.ts"
 import { stores } from "../fixtures/stores.ts"
 import { epoch } from "../fixtures/time.ts"
@@ -75,13 +76,22 @@ const seeded = Effect.gen(function*() {
     SELECT 'k' || i, 'D1', 'D1', '{}', 'delivered', i, i, i FROM n`
 })
 
+/** Many finished turns, and a few that a dead instance left. */
+const withTurns = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+    INSERT INTO slackwater_turns (id, conversation, state, owner, attempt, due_at, created_at, finished_at)
+    SELECT 't' || i, 'D' || i, iif(i < 6, 'running', 'done'), iif(i < 6, 'dead', NULL), 1, i, i, iif(i < 6, NULL, i)
+    FROM n`
+})
+
 describe("query plans", () => {
   const test = <A, E>(
     sentence: string,
     body: (
       messages: MessageStore["Service"],
       outbox: OutboxStore["Service"]
-    ) => Effect.Effect<A, E, SqlClient.SqlClient>
+    ) => Effect.Effect<A, E, SqlClient.SqlClient | Restart>
   ) =>
     it.effect(sentence, () =>
       Effect.gen(function*() {
@@ -95,6 +105,38 @@ describe("query plans", () => {
       assertSteady(found)
       assert.match(found.flatMap(({ steps }) => steps).join("\n"), /slackwater_messages_(waiting|window)/)
       assert.include(found.flatMap(({ steps }) => steps).join("\n"), "slackwater_turns_open")
+    }))
+
+  test("recovery takes the longest waiting by index, without a sort, among 100,000 finished turns", (messages) =>
+    Effect.gen(function*() {
+      yield* withTurns
+      const found = yield* plans(messages.recover(me, now, 3))
+      assertSteady(found)
+      assert.match(found[0]?.steps.join("\n") ?? "", /slackwater_turns USING INDEX slackwater_turns_running/)
+      assert.notInclude(stepsOf(found), "TEMP B-TREE")
+      assert.strictEqual(yield* messages.recover(me, now, 3), 2)
+    }))
+
+  test("the start counts what was left running by index", () =>
+    Effect.gen(function*() {
+      const restart = yield* Restart
+      yield* withTurns
+      const found = yield* plans(restart.crash)
+      const counted = found.find(({ statement }) => statement.startsWith("SELECT count(*)"))
+      assert.match(counted?.steps.join("\n") ?? "", /USING (COVERING )?INDEX slackwater_turns_running/)
+    }))
+
+  test("a suspect looks for others in doubt among what runs, and saving a status touches its turn", (messages) =>
+    Effect.gen(function*() {
+      yield* withTurns
+      const sql = yield* SqlClient.SqlClient
+      yield* messages.recover(me, now, 9)
+      yield* sql`UPDATE slackwater_turns SET crashes = 2 WHERE state = 'waiting'`
+      const found = yield* plans(messages.claim(key("D1"), me, now))
+      assertSteady(found)
+      assert.include(stepsOf(found), "slackwater_turns_running")
+      const { attempt, id: turn } = Option.getOrThrow(yield* messages.claim(key("D2"), OwnerId.make("other"), now))
+      assertSteady(yield* plans(messages.saveStatus({ turn, owner: OwnerId.make("other"), attempt }, "busy")))
     }))
 
   test("append does not walk through the conversation's history", (messages) =>

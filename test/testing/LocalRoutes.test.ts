@@ -1,5 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { TestClock } from "effect/testing"
 import { type IncomingHttpHeaders, request } from "node:http"
 import { Script } from "node:vm"
 import { WebSocket } from "ws"
@@ -60,6 +61,30 @@ it.effect("what cannot be done is a 400 that says why", () =>
     assert.deepStrictEqual(yield* errorOf("{"), [400, "invalid_body"])
     const unknownFault = yield* send("POST", "/_local/faults", { body: { resetAfterComit: { method: "*" } } })
     assert.strictEqual(unknownFault.status, 400)
+  }).pipe(withSlack))
+
+it.effect("what the bot says it is doing is shown until it posts in that thread, or for two minutes", () =>
+  Effect.gen(function*() {
+    const slack = yield* LocalSlack
+    const [one, two] = [yield* slack.say(hello), yield* slack.say(hello)]
+    const api = (method: string, body: Record<string, string>) =>
+      send("POST", `/api/${method}`, {
+        body,
+        headers: { "content-type": "application/json", authorization: "Bearer xoxb-test" }
+      })
+    const shown = Effect.map(
+      send("GET", "/_local/statuses"),
+      ({ text }) => JSON.parse(text).statuses.map((entry: { readonly thread_ts: string }) => entry.thread_ts)
+    )
+    for (const thread_ts of [one, two]) {
+      yield* api("assistant.threads.setStatus", { channel_id: hello.channel, thread_ts, status: "is thinking…" })
+    }
+    assert.deepStrictEqual(yield* shown, [one, two])
+    yield* api("chat.postMessage", { channel: hello.channel, text: "at the top" })
+    yield* api("chat.postMessage", { channel: hello.channel, thread_ts: one, text: "done" })
+    assert.deepStrictEqual(yield* shown, [two])
+    yield* TestClock.adjust("2 minutes")
+    assert.deepStrictEqual(yield* shown, [])
   }).pipe(withSlack))
 
 it.effect("faults are switched on, one by one, and off", () =>
