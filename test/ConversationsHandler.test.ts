@@ -63,6 +63,32 @@ describe("the end of a turn", () => {
       assert.deepStrictEqual((yield* (yield* GatewayStatus).snapshot).alarms, [])
     }))
 
+  const two = gated()
+  test(
+    "keeps the alarm up while one turn waits for the database and another one does not",
+    two.handler,
+    () =>
+      Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        const alarms = Effect.flatMap(
+          GatewayStatus,
+          (status) => Effect.map(status.snapshot, ({ alarms }) => alarms.map(({ code }) => code))
+        )
+        for (const name of ["D1", "D2"]) yield* say(name, name)
+        yield* settle
+        yield* sql`CREATE TRIGGER away BEFORE UPDATE ON slackwater_turns WHEN old.conversation = 'D1'
+        BEGIN SELECT RAISE(ABORT, 'away'); END`
+        yield* two.release("D1")
+        yield* two.release("D2")
+        assert.strictEqual((yield* inbox).done, 1)
+        assert.deepStrictEqual(yield* alarms, ["database:turns"])
+        yield* sql`DROP TRIGGER away`
+        yield* advance("30 seconds", "1 second")
+        assert.strictEqual((yield* inbox).done, 2)
+        assert.deepStrictEqual(yield* alarms, [])
+      })
+  )
+
   const lost = gated()
   test("does not count once the turn is no longer ours", lost.handler, () =>
     Effect.gen(function*() {

@@ -1,9 +1,9 @@
 /** Commit first, then ack: seen from Slack's side, through the whole gateway. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Duration, Effect } from "effect"
+import { Context, Deferred, Duration, Effect, Stream } from "effect"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { GatewayStatus, Handler, MessageStore } from "slackwater"
+import { GatewayStatus, Handler, MessageStore, type Turn } from "slackwater"
 import { type JournalEntry, LocalSlack } from "slackwater/testing"
 import {
   answered,
@@ -159,5 +159,54 @@ describe("Intake", () => {
       assert.strictEqual(status.inbox.failed, 1)
       assert.strictEqual(status.inbox.queued, 2)
       assert.include(status.alarms.map(({ code }) => code), "conversation-full")
+    }).pipe(withSlack))
+
+  /** A conversation that is full: one turn runs until `gate` opens, one message waits, one was too many. */
+  const full = Effect.fnUntraced(function*(
+    handler: (turn: Turn) => Effect.Effect<void, unknown>,
+    settings: Parameters<typeof startGateway>[2]
+  ) {
+    const slack = yield* LocalSlack
+    const dataDir = yield* temporaryDirectory
+    const context = yield* startGateway(dataDir, Handler.make(handler), { maxWaiting: 1, ...settings })
+    const alarms = Effect.map(
+      Context.get(context, GatewayStatus).snapshot,
+      (status) => status.alarms.map(({ code }) => code)
+    )
+    const { counts } = Context.get(context, MessageStore)
+    yield* slack.say({ ...dm, text: "running" })
+    yield* eventually("it runs", Effect.map(counts, ({ processing }) => processing === 1))
+    yield* slack.say({ ...dm, text: "waits" })
+    yield* eventually("it waits", Effect.map(counts, ({ queued }) => queued === 1))
+    yield* slack.say({ ...dm, text: "too many" })
+    yield* eventually("full", Effect.map(alarms, (codes) => codes.includes("conversation-full")))
+    return { alarms, counts, slack }
+  })
+
+  it.live("ends the alarm of a full conversation when its next turn takes what waits", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { alarms } = yield* full((turn) => turn.text === "running" ? Deferred.await(gate) : Effect.never, {
+        shutdownTimeout: Duration.seconds(1)
+      })
+      yield* Deferred.succeed(gate, undefined)
+      yield* eventually("not full", Effect.map(alarms, (codes) => codes.length === 0))
+    }).pipe(withSlack))
+
+  it.live("ends the alarm of a full conversation when another message finds room there", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { alarms, counts, slack } = yield* full(
+        (turn) =>
+          Effect.andThen(Deferred.await(gate), Stream.runDrain(Stream.take(turn.followups, 1))).pipe(
+            Effect.andThen(Effect.never)
+          ),
+        { mode: "steer", shutdownTimeout: Duration.seconds(1) }
+      )
+      yield* Deferred.succeed(gate, undefined)
+      yield* eventually("it joined", Effect.map(counts, ({ queued }) => queued === 0))
+      yield* slack.say({ ...dm, text: "room" })
+      yield* eventually("not full", Effect.map(alarms, (codes) => codes.length === 0))
+      assert.strictEqual((yield* counts).queued, 1)
     }).pipe(withSlack))
 })

@@ -1,10 +1,11 @@
 /** What happens to messages that arrive while their conversation's turn runs. */
 import { assert, describe } from "@effect/vitest"
 import { Effect, Stream } from "effect"
+import type { Mode } from "../src/GatewayConfig.ts"
 import type { Turn } from "../src/Handler.ts"
 import { MessageStore } from "../src/MessageStore.ts"
 import { gated, inbox, replies, say, test } from "./fixtures/conversationsRoom.ts"
-import { key } from "./fixtures/messages.ts"
+import { arrival, key, tsAt } from "./fixtures/messages.ts"
 import { advance, settle } from "./fixtures/rooms.ts"
 
 describe("mode followup", () => {
@@ -91,6 +92,45 @@ describe("mode steer", () => {
       yield* ignoring.release("one")
       assert.deepStrictEqual(ignoring.texts(), ["one", "two"])
     }), { mode: "steer" })
+})
+
+describe("a mode function", () => {
+  const each = gated()
+  test(
+    "decides per conversation",
+    each.handler,
+    () =>
+      Effect.gen(function*() {
+        for (const name of ["D1", "D2"]) {
+          for (const second of [1, 2]) {
+            yield* (yield* MessageStore).append(
+              arrival({ conversation: key(name), text: `${name} ${second}`, ts: tsAt(second) })
+            )
+          }
+        }
+        yield* say("D3", "go")
+        yield* settle
+        assert.sameMembers(each.texts(), ["D1 1", "D2 1\nD2 2", "go"])
+      }),
+    {},
+    { mode: (conversation) => conversation === key("D1") ? "followup" : "collect" }
+  )
+
+  for (const [what, answer] of [["throws", () => assert.fail("bug")], ["answers nonsense", () => "fast"]] as const) {
+    test(
+      `that ${what} is known from the log once, and the configured mode counts`,
+      () => Effect.succeed("fine"),
+      ({ lines }) =>
+        Effect.gen(function*() {
+          for (const name of ["D1", "D2", "D3"]) yield* say(name, "x")
+          yield* settle
+          assert.strictEqual((yield* inbox).done, 3)
+          assert.strictEqual(lines.filter((line) => line.includes("mode function failed")).length, 1)
+        }),
+      {},
+      { mode: answer as () => Mode }
+    )
+  }
 })
 
 describe("a turn", () => {
