@@ -70,6 +70,8 @@ describe("a message that kills the process", () => {
       const { text }: { readonly text: string } = JSON.parse(String(dead[0]?.["message"]))
       assert.strictEqual(text, "m0 die=150")
       assert.match(String(dead[0]?.["reason"]), /process ended/)
+      const told = (yield* slack.messages("D0ALICE")).filter((message) => message.bot_id !== undefined)
+      assert.deepStrictEqual(told.map((message) => message.text.slice(0, 5)), ["Sorry"])
       const { doubled, lost, messages, outOfOrder } = yield* neighbours.verdict
       assert.deepStrictEqual({ messages, lost, doubled, outOfOrder }, {
         messages: 6,

@@ -2,7 +2,7 @@
  * The handler of the crash tests. It does what its messages say: each has a name (`m12`) that both replies repeat.
  *
  * `wait=300` is the time in ms between the two replies; `hang` never comes to an end while TEST_HANG is set; `die=150`
- * is the end of the process after that time, without a word.
+ * is the end of the process after that time, without a word; `busy` says so in the line under the thread.
  */
 import { Effect } from "effect"
 import { Handler } from "slackwater"
@@ -16,6 +16,7 @@ export default Handler.make((turn) =>
       process.kill(process.pid, "SIGKILL")
     }
     yield* turn.reply(`began ${names}`)
+    if (/\bbusy\b/.test(turn.text) && turn.attempt === 1) yield* turn.status("is busy…")
     const waits = [...turn.text.matchAll(/\bwait=(\d+)/g)].map((match) => Number(match[1]))
     yield* Effect.sleep(Math.max(0, ...waits))
     if (/\bhang\b/.test(turn.text) && process.env["TEST_HANG"] !== undefined) return yield* Effect.never
