@@ -4,11 +4,12 @@
  * The database is the mailbox. A dispatcher asks it for conversations with due work as slots free up and starts one
  * fiber per turn; the fiber ends with its turn. So an idle conversation costs nothing, and there is no moment between
  * "is more waiting?" and the end of an actor in which a message could be stranded: whoever appended it wakes the
- * dispatcher, which asks again. A rare sweep is the backstop.
+ * dispatcher, which asks again. A rare sweep is the backstop. What a dead instance left running is taken first, as many
+ * turns as there are free slots, until none is left.
  *
- * Guarantees: a turn's final replies and its completion are one commit; a failing or hanging handler delays only its
- * own conversation; after `kill -9` the turn runs again with the same messages.
- * Does not: time quiet windows (Debouncer), send (Outbox), or claim backlog while draining.
+ * Guarantees: a failing or hanging handler delays only its own conversation; turns that a crash or a shutdown cut off
+ * run again with the same messages, and take at most half of the slots while others wait.
+ * Does not: run a turn (TurnRunner), time quiet windows (Debouncer), send (Outbox), or claim backlog while draining.
  * On shutdown: runs what was flushed and what was running until its share of the deadline is used up, interrupts the
  * rest, and gives the interrupted turns back without spending an attempt.
  */
@@ -118,7 +119,7 @@ export class Conversations extends Context.Service<Conversations, {
           const now = yield* Clock.currentTimeMillis
           const draining = (yield* SubscriptionRef.get(shutdown.phase)) === "draining"
           if (draining) {
-            for (const key of [...flushed]) if (active.size < config.concurrency) yield* start(key, now)
+            for (const key of flushed) if (active.size < config.concurrency) yield* start(key, now)
           } else {
             yield* recover(now)
             yield* fill(now)
