@@ -231,7 +231,7 @@ const routed = <A, T, R>(
   run: (entry: Entry<A, T>, turn: Turn, event: unknown) => Effect.Effect<Answer, HandlerError, R>
 ): HandlerOf<R> => {
   const mistakes = mistakesIn(entries)
-  if (mistakes.length > 0) throw new TypeError(`a route has no entry called ${mistakes.join(", ")}`)
+  if (mistakes.length > 0) throw new TypeError(`no entry of a route: ${mistakes.join(", ")}`)
   return {
     [TypeId]: TypeId,
     handles: handledBy(entries),
