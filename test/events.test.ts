@@ -186,6 +186,71 @@ describe("a route gets", () => {
     })))
 })
 
+describe("one event is one turn", () => {
+  it.live("however often Slack repeats it, on whichever connection", () =>
+    withSlack(Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      yield* startGateway(yield* temporaryDirectory, everything)
+      const ts = yield* say("it")
+      yield* answered("D0ALICE", "message it plain alone")
+      yield* slack.faults({ dropAcks: true })
+      yield* gesture({ does: "edit", ...dm, ts, text: "that" })
+      yield* gesture({ does: "react", ...dm, ts, reaction: "eyes" })
+      const thirdRetry = (type: string) => (entry: JournalEntry) =>
+        entry._tag === "EnvelopeSent" && entry.type === type && entry.attempt === 3
+      yield* slack.awaitJournal(thirdRetry("message"))
+      const { envelopeId } = Object(yield* slack.awaitJournal(thirdRetry("reaction_added")))
+      yield* slack.faults({ dropAcks: false })
+      yield* slack.disconnect("refresh_requested")
+      yield* eventually("another connection", Effect.map(slack.connections, (live) => live > 0))
+      const { n } = (yield* slack.journal).at(-1) ?? { n: 0 }
+      yield* slack.redeliver(envelopeId)
+      yield* slack.awaitJournal(isAckOf(envelopeId), { after: n })
+      yield* say("last")
+      yield* answered("D0ALICE", "message last plain alone")
+      assert.deepStrictEqual(yield* answers("D0ALICE"), [
+        "message it plain alone",
+        "changed it to that",
+        "added eyes in D0ALICE",
+        "message last plain alone"
+      ])
+    })))
+
+  it.live("also where Slack Connect sends it under two teams", () =>
+    withSlack(Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      yield* startGateway(yield* temporaryDirectory, everything)
+      yield* connected
+      const reaction = { type: "reaction_added", reaction: "eyes", item: { type: "message", channel: "D0ALICE" } }
+      const message = { type: "message", channel: "D0ALICE", channel_type: "im", text: "shared", ts: "1.000001" }
+      for (const event of [message, { ...reaction, event_ts: "2.000001" }]) {
+        for (const team of ["T0LOCAL", "T0OTHER"]) {
+          const id = `${event.type} ${team}`
+          const payload = { type: "event_callback", team_id: team, event_id: id, event: { ...event, ...alice } }
+          yield* slack.sendRaw(JSON.stringify({ envelope_id: id, type: "events_api", payload }))
+          yield* slack.awaitJournal(isAckOf(id))
+        }
+      }
+      yield* answered("D0ALICE", "added eyes in D0ALICE")
+      yield* say("last")
+      yield* answered("D0ALICE", "message last plain alone")
+      assert.lengthOf(yield* answers("D0ALICE"), 3)
+    })))
+
+  it.live("of kind mention, whichever of Slack's two events for it came first", () =>
+    withSlack(Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      yield* startGateway(yield* temporaryDirectory, everything)
+      for (const mentionFirst of [false, true]) {
+        yield* slack.faults({ mentionFirst })
+        yield* slack.say({ ...general, text: `<@U0BOT> ${mentionFirst}` })
+        yield* answered("C0GENERAL", `mention in C0GENERAL: ${mentionFirst}`)
+      }
+      yield* eventually("all acked", Effect.map(slack.unacked, (ids) => ids.length === 0))
+      assert.lengthOf(yield* answers("C0GENERAL"), 2)
+    })))
+})
+
 describe("a handler that is one function", () => {
   it.live("is not bothered with reactions, edits and joins, which are kept as ignored", () =>
     withSlack(Effect.gen(function*() {
