@@ -151,8 +151,20 @@ describe("an envelope that the responder answers", () => {
       assert.isFalse(script.line(1).released())
       yield* Deferred.succeed(gate, undefined)
       yield* settle
+      assert.deepStrictEqual(script.accepted, ["a", "b", "modal?"])
       assert.deepStrictEqual(script.line(1).acked, ["a", "b", "modal?"])
       assert.isTrue(script.line(1).released())
+    }))
+
+  test("is cut short by the end, and neither lost nor left unacked", (script) =>
+    Effect.gen(function*() {
+      yield* advance("1 minute")
+      script.gates.set("modal?", yield* Deferred.make<void>())
+      yield* script.line(1).bring("modal?")
+      yield* settle
+      yield* (yield* Rooms).close
+      assert.deepStrictEqual(script.accepted, ["modal? cut short"])
+      assert.deepStrictEqual(script.line(1).acked, ["modal?"])
     }))
 
   test("is one of at most 64 at a time", (script) =>
