@@ -1,9 +1,12 @@
 /**
  * Which messages start a turn: one pure function, replaceable by the user.
  *
- * Default: direct messages, mentions, commands and buttons, and replies in threads the bot takes part in; never the
- * bot's own messages, edits, deletions or echoes. What does not start a turn is stored as `ignored` with the reason.
+ * Default: direct messages, mentions, commands and buttons, and replies in threads the bot takes part in. What happens
+ * besides (reactions, edits, deletions, joins, other bots' messages, events we do not know) starts a turn only where
+ * the handler is a route that names it; and nothing that the bot itself did starts one. What does not start a turn is
+ * stored as `ignored` with the reason.
  */
+import { type EventKind, kindOf } from "./Event.ts"
 import type { InboundMessage } from "./Message.ts"
 
 export type Activation = { readonly _tag: "Turn" } | { readonly _tag: "Ignore"; readonly reason: string }
@@ -15,6 +18,8 @@ export interface ActivationContext {
   readonly botId: string
   /** The bot has been spoken to, or has spoken, in this thread. */
   readonly participates: boolean
+  /** The kinds the handler has entries for; undefined for a handler that is one function. */
+  readonly handles?: ReadonlySet<EventKind> | undefined
 }
 
 export type Activate = (message: InboundMessage, context: ActivationContext) => Activation
@@ -22,27 +27,29 @@ export type Activate = (message: InboundMessage, context: ActivationContext) => 
 const turn: Activation = { _tag: "Turn" }
 const ignore = (reason: string): Activation => ({ _tag: "Ignore", reason })
 
-/** Subtypes of `message` that carry something a person said. */
-const spoken = new Set(["file_share", "thread_broadcast", "me_message"])
-
 export const defaultActivation: Activate = (message, context) => {
-  if (message.user === context.botUser || message.bot === context.botId) return ignore("own message")
+  const kind = kindOf(message)
+  const named = context.handles?.has(kind) === true
+  // To be taken into a channel, or out of it, is not the bot's own doing.
+  const isMembership = kind === "memberJoinedChannel" || kind === "memberLeftChannel"
+  const isOwn = message.user === context.botUser || message.bot === context.botId
+  if (isOwn && !isMembership) return ignore("own message")
   switch (message.kind) {
-    case "slash_command":
-    case "interactive":
-      return turn
     case "undecodable":
       return ignore("undecodable")
+    case "slash_command":
+    case "interactive":
+      return named || context.handles === undefined ? turn : ignore(`no entry for ${kind}`)
     case "event":
-      return ignore(`event ${message.subtype ?? "unknown"}`)
+      return named ? turn : ignore(`event ${message.subtype ?? "unknown"}`)
     case "app_mention":
-      return message.bot === undefined ? turn : ignore("bot message")
     case "message": {
-      if (message.subtype !== undefined && !spoken.has(message.subtype)) return ignore(message.subtype)
-      if (message.bot !== undefined) return ignore("bot message")
-      if (message.direct || message.text.includes(`<@${context.botUser}>`)) return turn
-      if (message.threadTs !== undefined && context.participates) return turn
-      return ignore("not addressed")
+      if (kind !== "message" && kind !== "appMention") {
+        return named ? turn : ignore(kind === "botMessage" ? "bot message" : message.subtype ?? kind)
+      }
+      if (context.handles !== undefined && !named) return ignore(`no entry for ${kind}`)
+      if (message.direct || kind === "appMention") return turn
+      return message.threadTs !== undefined && context.participates ? turn : ignore("not addressed")
     }
   }
 }

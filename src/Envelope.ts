@@ -44,7 +44,9 @@ const Inner = Schema.Struct({
   ts: text,
   event_ts: text,
   thread_ts: text,
-  item: Schema.optionalKey(Schema.Unknown)
+  item: Schema.optionalKey(Schema.Unknown),
+  message: Schema.optionalKey(Schema.Unknown),
+  previous_message: Schema.optionalKey(Schema.Unknown)
 })
 
 const EventsApi = Schema.Struct({
@@ -72,6 +74,7 @@ const Interactive = Schema.Struct({
   channel: Schema.optionalKey(Schema.NullOr(Schema.Struct({ id: Schema.String }))),
   container: Schema.optionalKey(Schema.Struct({ message_ts: text, thread_ts: text, channel_id: text })),
   message: Schema.optionalKey(Schema.NullOr(Schema.Struct({ ts: text, thread_ts: text }))),
+  view: Schema.optionalKey(Schema.NullOr(Schema.Struct({ id: text }))),
   actions: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.Struct({ action_id: text, action_ts: text }))))
 })
 
@@ -97,6 +100,11 @@ const field = (value: unknown, name: string): unknown =>
   typeof value === "object" && value !== null
     ? Option.getOrUndefined(Option.fromNullishOr(Reflect.get(value, name)))
     : undefined
+
+const textIn = (value: unknown, name: string): string | undefined => {
+  const found = field(value, name)
+  return typeof found === "string" && found !== "" ? found : undefined
+}
 
 export const conversationOf = (where: {
   readonly channel: string | undefined
@@ -180,7 +188,7 @@ export const decode = (envelope: Envelope, self: string, receivedAt: number): De
           const direct = isDirect(channel, undefined)
           const actionTs = body.actions?.[0]?.action_ts ?? body.action_ts ?? undefined
           return {
-            keys: [`envelope:${envelope.id}`, ...(body.trigger_id ? [`trigger:${body.trigger_id}`] : [])],
+            keys: [`envelope:${envelope.id}`, ...interactionKeys(body)],
             message: {
               kind: "interactive",
               conversation: conversationOf({ channel, direct, threadTs, ts, user: body.user.id }),
@@ -203,34 +211,53 @@ export const decode = (envelope: Envelope, self: string, receivedAt: number): De
   }
 }
 
+/**
+ * By what else an interaction is recognised. A modal is not recognised by its id and hash: after an answer with errors
+ * the person submits the very same view again.
+ */
+const interactionKeys = (body: typeof Interactive.Type): ReadonlyArray<string> => {
+  const action = body.actions?.[0]
+  if (body.trigger_id) return [`trigger:${body.trigger_id}`]
+  if (action?.action_ts) return [`action:${body.user.id}/${action.action_id ?? ""}/${action.action_ts}`]
+  return body.type === "view_closed" && body.view?.id ? [`closed:${body.view.id}`] : []
+}
+
 const fromEvent = (envelope: Envelope, body: typeof EventsApi.Type, self: string, fallbackTs: string): Decoded => {
-  const event = body.event
+  const { event } = body
   const channel = idOf(event.channel) ?? idOf(field(event.item, "channel"))
-  const user = idOf(event.user)
   const direct = isDirect(channel, event.channel_type)
   const isMessage = event.type === "message" || event.type === "app_mention"
   const isChange = event.subtype != null && changes.has(event.subtype)
   const ts = event.ts || event.event_ts || fallbackTs
-  const itemTs = field(event.item, "ts")
-  const threadTs = event.thread_ts || undefined
-  const rootTs = isMessage ? ts : typeof itemTs === "string" ? itemTs : ts
+  // An edit, a deletion or a reaction is about another message, and belongs to the conversation of that one.
+  const about = isChange ? event.message ?? event.previous_message : isMessage ? undefined : event.item
+  const user = idOf(event.user) ?? (isChange ? idOf(field(about, "user")) : undefined)
+  const aboutTs = textIn(about, "ts")
+  const threadTs = event.thread_ts || textIn(about, "thread_ts") || (direct ? undefined : aboutTs)
   return {
     keys: [
       body.event_id === undefined ? `envelope:${envelope.id}` : `event:${body.event_id}`,
-      // `message` and `app_mention` of one mention share channel and ts; no team, since Slack Connect sends two.
-      ...(isMessage && !isChange && channel !== undefined && event.ts ? [`message:${channel}/${event.ts}`] : [])
+      // The same under another event id; no team in it, since Slack Connect sends two. `message` and `app_mention` of
+      // one mention share channel and ts.
+      ...(channel === undefined
+        ? []
+        : isMessage && !isChange
+        ? event.ts ? [`message:${channel}/${event.ts}`] : []
+        : event.event_ts
+        ? [`happened:${(isMessage && event.subtype) || event.type}/${channel}/${user ?? ""}/${event.event_ts}`]
+        : [])
     ],
     message: {
       kind: event.type === "message" ? "message" : event.type === "app_mention" ? "app_mention" : "event",
-      conversation: conversationOf({ channel, direct, threadTs, ts: rootTs, user }),
+      conversation: conversationOf({ channel, direct, threadTs, ts, user }),
       team: body.team_id ?? "",
       self,
       ...optional("channel", channel),
       direct,
       ...optional("user", user),
-      ...optional("bot", event.bot_id),
+      ...optional("bot", event.bot_id || (isChange ? textIn(about, "bot_id") : undefined)),
       ...optional("subtype", isMessage ? event.subtype : event.type),
-      text: event.text ?? "",
+      text: event.text ?? (isChange ? textIn(event.message, "text") : undefined) ?? "",
       ts,
       ...optional("threadTs", threadTs),
       payload: envelope.payload

@@ -24,6 +24,7 @@ import { Intake } from "./Intake.ts"
 import type { ConversationKey } from "./Message.ts"
 import type { MessageStore } from "./MessageStore.ts"
 import { Outbox } from "./Outbox.ts"
+import { type Respond, Responder } from "./Responder.ts"
 import { Retention } from "./Retention.ts"
 import { Shutdown } from "./Shutdown.ts"
 import * as SocketMode from "./slack/SocketMode.ts"
@@ -39,8 +40,10 @@ import type { StoreError } from "./StoreError.ts"
 import { Supervisor } from "./Supervisor.ts"
 import { Watchdog } from "./Watchdog.ts"
 
-export interface Options<R = never> {
+export interface Options<R = never, R2 = never> {
   readonly handler: HandlerOf<R>
+  /** Answers that go into the ack, within Slack's three seconds: errors of a modal, options, the reply to a command. */
+  readonly respond?: Respond<R2>
   /** What is left out comes from the ConfigProvider in force. */
   readonly config?: Partial<Settings>
   /** Which messages start a turn. */
@@ -83,12 +86,17 @@ const ground = Instance.cleanStop.pipe(
 const running = Layer.effectDiscard(Effect.flatMap(Shutdown, (shutdown) => shutdown.running))
 
 /** The gateway as a Layer. */
-export const layer = <R = never>(
-  options: Options<R>
-): Layer.Layer<Outbox | MessageStore | GatewayStatus | Supervisor | GatewayConfig, GatewayError, R> =>
+export const layer = <R = never, R2 = never>(
+  options: Options<R, R2>
+): Layer.Layer<Outbox | MessageStore | GatewayStatus | Supervisor | GatewayConfig, GatewayError, R | R2> =>
   running.pipe(
     Layer.provideMerge(rooms(options.activate ?? defaultActivation, options.mode)),
-    Layer.provideMerge(Layer.mergeAll(SocketMode.layer, WebApi.layer, Handler.layer(options.handler))),
+    Layer.provideMerge([
+      SocketMode.layer,
+      WebApi.layer,
+      Handler.layer(options.handler),
+      Responder.layer(options.respond)
+    ]),
     Layer.provideMerge(ground),
     Layer.provideMerge(GatewayConfig.layer(options.config)),
     // Layers are shared by reference; two gateways in one process must not be.

@@ -8,8 +8,10 @@
  */
 import { Context, Effect, Layer, Predicate, Schema, Stream } from "effect"
 import type { Option } from "effect"
-import type { ConversationKey, InboundMessage, Reply, TurnId } from "./Message.ts"
+import type { Event, EventBody, EventKind } from "./Event.ts"
+import { type ConversationKey, type InboundMessage, Reply, textOf, type TurnId } from "./Message.ts"
 import type { HistoryEntry } from "./MessageStore.ts"
+import { type Call, callsOf, handledBy, mistakesIn, type RouteKind } from "./Route.ts"
 
 /** The turn is over (finished, timed out, taken back): nothing it does counts any more. */
 export class TurnOver extends Schema.TaggedError<TurnOver>()("TurnOver", {}) {}
@@ -66,6 +68,8 @@ export interface Turn {
   readonly conversation: ConversationKey
   /** In Slack `ts` order, texts as Slack sent them. */
   readonly messages: ReadonlyArray<InboundMessage>
+  /** The same, typed by kind: `events[i]` is what `messages[i]` says. */
+  readonly events: ReadonlyArray<Event>
   /** The messages' texts, one per line, without a leading mention of this bot. */
   readonly text: string
   /** Aborted when the turn is interrupted: timeout or shutdown. */
@@ -126,8 +130,23 @@ export type Answer = void | string | Reply | ReplyHandle | ReadonlyArray<string 
 
 const TypeId = "~slackwater/Handler"
 
+/** The entries of a route: what answers each kind. Its second argument is Slack's JSON; of several messages the newest. */
+export type Routes<T, A> =
+  & { readonly [K in Exclude<RouteKind, "otherwise">]?: (turn: T, event: EventBody<K>) => A }
+  /** What no other entry is for, among what starts a turn anyway: messages, commands, buttons and modals. */
+  & { readonly otherwise?: (turn: T, event: Event) => A }
+
+type EffectRoutes = Routes<Turn, Effect.Effect<Answer, unknown, unknown>>
+export type PromiseRoutes = Routes<PromiseTurn, Answer | Promise<Answer>>
+
+/** What the entries of a route fail with, and what they need. */
+type Fails<T> = T[keyof T] extends (...args: never) => Effect.Effect<unknown, infer E, unknown> ? E : never
+type Needs<T> = T[keyof T] extends (...args: never) => Effect.Effect<unknown, unknown, infer R> ? R : never
+
 export interface HandlerOf<R = never> {
   readonly [TypeId]: typeof TypeId
+  /** The kinds that have an entry; undefined for a handler that is one function. */
+  readonly handles?: ReadonlySet<EventKind>
   readonly run: (turn: Turn) => Effect.Effect<unknown, HandlerError, R>
 }
 
@@ -150,24 +169,99 @@ export class Handler extends Context.Service<Handler, HandlerOf>()("slackwater/H
       })
   })
 
+  /**
+   * A handler with an entry for each kind of event. Consecutive messages are one call, every other event is one of its
+   * own, in Slack's order; what they answer is committed together. The second call of a turn has its own step names
+   * and reply keys. Reactions, edits, joins and the like start a turn only where they have an entry.
+   */
+  static readonly route = <const T extends EffectRoutes>(
+    routes: T & { readonly [K in Exclude<keyof T, RouteKind>]: never }
+  ): HandlerOf<Needs<T>> =>
+    routed(
+      routes as Entries<Effect.Effect<Answer, Fails<T>, Needs<T>>>,
+      (entry, turn, event) => Effect.mapError(entry(turn, event), (cause) => new HandlerError({ cause }))
+    )
+
+  /** The same for entries that are async functions. */
+  static readonly routePromise = (routes: PromiseRoutes): HandlerOf =>
+    routed(routes as Entries<Answer | Promise<Answer>, PromiseTurn>, (entry, turn, event) =>
+      Effect.tryPromise({
+        try: async () => await entry(promiseTurn(turn), event),
+        catch: (cause) => new HandlerError({ cause })
+      }))
+
   static readonly isHandler = (value: unknown): value is HandlerOf => Predicate.hasProperty(value, TypeId)
 
-  /** What a module exports by default: a `Handler.make`, or a plain (async) function. */
+  /** What a module exports by default: a `Handler`, a plain (async) function, or a route of such functions. */
   static readonly fromExport = (exported: unknown): HandlerOf | undefined =>
     Handler.isHandler(exported)
       ? exported
       : typeof exported === "function"
       ? Handler.promise((turn) => exported(turn))
+      : typeof exported === "object" && exported !== null && Object.keys(exported).length > 0 &&
+          mistakesIn(exported).length === 0
+      ? Handler.routePromise(exported)
       : undefined
 
   static readonly layer = <R>(handler: HandlerOf<R>) =>
     Layer.effect(
       Handler,
       Effect.map(Effect.context<R>(), (context) => ({
-        [TypeId]: TypeId,
+        ...handler,
         run: (turn) => Effect.provideContext(handler.run(turn), context)
       }))
     )
+}
+
+type Entry<A, T = Turn> = (turn: T, event: unknown) => A
+type Entries<A, T = Turn> = { readonly [name: string]: Entry<A, T> }
+
+/** The later calls of a turn have names of their own; the first keeps its, so that a plain handler may become a route. */
+const own = (name: string, { index }: Call) => index === 0 ? name : `call ${index + 1}: ${name}`
+const isReply = Schema.is(Reply)
+const keyed = <A>(answer: A, call: Call) =>
+  isReply(answer) && answer.key !== undefined ? { ...answer, key: own(answer.key, call) } : answer
+
+/** The part of the turn that one call is about. */
+const narrow = (turn: Turn, call: Call): Turn => {
+  const messages = turn.messages.slice(call.from, call.to)
+  return {
+    ...turn,
+    messages,
+    events: turn.events.slice(call.from, call.to),
+    text: textOf(messages),
+    reply: (reply) => turn.reply(keyed(reply, call)),
+    step: (name, effect, schema) => turn.step(own(name, call), effect, schema)
+  }
+}
+
+const routed = <A, T, R>(
+  entries: Entries<A, T>,
+  run: (entry: Entry<A, T>, turn: Turn, event: unknown) => Effect.Effect<Answer, HandlerError, R>
+): HandlerOf<R> => {
+  const mistakes = mistakesIn(entries)
+  if (mistakes.length > 0) throw new TypeError(`no entry of a route: ${mistakes.join(", ")}`)
+  return {
+    [TypeId]: TypeId,
+    handles: handledBy(entries),
+    run: Effect.fnUntraced(function*(turn) {
+      const { calls, skipped } = callsOf(entries, turn.events)
+      for (const { kind } of skipped) {
+        // What does not look as it should was to be handled; what has no entry was not.
+        yield* (kind === "unknown" ? Effect.logWarning : Effect.logDebug)(`no entry of the route is for ${kind}`)
+      }
+      const answers: Array<unknown> = []
+      for (const call of calls) {
+        const part = narrow(turn, call)
+        const event = part.events.at(-1)
+        const entry = entries[call.entry]
+        if (entry === undefined) continue
+        const answer: unknown = yield* run(entry, part, call.entry === "otherwise" ? event : event?.body)
+        for (const one of Array.isArray(answer) ? answer : [answer]) answers.push(keyed<unknown>(one, call))
+      }
+      return answers
+    })
+  }
 }
 
 /** Whoever awaits it sees it fail; whoever forgot to must not end the process with an unhandled rejection. */
@@ -181,6 +275,7 @@ const promiseTurn = (turn: Turn): PromiseTurn => ({
   attempt: turn.attempt,
   conversation: turn.conversation,
   messages: turn.messages,
+  events: turn.events,
   text: turn.text,
   signal: turn.signal,
   reply: (reply) =>

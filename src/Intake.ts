@@ -1,21 +1,27 @@
 /**
  * The only place that acknowledges: commit first, then ack.
  *
+ * Where the ack may carry an answer, the responder runs before the commit, because what it says decides what is
+ * stored: a modal that is answered with errors has not been submitted. Its time is bounded, and a stop cuts it short
+ * without costing the event.
  * Guarantees: no envelope is acked before its row is on disk. If the store does not take it there is no ack, and
  * Slack delivers it again; if the ack fails the row is handled all the same. What cannot be understood is kept as
  * `ignored` with the reason, acked, and logged once.
  * Does not: retry (Slack does) or hold anything in memory.
  */
-import { Clock, Context, Effect, Layer } from "effect"
+import { Clock, Context, Effect, Exit, Layer } from "effect"
 import type { Activate, Activation } from "./Activation.ts"
 import { Debouncer } from "./Debouncer.ts"
 import { decode, type Decoded, type Envelope, undecodable as asUndecodable } from "./Envelope.ts"
+import { eventOf, kindOf } from "./Event.ts"
 import { GatewayConfig, type Settings } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
+import { Handler } from "./Handler.ts"
 import type { InboundMessage } from "./Message.ts"
 import { MessageStore } from "./MessageStore.ts"
+import { Responder } from "./Responder.ts"
 import type { Identity } from "./SlackApi.ts"
-import type { SlackConnectionError } from "./SlackConnection.ts"
+import type { Incoming } from "./SlackConnection.ts"
 import { StoreError, StoreUnavailable } from "./StoreError.ts"
 import { ackFailures, counted, events } from "./Telemetry.ts"
 
@@ -41,12 +47,10 @@ const understand = (envelope: Envelope, self: string, now: number): Effect.Effec
   )
 
 export class Intake extends Context.Service<Intake, {
-  /** Stores the envelope, then acks it. Never fails; cannot be interrupted half-way. */
-  readonly accept: (
-    envelope: Envelope,
-    ack: Effect.Effect<void, SlackConnectionError>,
-    identity: Identity
-  ) => Effect.Effect<void>
+  /** Stores the envelope, then acks it. Never fails; interrupted, it cuts the answer short and does the rest. */
+  readonly accept: (incoming: Incoming, identity: Identity) => Effect.Effect<void>
+  /** Whether `accept` asks the responder first, and so may take seconds: others must not wait for it. */
+  readonly answers: (envelope: Envelope) => boolean
 }>()("slackwater/Intake") {
   static readonly layerWith = (activate: Activate) =>
     Layer.effect(
@@ -54,20 +58,23 @@ export class Intake extends Context.Service<Intake, {
       Effect.gen(function*() {
         const config = yield* GatewayConfig
         const debouncer = yield* Debouncer
+        const { handles } = yield* Handler
+        const responder = yield* Responder
         const status = yield* GatewayStatus
         const store = yield* MessageStore
 
-        const append = Effect.fnUntraced(function*(envelope: Envelope, identity: Identity) {
-          const now = yield* Clock.currentTimeMillis
-          const { keys, message, undecodable } = yield* understand(envelope, identity.user, now)
-          const participates = message.threadTs !== undefined && message.kind === "message"
+        const decide = Effect.fnUntraced(function*(message: InboundMessage, identity: Identity) {
+          const kind = kindOf(message)
+          if (kind === "blockSuggestion") return "asks for options"
+          const participates = message.threadTs !== undefined && kind === "message"
             ? yield* store.participates(message.conversation)
             : false
           const activation = yield* Effect.sync(() => {
             const decided: Activation | undefined = activate(message, {
               botUser: identity.user,
               botId: identity.bot,
-              participates
+              participates,
+              handles
             })
             if (decided?._tag !== "Turn" && decided?._tag !== "Ignore") throw new TypeError("neither Turn nor Ignore")
             return decided
@@ -80,12 +87,32 @@ export class Intake extends Context.Service<Intake, {
               })
             )
           )
-          const ignored = undecodable ?? refusedBy(config, message) ??
-            (activation._tag === "Ignore" ? activation.reason : undefined)
+          return activation._tag === "Ignore" ? activation.reason : undefined
+        })
+
+        /** What the ack will say. Cut short by a stop it says nothing, and the event is kept all the same. */
+        const answer = (message: InboundMessage, arrivedAt: number) =>
+          Effect.map(
+            Effect.exit(Effect.interruptible(responder.answer(eventOf(message), arrivedAt))),
+            (exit) => Exit.isSuccess(exit) ? exit.value : undefined
+          )
+
+        const append = Effect.fnUntraced(function*({ arrivedAt, envelope }: Incoming, identity: Identity) {
+          const { keys, message, undecodable } = yield* understand(
+            envelope,
+            identity.user,
+            yield* Clock.currentTimeMillis
+          )
+          const refused = undecodable ?? refusedBy(config, message)
+          const payload = refused === undefined ? yield* answer(message, arrivedAt) : undefined
+          const hasErrors = payload?.["response_action"] === "errors"
+          const ignored = refused ?? (hasErrors ? "answered with errors" : yield* decide(message, identity))
+          const now = yield* Clock.currentTimeMillis
           const window = yield* debouncer.window(message, now)
           const appended = yield* store.append({
             message,
-            keys,
+            // A modal answered with errors is not yet submitted; a repetition that finds none is the submission.
+            keys: hasErrors ? keys.map((key) => `${key}:errors`) : keys,
             receivedAt: now,
             dueAt: window.endsAt,
             cap: config.maxWaiting,
@@ -114,15 +141,11 @@ export class Intake extends Context.Service<Intake, {
               ? appended.revived ? "revived" : "duplicate"
               : appended._tag.toLowerCase()
           )
-          return waits ? debouncer.opened(message.conversation, window) : Effect.void
+          return { payload, opened: waits ? debouncer.opened(message.conversation, window) : Effect.void }
         })
 
-        const accept = Effect.fn("Intake.accept")(function*(
-          envelope: Envelope,
-          ack: Effect.Effect<void, SlackConnectionError>,
-          identity: Identity
-        ) {
-          const stored = yield* append(envelope, identity).pipe(
+        const accept = Effect.fn("Intake.accept")(function*(incoming: Incoming, identity: Identity) {
+          const stored = yield* append(incoming, identity).pipe(
             Effect.catchDefect((defect) =>
               new StoreError({ operation: "accept", reason: new StoreUnavailable({ cause: defect }) })
             ),
@@ -136,11 +159,11 @@ export class Intake extends Context.Service<Intake, {
             )
           }
           yield* status.clear("database:intake")
-          yield* Effect.catch(ack, () => counted(ackFailures))
-          yield* stored.success
+          yield* Effect.catch(incoming.ack(stored.success.payload), () => counted(ackFailures))
+          yield* stored.success.opened
         }, Effect.uninterruptible)
 
-        return Intake.of({ accept })
+        return Intake.of({ accept, answers: responder.answers })
       })
     )
 }

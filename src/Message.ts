@@ -1,5 +1,6 @@
 /**
- * The words of the house: what came in, where it belongs, what goes out. Schemas and types only, no services.
+ * The words of the house: what came in, where it belongs, what goes out. Schemas, types and what can be read off them;
+ * no services.
  *
  * Owns the shapes that travel between rooms and into the database. Text in them is Slack's, hostile until proven
  * otherwise: it is bound in SQL and escaped on pages, never interpreted here.
@@ -52,6 +53,14 @@ export const InboundMessage = Schema.Struct({
   payload: Schema.Unknown
 })
 export type InboundMessage = typeof InboundMessage.Type
+
+/** The messages' texts, one per line, as Slack sent them but for a leading mention of this bot. */
+export const textOf = (messages: ReadonlyArray<InboundMessage>): string =>
+  messages.map((message) => {
+    const mention = `<@${message.self}>`
+    const text = message.text.trimStart()
+    return text.startsWith(mention) ? text.slice(mention.length).trimStart() : message.text
+  }).join("\n")
 
 /** Where a reply goes. `threadTs` is kept on the row, so that a restart cannot send it to the channel instead. */
 export const Destination = Schema.Struct({

@@ -33,10 +33,15 @@ export class SlackConnectionError extends Schema.TaggedError<SlackConnectionErro
   }
 }
 
+/** What an ack may carry: the answer to a command, a modal or a select menu. */
+export type AckPayload = Readonly<Record<string, unknown>>
+
 export interface Incoming {
   readonly envelope: Envelope
+  /** Epoch ms at which its frame came; Slack's three seconds count from here. */
+  readonly arrivedAt: number
   /** Hands the acknowledgement to this very connection. Succeeding is no proof that Slack got it. */
-  readonly ack: Effect.Effect<void, SlackConnectionError>
+  readonly ack: (payload?: AckPayload) => Effect.Effect<void, SlackConnectionError>
 }
 
 export interface Connection {

@@ -10,6 +10,8 @@ const counter = (name: string, description: string) =>
 export const events = counter("events_total", "Envelopes from Slack by what became of them")
 /** Acks Slack may not have got; harmless, since it redelivers and we deduplicate. */
 export const ackFailures = counter("ack_failures_total", "Acknowledgements that could not be handed to the connection")
+/** By `outcome`: answered, none, late, failed. */
+export const answers = counter("answers_total", "Runs of the responder by what they put into the ack")
 /** By `outcome`: done, retried, failed, interrupted, lost. */
 export const turns = counter("turns_total", "Runs of the handler by how they ended")
 /** By `outcome`: delivered, not_sent, unknown, failed, expired. */

@@ -7,9 +7,10 @@
  * for a promise that was left running.
  */
 import { Cause, Clock, Effect, Latch, Option, Predicate, Schema, Stream } from "effect"
+import { eventOf } from "./Event.ts"
 import { fingerprint } from "./fingerprint.ts"
 import { ReplyFailed, ReplyHandle, StepFailed, type Turn, TurnError, TurnOver } from "./Handler.ts"
-import { type Destination, type InboundMessage, type OwnerId, postOf, Reply } from "./Message.ts"
+import { type Destination, type InboundMessage, type OwnerId, postOf, Reply, textOf } from "./Message.ts"
 import type { ClaimedTurn, MessageStore } from "./MessageStore.ts"
 import type { Outbox } from "./Outbox.ts"
 import type { NewReply } from "./OutboxStore.ts"
@@ -25,14 +26,6 @@ export const destinationOf = (messages: ReadonlyArray<InboundMessage>): Destinat
   const threadTs = last.threadTs ?? begins
   return threadTs === undefined ? { channel: last.channel } : { channel: last.channel, threadTs }
 }
-
-/** The messages' texts, one per line, as Slack sent them but for a leading mention of this bot. */
-export const textOf = (messages: ReadonlyArray<InboundMessage>): string =>
-  messages.map((message) => {
-    const mention = `<@${message.self}>`
-    const text = message.text.trimStart()
-    return text.startsWith(mention) ? text.slice(mention.length).trimStart() : message.text
-  }).join("\n")
 
 const isReply = Schema.is(Reply)
 const asReply = (reply: string | Reply): Reply => typeof reply === "string" ? { text: reply } : reply
@@ -247,6 +240,7 @@ export const makeRun = ({ claimed, outbox, owner, steer, store }: RunOptions): R
       attempt: claimed.attempt,
       conversation: claimed.conversation,
       messages: claimed.messages,
+      events: claimed.messages.map(eventOf),
       text: textOf(claimed.messages),
       signal: controller.signal,
       reply: (given) => call(reply(given)),

@@ -1,14 +1,25 @@
 /** The public names of `slackwater`. */
 export { type Activate, type Activation, defaultActivation } from "./Activation.ts"
 export { Debouncer } from "./Debouncer.ts"
+export { type Event, type EventBody, type EventKind } from "./Event.ts"
 export * as Gateway from "./Gateway.ts"
 export { GatewayConfig, GatewayConfigError, type Settings } from "./GatewayConfig.ts"
 export { GatewayStatus } from "./GatewayStatus.ts"
-export { type Answer, Handler, type HandlerOf, type PromiseTurn, ReplyHandle, type Turn, TurnError } from "./Handler.ts"
+export {
+  type Answer,
+  Handler,
+  type HandlerOf,
+  type PromiseRoutes,
+  type PromiseTurn,
+  ReplyHandle,
+  type Turn,
+  TurnError
+} from "./Handler.ts"
 export { HttpError } from "./http/Server.ts"
 export { ConversationKey, type Destination, InboundMessage, Reply } from "./Message.ts"
 export { MessageStore } from "./MessageStore.ts"
 export { Outbox, type Post } from "./Outbox.ts"
+export { type Respond } from "./Responder.ts"
 export { SocketLayer } from "./SocketLayer.ts"
 export { DatabaseError } from "./sql/DatabaseError.ts"
 export { StoreError } from "./StoreError.ts"

@@ -1,6 +1,7 @@
 /** Which messages start a turn, as a table. */
 import { assert, describe, it } from "@effect/vitest"
 import { type ActivationContext, defaultActivation } from "../src/Activation.ts"
+import type { EventKind } from "../src/Event.ts"
 import type { InboundMessage } from "../src/Message.ts"
 import { inbound, key } from "./fixtures/messages.ts"
 
@@ -47,6 +48,60 @@ describe("the default activation", () => {
       )
     })
   }
+
+  const handling = (...kinds: ReadonlyArray<EventKind>): ActivationContext => ({ ...context, handles: new Set(kinds) })
+  const event: Partial<InboundMessage> = { ...inChannel, kind: "event" }
+
+  /** What starts a turn only where the handler names it. */
+  const named: ReadonlyArray<readonly [kind: EventKind, message: Partial<InboundMessage>]> = [
+    ["reactionAdded", { ...event, subtype: "reaction_added" }],
+    ["reactionRemoved", { ...event, subtype: "reaction_removed" }],
+    ["appHomeOpened", { ...event, subtype: "app_home_opened" }],
+    ["memberJoinedChannel", { ...event, subtype: "member_joined_channel" }],
+    ["memberLeftChannel", { ...event, subtype: "member_left_channel" }],
+    ["messageChanged", { ...inChannel, subtype: "message_changed" }],
+    ["messageDeleted", { ...inChannel, subtype: "message_deleted" }],
+    ["botMessage", { ...inChannel, bot: "B1" }],
+    ["botMessage", { ...inChannel, subtype: "bot_message", bot: "B1" }],
+    ["unknown", { ...event, subtype: "channel_archive" }]
+  ]
+  for (const [kind, message] of named) {
+    it(`starts a turn for ${message.subtype ?? kind} where the handler names ${kind}, and only there`, () => {
+      assert.strictEqual(defaultActivation(inbound(message), handling(kind))._tag, "Turn")
+      assert.strictEqual(defaultActivation(inbound(message), handling("message"))._tag, "Ignore")
+      assert.strictEqual(defaultActivation(inbound(message), context)._tag, "Ignore")
+    })
+  }
+
+  it("never starts a turn for what the bot did itself, whatever the handler names", () => {
+    const own: ReadonlyArray<Partial<InboundMessage>> = [
+      { ...event, subtype: "reaction_added", user: "U0BOT" },
+      { ...inChannel, subtype: "message_changed", user: "U0BOT", bot: "B0BOT" },
+      { ...inChannel, subtype: "message_deleted", bot: "B0BOT" },
+      { ...inChannel, subtype: "bot_message", bot: "B0BOT" }
+    ]
+    const all = handling("reactionAdded", "messageChanged", "messageDeleted", "botMessage", "message")
+    for (const message of own) {
+      assert.deepStrictEqual(defaultActivation(inbound(message), all), { _tag: "Ignore", reason: "own message" })
+    }
+  })
+
+  it("tells a handler that names it when the bot itself was taken into a channel", () => {
+    const joined = inbound({ ...event, subtype: "member_joined_channel", user: "U0BOT" })
+    assert.strictEqual(defaultActivation(joined, handling("memberJoinedChannel"))._tag, "Turn")
+  })
+
+  it("starts no turn for a command or a message that no entry is for", () => {
+    const command = inbound({ ...inChannel, kind: "slash_command" })
+    assert.deepStrictEqual(defaultActivation(command, handling("message")), {
+      _tag: "Ignore",
+      reason: "no entry for slashCommand"
+    })
+    assert.deepStrictEqual(defaultActivation(inbound(), handling("slashCommand")), {
+      _tag: "Ignore",
+      reason: "no entry for message"
+    })
+  })
 
   it("never takes a missing bot id for its own", () => {
     const decided = defaultActivation(inbound(), { ...context, botId: "" })

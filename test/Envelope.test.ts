@@ -113,11 +113,59 @@ describe("identities", () => {
   })
 
   for (const subtype of ["message_changed", "message_deleted", "message_replied"]) {
+    const change = { ...message, subtype, hidden: true, ts: "9.000001", event_ts: "9.000001" }
     it(`of a ${subtype} are its own and not the message's`, () => {
-      const { keys } = event({ ...message, subtype, hidden: true, message: { ts: "1.000001" } }, { event_id: "Ev2" })
-      assert.deepStrictEqual(keys, ["event:Ev2"])
+      const { keys } = event({ ...change, message: { ts: "1.000001" } }, { event_id: "Ev2" })
+      assert.deepStrictEqual(keys, ["event:Ev2", `happened:${subtype}/C1/U1/9.000001`])
     })
   }
+
+  it("of two edits of one message do not meet", () => {
+    const edit = (ts: string, id: string) =>
+      event({ ...message, subtype: "message_changed", ts, event_ts: ts, message: { ts: "1.000001" } }, { event_id: id })
+    assert.isEmpty(shared(edit("9.000001", "Ev2"), edit("9.000002", "Ev3")))
+  })
+
+  it("of an edit or a reaction under two teams meet", () => {
+    const edit = { ...message, subtype: "message_changed", event_ts: "9.0", message: { ts: "1.000001" } }
+    const reaction = { type: "reaction_added", user: "U1", reaction: "eyes", event_ts: "9.0", item: { channel: "C1" } }
+    for (const inner of [edit, reaction]) {
+      assert.isNotEmpty(shared(event(inner), event(inner, { event_id: "Ev2", team_id: "T2" })))
+    }
+  })
+
+  it("do not depend on how often Slack has tried, or on which connection", () => {
+    const payload = { event_id: "Ev1", event: message }
+    const attempts = [0, 1, 2, 3, 0].map((retryNum, n) =>
+      decode({ ...envelope("events_api", payload, `env-${n}`), retryNum, retryReason: "timeout" }, "U0BOT", at)
+    )
+    for (const { keys } of attempts) assert.deepStrictEqual(keys, ["event:Ev1", "message:C1/1.000001"])
+  })
+
+  const interaction = (body: Record<string, unknown>, id = "env-1") =>
+    decode(envelope("interactive", { user: { id: "U1" }, ...body }, id), "U0BOT", at).keys
+
+  it("of an interaction are its envelope and its trigger", () => {
+    const shapes = ["block_actions", "view_submission", "shortcut", "message_action"]
+    for (const type of shapes) {
+      assert.deepStrictEqual(interaction({ type, trigger_id: "t" }), ["envelope:env-1", "trigger:t"])
+    }
+  })
+
+  it("of an action without a trigger are its envelope and its time", () => {
+    const actions = [{ action_id: "go", action_ts: "3.0" }]
+    assert.deepStrictEqual(interaction({ type: "block_actions", actions }), ["envelope:env-1", "action:U1/go/3.0"])
+  })
+
+  it("of a modal that is submitted again after errors do not meet, though id and hash are the same", () => {
+    const submitted = (id: string) => interaction({ type: "view_submission", view: { id: "V1", hash: "h" } }, id)
+    assert.isEmpty(submitted("env-1").filter((key) => submitted("env-2").includes(key)))
+  })
+
+  it("of a modal that was closed meet", () => {
+    const closed = (id: string) => interaction({ type: "view_closed", view: { id: "V1" } }, id)
+    assert.deepStrictEqual(closed("env-2"), ["envelope:env-2", "closed:V1"])
+  })
 })
 
 describe("other events", () => {
@@ -135,9 +183,38 @@ describe("other events", () => {
       subtype: "reaction_added",
       conversation: key("C1/1.000001"),
       channel: "C1",
+      threadTs: "1.000001",
       ts: "2.000001"
     })
-    assert.deepStrictEqual(keys, ["event:Ev1"])
+    assert.deepStrictEqual(keys, ["event:Ev1", "happened:reaction_added/C1/U1/2.000001"])
+  })
+
+  it("about a message are said by its author in its conversation", () => {
+    const change = { type: "message", channel: "C1", ts: "9.0", event_ts: "9.0" }
+    const edited = { user: "U2", bot_id: "B2", text: "better", ts: "1.000001", thread_ts: "0.5" }
+    const { message: changed } = event({ ...change, subtype: "message_changed", message: edited })
+    assert.deepInclude(changed, {
+      conversation: key("C1/0.5"),
+      threadTs: "0.5",
+      user: "U2",
+      bot: "B2",
+      text: "better",
+      ts: "9.0"
+    })
+    const { message: deleted } = event({
+      ...change,
+      subtype: "message_deleted",
+      deleted_ts: "1.000001",
+      previous_message: { user: "U2", text: "gone", ts: "1.000001" }
+    })
+    assert.deepInclude(deleted, { conversation: key("C1/1.000001"), threadTs: "1.000001", user: "U2", text: "" })
+  })
+
+  it("about a direct message belong to that conversation", () => {
+    const inner = { ...message, channel: "D1", subtype: "message_changed", message: { ts: "1.0" } }
+    const { message: changed } = event(inner)
+    assert.deepInclude(changed, { conversation: key("D1"), direct: true })
+    assert.notProperty(changed, "threadTs")
   })
 
   it("without a channel belong to their user", () => {

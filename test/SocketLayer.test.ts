@@ -136,6 +136,63 @@ describe("the last sign of life", () => {
     }))
 })
 
+describe("an envelope that the responder answers", () => {
+  test("holds up none behind it, and keeps its connection until it is done", (script) =>
+    Effect.gen(function*() {
+      yield* advance("1 minute")
+      const gate = yield* Deferred.make<void>()
+      script.gates.set("modal?", gate)
+      for (const id of ["modal?", "a", "b"]) yield* script.line(1).bring(id)
+      yield* settle
+      assert.deepStrictEqual(script.line(1).acked, ["a", "b"])
+      yield* script.line(1).warn("refresh_requested")
+      yield* settle
+      assert.strictEqual(script.lines.length, 2)
+      assert.isFalse(script.line(1).released())
+      yield* Deferred.succeed(gate, undefined)
+      yield* settle
+      assert.deepStrictEqual(script.accepted, ["a", "b", "modal?"])
+      assert.deepStrictEqual(script.line(1).acked, ["a", "b", "modal?"])
+      assert.isTrue(script.line(1).released())
+    }))
+
+  test("is cut short by the end, and neither lost nor left unacked", (script) =>
+    Effect.gen(function*() {
+      yield* advance("1 minute")
+      script.gates.set("modal?", yield* Deferred.make<void>())
+      yield* script.line(1).bring("modal?")
+      yield* settle
+      yield* (yield* Rooms).close
+      assert.deepStrictEqual(script.accepted, ["modal? cut short"])
+      assert.deepStrictEqual(script.line(1).acked, ["modal?"])
+    }))
+
+  test("is one of at most 64 at a time", (script) =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const ids = Array.from({ length: 65 }, (_, n) => `modal ${n}?`)
+      for (const id of ids) {
+        script.gates.set(id, gate)
+        yield* script.line(1).bring(id)
+      }
+      yield* script.line(1).bring("behind")
+      yield* settle
+      assert.deepStrictEqual([script.begun.length, script.accepted], [64, []])
+      yield* Deferred.succeed(gate, undefined)
+      yield* settle
+      assert.sameMembers([...script.accepted], [...ids, "behind"])
+    }))
+
+  test("that ends in a defect replaces the connection", (script) =>
+    Effect.gen(function*() {
+      yield* advance("1 minute")
+      yield* script.line(1).bring("poison?")
+      yield* settle
+      assert.strictEqual(script.lines.length, 2)
+      assert.isTrue(script.line(1).released())
+    }))
+})
+
 describe("the end", () => {
   test("finishes the envelope in hand, takes no further one and lets the connection go, without a word", (script) =>
     Effect.gen(function*() {

@@ -2,12 +2,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { ReplyHandle } from "../src/Handler.ts"
-import { type InboundMessage, OwnerId, type Reply, TurnId } from "../src/Message.ts"
+import { type InboundMessage, OwnerId, type Reply, textOf, TurnId } from "../src/Message.ts"
 import type { MessageStore } from "../src/MessageStore.ts"
 import type { Outbox } from "../src/Outbox.ts"
 import type { NewReply } from "../src/OutboxStore.ts"
 import { StoreError, TurnLost } from "../src/StoreError.ts"
-import { answersOf, destinationOf, makeRun, textOf } from "../src/Turn.ts"
+import { answersOf, destinationOf, makeRun } from "../src/Turn.ts"
 import { inbound, key, tsAt } from "./fixtures/messages.ts"
 
 const inChannel: Partial<InboundMessage> = { channel: "C1", direct: false, conversation: key("C1/1.0"), ts: "1.0" }

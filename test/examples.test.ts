@@ -3,23 +3,17 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
-import { Handler } from "slackwater"
+import { fileURLToPath } from "node:url"
 import { LocalSlack } from "slackwater/testing"
+import { loadHandler } from "../src/cli/handlerModule.ts"
 import { version } from "../src/version.ts"
-import { answered, answers, startGateway, temporaryDirectory, withSlack } from "./fixtures/gateway.ts"
+import { answered, answers, eventually, startGateway, temporaryDirectory, withSlack } from "./fixtures/gateway.ts"
 
 const root = new URL("../", import.meta.url)
 const read = (path: string) => readFileSync(new URL(path, root), "utf8")
 
 const load = (name: string) =>
-  Effect.map(
-    Effect.promise(() => import(new URL(`examples/${name}`, root).href) as Promise<{ readonly default: unknown }>),
-    (module) => {
-      const handler = Handler.fromExport(module.default)
-      if (handler === undefined) throw new Error(`${name} exports no handler`)
-      return handler
-    }
-  )
+  Effect.map(loadHandler(`${fileURLToPath(root)}examples/${name}`), ({ handler }) => handler)
 
 const asks = (name: string, question: string, expected: ReadonlyArray<string>) =>
   withSlack(Effect.gen(function*() {
@@ -46,6 +40,35 @@ describe("examples", () => {
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(yield* Fiber.join(run), "I thought about it (attempt 1): why")
     }))
+
+  it.live("routes.ts answers a command twice, a button, a reaction, and a modal with errors until it is right", () =>
+    withSlack(Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const { handler, respond } = yield* loadHandler(`${fileURLToPath(root)}examples/routes.ts`)
+      yield* startGateway(yield* temporaryDirectory, handler, {}, respond === undefined ? {} : { respond })
+      yield* eventually("connected", Effect.map(slack.connections, (live) => live > 0))
+      const dm = { channel: "D0ALICE", user: "U0ALICE" }
+      yield* slack.command({ ...dm, command: "/deploy", text: "it" })
+      yield* answered("D0ALICE", "/deploy it: shall I?")
+      yield* slack.awaitJournal((entry) => entry._tag === "EphemeralPosted" && entry.text === "Looking into it …")
+      const ts = (yield* slack.messages("D0ALICE")).at(-1)?.ts ?? ""
+      yield* slack.gesture({ does: "press", ...dm, ts, action_id: "approve", value: "yes" })
+      yield* answered("D0ALICE", "<@U0ALICE> pressed approve.")
+      yield* slack.gesture({ does: "react", ...dm, ts, reaction: "eyes" })
+      yield* answered("D0ALICE", "Thank you for the :eyes:")
+      const submit = (value: string) =>
+        slack.gesture({
+          does: "submit",
+          user: "U0ALICE",
+          view: { state: { values: { where: { city: { type: "plain_text_input", value } } } } }
+        })
+      const refused = yield* submit("Paris")
+      const ack = yield* slack.awaitJournal((entry) => entry._tag === "AckReceived" && entry.envelopeId === refused)
+      assert.nestedPropertyVal(ack, "payload.errors.where", "All roads lead to Rome.")
+      yield* submit("Rome")
+      yield* answered("D0ALICE", "Rome it is.")
+      assert.notInclude(yield* answers("D0ALICE"), "Paris it is.")
+    })))
 
   it("are at most 60 lines each", () => {
     for (const name of readdirSync(new URL("examples/", root))) {

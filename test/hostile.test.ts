@@ -164,7 +164,7 @@ describe("Slack", () => {
     withSlack(Effect.gen(function*() {
       const slack = yield* LocalSlack
       const dataDir = yield* temporaryDirectory
-      yield* startGateway(dataDir, echo, {}, () => undefined as never)
+      yield* startGateway(dataDir, echo, {}, { activate: () => undefined as never })
       yield* slack.say({ ...dm, text: "hello" })
       yield* eventually(
         "kept",

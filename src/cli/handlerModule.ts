@@ -1,9 +1,13 @@
-/** Loads the user's handler: a module whose default export is a `Handler` or a function. Says in one line what is wrong. */
+/**
+ * Loads the user's handler: a module whose default export is a `Handler`, a function or a route of functions, and which
+ * may export `respond` too. Says in one line what is wrong.
+ */
 import { Effect, Runtime, Schema } from "effect"
 import { existsSync, statSync } from "node:fs"
 import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
-import { Handler, type HandlerOf } from "../Handler.ts"
+import { Handler } from "../Handler.ts"
+import { answerableKinds, isRespond } from "../Responder.ts"
 
 export class HandlerModuleError extends Schema.TaggedError<HandlerModuleError>()("HandlerModuleError", {
   path: Schema.String,
@@ -30,12 +34,16 @@ export const loadHandler = Effect.fn("loadHandler")(function*(path: string) {
   const file = yield* handlerFile(path)
   const fail = (detail: string) => new HandlerModuleError({ path, detail })
   const loaded = yield* Effect.tryPromise({
-    try: () => import(pathToFileURL(file).href) as Promise<{ readonly default?: unknown }>,
+    try: () => import(pathToFileURL(file).href) as Promise<{ readonly default?: unknown; readonly respond?: unknown }>,
     catch: (error) => fail(`it could not be loaded (${firstLine(error)})`)
   })
   const handler = Handler.fromExport(loaded.default)
   if (handler === undefined) {
-    return yield* fail("its default export must be a function or the result of Handler.make")
+    return yield* fail("its default export must be a function or the result of Handler.make or Handler.route")
   }
-  return handler satisfies HandlerOf
+  if (loaded.respond === undefined) return { handler }
+  if (!isRespond(loaded.respond)) {
+    return yield* fail(`its export "respond" must be an object of functions named ${answerableKinds.join(", ")}`)
+  }
+  return { handler, respond: loaded.respond }
 })

@@ -19,8 +19,8 @@ export const run = Command.make(
     // Checked before the module is loaded and before anything is written.
     const config = yield* Effect.provideService(GatewayConfig.read(), ConfigProvider.ConfigProvider, provider)
     patience.ms = Duration.toMillis(config.shutdownTimeout)
-    const handler = yield* loadHandler(path)
-    return yield* Effect.provide(Gateway.run, Gateway.layer({ handler, config }), { local: true })
+    const loaded = yield* loadHandler(path)
+    return yield* Effect.provide(Gateway.run, Gateway.layer({ ...loaded, config }), { local: true })
   })
 ).pipe(
   Command.withDescription("Run the gateway against Slack until SIGTERM (needs SLACK_APP_TOKEN and SLACK_BOT_TOKEN)")

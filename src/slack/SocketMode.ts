@@ -16,6 +16,7 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import type { Envelope } from "../Envelope.ts"
 import { GatewayConfig } from "../GatewayConfig.ts"
 import {
+  type AckPayload,
   type Connection,
   type Incoming,
   Refused,
@@ -119,13 +120,13 @@ export const layer: Layer.Layer<SlackConnection, never, GatewayConfig> = Layer.e
         }
       })
 
-      const ack = (envelope: Envelope) =>
+      const ack = (envelope: Envelope) => (payload: AckPayload = {}) =>
         Effect.callback<void, SlackConnectionError>((resume) => {
           const socket = client.websocket
           if (abandoned || socket?.isActive() !== true) {
             return resume(Effect.fail(unreachable("the connection is gone")))
           }
-          socket.send(JSON.stringify({ envelope_id: envelope.id, payload: {} }), (error) => {
+          socket.send(JSON.stringify({ envelope_id: envelope.id, payload }), (error) => {
             resume(
               error === undefined || error === null ? Effect.void : Effect.fail(unreachable("the ack was not sent"))
             )
@@ -146,7 +147,7 @@ export const layer: Layer.Layer<SlackConnection, never, GatewayConfig> = Layer.e
           return
         }
         const envelope = envelopeOf(frame)
-        if (envelope !== undefined) Queue.offerUnsafe(incoming, { envelope, ack: ack(envelope) })
+        if (envelope !== undefined) Queue.offerUnsafe(incoming, { envelope, arrivedAt: heardAt, ack: ack(envelope) })
       }
       const onError = (error: unknown) => {
         lastError = error instanceof Error ? error.message : undefined

@@ -1,7 +1,7 @@
 /**
- * Commands: slash commands on their way to the app, and the addresses at which they may be answered.
+ * Commands: slash commands on their way to the app, and the addresses at which commands and buttons may be answered.
  *
- * Owns the payload of a command and its `response_url`, which works five times within 30 minutes, as Slack's does.
+ * Owns the payload of a command, and every `response_url`, which works five times within 30 minutes, as Slack's does.
  * Pure; bounded: an address whose time is over is forgotten when the next one is made.
  */
 import type { Json } from "./SlackShapes.ts"
@@ -13,6 +13,13 @@ export interface Command {
   /** With its slash. */
   readonly command: string
   readonly text: string
+}
+
+interface Who {
+  readonly conversation: Conversation
+  readonly person: Person
+  readonly id: string
+  readonly origin: string
 }
 
 interface Answerable {
@@ -30,14 +37,15 @@ const lifetimeMs = 30 * 60_000
 export class Commands {
   readonly #answerable = new Map<string, Answerable>()
 
-  payload(
-    command: Command,
-    who: { readonly conversation: Conversation; readonly person: Person; readonly id: string; readonly origin: string },
-    now: number
-  ): Json {
+  /** An address at which the app may answer this person. */
+  address({ conversation, id, origin, person }: Who, now: number): string {
     for (const [id, { until }] of this.#answerable) if (until <= now) this.#answerable.delete(id)
-    const { conversation, id, origin, person } = who
     this.#answerable.set(id, { channel: conversation.id, user: person.id, until: now + lifetimeMs, usesLeft: uses })
+    return `${origin}/respond/${id}`
+  }
+
+  payload(command: Command, who: Who, now: number): Json {
+    const { conversation, id, person } = who
     return {
       token: "local-verification-token",
       team_id: team.id,
@@ -50,7 +58,7 @@ export class Commands {
       text: command.text,
       api_app_id: bot.appId,
       is_enterprise_install: "false",
-      response_url: `${origin}/respond/${id}`,
+      response_url: this.address(who, now),
       trigger_id: `trigger.${id}`
     }
   }

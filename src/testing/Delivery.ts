@@ -34,6 +34,13 @@ export const defaultRetryDelaysMs: ReadonlyArray<number> = [3_000, 60_000, 300_0
 const defaultLifetimeSeconds = 18_060
 const rememberedAcks = 10_000
 
+/** An envelope that was acked, and what the ack carried. */
+export interface Acked {
+  readonly type: string
+  readonly payload: Json
+  readonly answer: unknown
+}
+
 interface Connection {
   readonly id: string
   /** `silent` was never greeted, `draining` was told to go; only `live` ones get envelopes. */
@@ -139,11 +146,14 @@ export class Delivery {
     return first
   }
 
-  /** A frame from the client. Anything that is not an ack is ignored, as Slack does. */
-  received(connection: string, text: string, now: number): void {
+  /**
+   * A frame from the client. Anything that is not an ack is ignored, as Slack does. Answers what was acked by it, and
+   * with which answer.
+   */
+  received(connection: string, text: string, now: number): Acked | undefined {
     const frame = parse(text)
     const envelopeId = frame?.["envelope_id"]
-    if (frame === undefined || typeof envelopeId !== "string") return
+    if (frame === undefined || typeof envelopeId !== "string") return undefined
     const parcel = this.#byEnvelope.get(envelopeId)
     const ignored = this.#options.faults.current.dropAcks === true || parcel === undefined
     this.#options.record({
@@ -154,13 +164,14 @@ export class Delivery {
       ignored,
       ...(frame["payload"] === undefined ? {} : { payload: frame["payload"] })
     }, now)
-    if (ignored || parcel.acked) return
+    if (ignored || parcel.acked) return undefined
     parcel.acked = true
     parcel.waiting = false
     parcel.dueAt = undefined
     this.#pending.delete(parcel)
     this.#acked.push(parcel)
     if (this.#acked.length > rememberedAcks) this.#forget(this.#acked.splice(0, rememberedAcks / 10))
+    return { type: parcel.type, payload: parcel.payload, answer: frame["payload"] }
   }
 
   /**

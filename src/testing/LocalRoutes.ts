@@ -9,6 +9,7 @@ import { Result, Schema } from "effect"
 import type { ServerResponse } from "node:http"
 import { chatPage } from "./ChatPage.ts"
 import { FaultPatch } from "./Faults.ts"
+import { Gesture, performGesture } from "./Gestures.ts"
 import { answer, answerJson, type Request, reset } from "./HttpDoor.ts"
 import type { JournalEntry } from "./Journal.ts"
 import { localMessage } from "./SlackShapes.ts"
@@ -32,7 +33,9 @@ const Say = Schema.Struct({
   channel: Schema.String,
   user: Schema.String,
   text: Schema.String,
-  thread_ts: Schema.optionalKey(Schema.NullOr(Schema.String))
+  thread_ts: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  broadcast: Schema.optionalKey(Schema.Boolean),
+  files: Schema.optionalKey(Schema.Array(Schema.String))
 })
 const Command = Schema.Struct({
   channel: Schema.String,
@@ -85,6 +88,12 @@ export class LocalRoutes {
         )
       case "POST /_local/commands":
         return this.#change(request, Command, (command) => world.command(command, this.#options.origin(), now()))
+      case "POST /_local/gestures":
+        return this.#change(
+          request,
+          Gesture,
+          (gesture) => performGesture(world, gesture, this.#options.origin(), now())
+        )
       case "GET /_local/journal": {
         const after = Number(url.searchParams.get("after") ?? 0)
         return answerJson(request.response, 200, { entries: world.journalAfter(Number.isFinite(after) ? after : 0) })

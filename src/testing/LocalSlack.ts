@@ -10,6 +10,7 @@
 import { Cause, Clock, Context, Deferred, type Duration, Effect, FiberSet, Latch, Layer, Runtime, Schema } from "effect"
 import type { Command } from "./Commands.ts"
 import type { FaultPatch, Faults } from "./Faults.ts"
+import { type Gesture, performGesture } from "./Gestures.ts"
 import { ListenFailed, open, PortInUse } from "./HttpDoor.ts"
 import type { JournalEntry } from "./Journal.ts"
 import { LocalRoutes } from "./LocalRoutes.ts"
@@ -56,6 +57,8 @@ export class LocalSlack extends Context.Service<LocalSlack, {
   readonly say: (said: Said) => Effect.Effect<string, LocalSlackError>
   /** A person uses a slash command; answers its envelope id. */
   readonly command: (command: Command) => Effect.Effect<string, LocalSlackError>
+  /** A person does something else; answers the envelope id of what the app may answer in its ack. */
+  readonly gesture: (gesture: Gesture) => Effect.Effect<string | undefined, LocalSlackError>
   /** All messages of a conversation, replies included, oldest first. */
   readonly messages: (channel: string) => Effect.Effect<ReadonlyArray<LocalMessage>>
   /** What the bot says it is doing, in threads where that is shown. */
@@ -182,6 +185,11 @@ const make = Effect.fn("LocalSlack.make")(function*(options: LocalSlackOptions) 
       const sent = yield* change(() => world.command(command, origin, now()))
       if (!sent.ok) return yield* new LocalSlackError({ reason: new Refused({ code: sent.error }) })
       return sent.envelope_id
+    }),
+    gesture: Effect.fn("LocalSlack.gesture")(function*(gesture: Gesture) {
+      const done = yield* change(() => performGesture(world, gesture, origin, now()))
+      if (!done.ok) return yield* new LocalSlackError({ reason: new Refused({ code: done.error }) })
+      return done.envelope_id
     }),
     messages: Effect.fn("LocalSlack.messages")((channel: string) => Effect.sync(() => world.messages(channel))),
     statuses: Effect.sync(() => world.statuses(now())),

@@ -100,6 +100,7 @@ const place = (conversation: Conversation, ts: string) => ({
 })
 
 export const messageEvent = (workspace: Workspace, conversation: Conversation, message: Message): Json => ({
+  ...(message.files === undefined ? {} : { subtype: "file_share" }),
   ...messageShape(workspace, message, { metadata: true }),
   ...place(conversation, message.ts)
 })

@@ -10,7 +10,7 @@
  * Does nothing on shutdown: it holds no resource.
  */
 import { type Command, Commands } from "./Commands.ts"
-import type { Output } from "./Delivery.ts"
+import type { Acked, Output } from "./Delivery.ts"
 import { Delivery } from "./Delivery.ts"
 import { FaultDesk, type FaultPatch } from "./Faults.ts"
 import { Journal, type JournalEntry, type JournalEvent } from "./Journal.ts"
@@ -25,7 +25,7 @@ import {
   messageEvent,
   reactionEvent
 } from "./SlackShapes.ts"
-import { bot, type Conversation, type Draft, type Message, Workspace } from "./Workspace.ts"
+import { bot, type Conversation, type Draft, type Message, team, Workspace } from "./Workspace.ts"
 
 export interface WorldOptions {
   /** Epoch ms; part of every id. */
@@ -45,6 +45,10 @@ export interface Said {
   readonly user: string
   readonly text: string
   readonly thread_ts?: string | undefined
+  /** Shows a reply in the channel too. */
+  readonly broadcast?: boolean | undefined
+  /** Names of files that come with it. */
+  readonly files?: ReadonlyArray<string> | undefined
 }
 
 export type Posted = { readonly ok: true; readonly ts: string; readonly channel: string } | {
@@ -141,7 +145,8 @@ export class SlackWorld {
   }
 
   received(connection: string, text: string, now: number): void {
-    this.#delivery.received(connection, text, now)
+    const acked = this.#delivery.received(connection, text, now)
+    if (acked?.type === "slash_commands") this.#answered(acked, now)
   }
 
   disconnect(reason: string, now: number, only?: string): number {
@@ -193,6 +198,32 @@ export class SlackWorld {
     return down ? { ok: false, error: "dispatch_failed" } : { ok: true, envelope_id: envelope }
   }
 
+  /** A person presses, submits, chooses. Slack does not keep that either. */
+  interaction(payload: Json, now: number): Sent {
+    const down = this.live.length === 0
+    const common = {
+      token: "local-verification-token",
+      team: { id: team.id, domain: team.domain },
+      api_app_id: bot.appId
+    }
+    const envelope = this.envelope("interactive", { ...common, ...payload }, now)
+    return down ? { ok: false, error: "dispatch_failed" } : { ok: true, envelope_id: envelope }
+  }
+
+  triggerId(): string {
+    return this.#uuid("4004")
+  }
+
+  /** The ack of a command may carry a message, which only the person sees unless it says otherwise. */
+  #answered({ answer, payload }: Acked, now: number): void {
+    const said = typeof answer === "object" && answer !== null ? answer as Json : {}
+    const conversation = this.workspace.conversation(String(payload["channel_id"]))
+    const { blocks, response_type, text } = said
+    if (conversation === undefined || typeof text !== "string" || text === "") return
+    if (response_type === "in_channel") this.post(conversation, { user: bot.userId, text, blocks }, now)
+    else this.whisper(conversation.id, String(payload["user_id"]), text, now)
+  }
+
   // --- messages
 
   /** A person writes something. */
@@ -202,7 +233,8 @@ export class SlackWorld {
     const who = this.workspace.person(said.user)
     if (who === undefined || who.isBot) return { ok: false, error: "user_not_found" }
     if (!this.workspace.isMember(conversation, said.user)) return { ok: false, error: "not_in_channel" }
-    if (said.text === "") return { ok: false, error: "no_text" }
+    const files = said.files?.map((name) => this.workspace.shareFile(name))
+    if (said.text === "" && files === undefined) return { ok: false, error: "no_text" }
     const thread = said.thread_ts
     if (thread !== undefined && this.workspace.root(conversation.id, thread) === undefined) {
       return { ok: false, error: "thread_not_found" }
@@ -212,7 +244,8 @@ export class SlackWorld {
       user: said.user,
       text: said.text,
       clientMsgId,
-      ...(thread === undefined ? {} : { threadTs: thread })
+      ...(files === undefined ? {} : { files }),
+      ...(thread === undefined ? {} : { threadTs: thread, ...(said.broadcast === true ? { broadcast: true } : {}) })
     }, now)
     return { ok: true, ts, channel: conversation.id }
   }

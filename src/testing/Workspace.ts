@@ -212,6 +212,11 @@ export class Workspace {
     }
   }
 
+  /** A file that a person shares. */
+  shareFile(name: string): File {
+    return { id: `F0${String(++this.#fileCount).padStart(6, "0")}`, name, title: name, size: 0 }
+  }
+
   /** A place for a file that will be uploaded. Of places that stay empty, only the newest are kept. */
   reserveFile(name: string, size: number): string {
     const id = `F0${String(++this.#fileCount).padStart(6, "0")}`

@@ -2,6 +2,7 @@
 export { type Command } from "./Commands.ts"
 export { type Output } from "./Delivery.ts"
 export { FaultPatch, type Faults } from "./Faults.ts"
+export { Gesture } from "./Gestures.ts"
 export { ListenFailed, PortInUse } from "./HttpDoor.ts"
 export { type JournalEntry, type JournalEvent } from "./Journal.ts"
 export { type AwaitOptions, LocalSlack, LocalSlackError, type LocalSlackOptions, Refused } from "./LocalSlack.ts"

@@ -90,7 +90,17 @@ export const mistakes: Readonly<Record<string, ReadonlyArray<Mistake>>> = {
     handler("has a mistake in its syntax", "export default (", /bad\.mjs: it could not be loaded \(.+\)$/m),
     handler("needs what is not installed", "import 'no-such-package'", /could not be loaded \(.*no-such-package/),
     handler("exports nothing", "export {}", /its default export must be a function or the result of Handler\.make/),
-    handler("exports something else", "export default { run() {} }", /its default export must be a function/)
+    handler("exports something else", "export default { run() {} }", /its default export must be a function/),
+    handler(
+      "exports a route with a mistake",
+      "export default { mesage() {} }",
+      /its default export must be a function/
+    ),
+    handler(
+      "exports a responder that is none",
+      "export default () => {}; export const respond = { viewSubmit() {} }",
+      /its export "respond" must be an object of functions named slashCommand, viewSubmission, blockSuggestion/
+    )
   ],
   databases: [
     database("a directory below a file", "file/data", /cannot use file\/data: .*set SLACKWATER_DATA_DIR/, { file: "" }),

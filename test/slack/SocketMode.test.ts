@@ -32,7 +32,7 @@ describe("a connection", () => {
         assert.strictEqual(envelope.type, "events_api")
         assert.nestedPropertyVal(envelope.payload, "event.text", text)
         assert.strictEqual(envelope.retryNum, 0)
-        yield* ack
+        yield* ack()
         yield* slack.awaitJournal((entry) => entry._tag === "AckReceived" && entry.envelopeId === envelope.id)
       }
       yield* until("nothing is left to ack", Effect.map(slack.unacked, (ids) => ids.length === 0))
@@ -61,7 +61,7 @@ describe("a connection", () => {
       const { ack, envelope } = yield* Queue.take(first.incoming)
       const sent = yield* slack.awaitJournal((entry) => entry._tag === "EnvelopeSent")
       yield* open
-      yield* ack
+      yield* ack()
       const acked = yield* slack.awaitJournal((entry) =>
         entry._tag === "AckReceived" && entry.envelopeId === envelope.id
       )
@@ -79,7 +79,7 @@ describe("a connection", () => {
       yield* slack.dropConnections
       yield* first.closed
       yield* open
-      assert.strictEqual((yield* Effect.flip(ack)).reason._tag, "Unreachable")
+      assert.strictEqual((yield* Effect.flip(ack())).reason._tag, "Unreachable")
     })
   )
 
@@ -95,7 +95,7 @@ describe("a connection", () => {
       const { ack, envelope } = yield* Queue.take(incoming)
       assert.strictEqual(envelope.id, "behind")
       const isClosed = yield* Effect.forkChild(closed)
-      yield* ack
+      yield* ack()
       yield* until("acked", Effect.sync(() => server.received.some((text) => text.includes("behind"))))
       assert.isUndefined(isClosed.pollUnsafe())
     })
@@ -158,7 +158,7 @@ describe("nothing is left", () => {
       yield* until("Slack has lost the connection", Effect.map(slack.connections, (live) => live === 0))
       assert.deepStrictEqual(subscribed(), [])
       assert.deepStrictEqual(listeners(), fresh())
-      assert.strictEqual((yield* Effect.flip(ack)).reason._tag, "Unreachable")
+      assert.strictEqual((yield* Effect.flip(ack())).reason._tag, "Unreachable")
     })
   )
 

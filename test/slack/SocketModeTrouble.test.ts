@@ -40,7 +40,7 @@ describe("frames", () => {
           retryNum: 0,
           retryReason: ""
         })
-        yield* ack
+        yield* ack()
         yield* until("acked", Effect.sync(() => server.received.some((text) => text.includes("next"))))
         assert.deepStrictEqual(JSON.parse(server.received.at(-1) ?? ""), { envelope_id: "next", payload: {} })
       })
@@ -56,7 +56,7 @@ describe("frames", () => {
       yield* slack.sendRaw(JSON.stringify({ envelope_id: "limited", type: "events_api", payload }))
       const { ack, envelope } = yield* Queue.take(incoming)
       assert.deepStrictEqual(envelope.payload, payload)
-      yield* ack
+      yield* ack()
     })
   )
 
