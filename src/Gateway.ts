@@ -35,9 +35,11 @@ import { GroupCommit } from "./sql/GroupCommit.ts"
 import * as SqlInstance from "./sql/Instance.ts"
 import * as SqlMessageStore from "./sql/MessageStore.ts"
 import * as SqlOutboxStore from "./sql/OutboxStore.ts"
+import * as SqlWorkspace from "./sql/Workspace.ts"
 import type { StoreError } from "./StoreError.ts"
 import { Supervisor } from "./Supervisor.ts"
 import { Watchdog } from "./Watchdog.ts"
+import { Workspace } from "./Workspace.ts"
 
 export interface Options<R = never> {
   readonly handler: HandlerOf<R>
@@ -69,6 +71,7 @@ const ground = Instance.cleanStop.pipe(
   Layer.provideMerge(Health.layer),
   Layer.provideMerge(GatewayStatus.layer),
   Layer.provideMerge(SqlInstance.layer),
+  Layer.provideMerge(SqlWorkspace.layer),
   Layer.provideMerge(SqlMessageStore.layer),
   Layer.provideMerge(SqlOutboxStore.layer),
   Layer.provideMerge(GroupCommit.layer),
@@ -79,6 +82,9 @@ const ground = Instance.cleanStop.pipe(
   Layer.provideMerge(NodeServices.layer)
 )
 
+/** The door out: it opens for the workspace that the data belong to. */
+const slackApi = Workspace.door.pipe(Layer.provide(WebApi.layer))
+
 /** Everything is built: ready for readers of the phase. */
 const running = Layer.effectDiscard(Effect.flatMap(Shutdown, (shutdown) => shutdown.running))
 
@@ -88,7 +94,7 @@ export const layer = <R = never>(
 ): Layer.Layer<Outbox | MessageStore | GatewayStatus | Supervisor | GatewayConfig, GatewayError, R> =>
   running.pipe(
     Layer.provideMerge(rooms(options.activate ?? defaultActivation, options.mode)),
-    Layer.provideMerge(Layer.mergeAll(SocketMode.layer, WebApi.layer, Handler.layer(options.handler))),
+    Layer.provideMerge(Layer.mergeAll(SocketMode.layer, slackApi, Handler.layer(options.handler))),
     Layer.provideMerge(ground),
     Layer.provideMerge(GatewayConfig.layer(options.config)),
     // Layers are shared by reference; two gateways in one process must not be.
@@ -101,7 +107,7 @@ export const layerOutbox = (
 ): Layer.Layer<Outbox | GatewayStatus | Supervisor, GatewayError> =>
   running.pipe(
     Layer.provideMerge(Outbox.layer),
-    Layer.provideMerge(WebApi.layer),
+    Layer.provideMerge(slackApi),
     Layer.provideMerge(ground),
     Layer.provideMerge(GatewayConfig.layer(config)),
     Layer.fresh

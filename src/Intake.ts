@@ -4,9 +4,10 @@
  * Guarantees: no envelope is acked before its row is on disk. If the store does not take it there is no ack, and
  * Slack delivers it again; if the ack fails the row is handled all the same. What cannot be understood is kept as
  * `ignored` with the reason, acked, and logged once.
- * Does not: retry (Slack does) or hold anything in memory.
+ * Does not: retry (Slack does) or hold anything in memory, but for the last envelope that was refused: it is tried again
+ * until the database takes one, so that the alarm ends although Slack sends nothing.
  */
-import { Clock, Context, Effect, Layer } from "effect"
+import { Clock, Context, Duration, Effect, Latch, Layer } from "effect"
 import type { Activate, Activation } from "./Activation.ts"
 import { Debouncer } from "./Debouncer.ts"
 import { decode, type Decoded, type Envelope, undecodable as asUndecodable } from "./Envelope.ts"
@@ -17,6 +18,7 @@ import { MessageStore } from "./MessageStore.ts"
 import type { Identity } from "./SlackApi.ts"
 import type { SlackConnectionError } from "./SlackConnection.ts"
 import { StoreError, StoreUnavailable } from "./StoreError.ts"
+import { Supervisor } from "./Supervisor.ts"
 import { ackFailures, counted, events } from "./Telemetry.ts"
 
 /** The allow-lists: why this message may not start a turn. */
@@ -40,6 +42,9 @@ const understand = (envelope: Envelope, self: string, now: number): Effect.Effec
     )
   )
 
+/** After this long a refused envelope is tried again. */
+const refusedPause = Duration.seconds(1)
+
 export class Intake extends Context.Service<Intake, {
   /** Stores the envelope, then acks it. Never fails; cannot be interrupted half-way. */
   readonly accept: (
@@ -56,6 +61,9 @@ export class Intake extends Context.Service<Intake, {
         const debouncer = yield* Debouncer
         const status = yield* GatewayStatus
         const store = yield* MessageStore
+        const supervisor = yield* Supervisor
+        const refusing = yield* Latch.make()
+        let refused: readonly [Envelope, Identity] | undefined
 
         const append = Effect.fnUntraced(function*(envelope: Envelope, identity: Identity) {
           const now = yield* Clock.currentTimeMillis
@@ -114,11 +122,8 @@ export class Intake extends Context.Service<Intake, {
           return waits ? debouncer.opened(message.conversation, window) : Effect.void
         })
 
-        const accept = Effect.fn("Intake.accept")(function*(
-          envelope: Envelope,
-          ack: Effect.Effect<void, SlackConnectionError>,
-          identity: Identity
-        ) {
+        /** Stores it; answers what is to be done then, or nothing when the database did not take it. */
+        const take = Effect.fnUntraced(function*(envelope: Envelope, identity: Identity) {
           const stored = yield* append(envelope, identity).pipe(
             Effect.catchDefect((defect) =>
               new StoreError({ operation: "accept", reason: new StoreUnavailable({ cause: defect }) })
@@ -126,16 +131,39 @@ export class Intake extends Context.Service<Intake, {
             Effect.result
           )
           if (stored._tag === "Failure") {
-            yield* counted(events, "refused")
-            return yield* status.raise(
+            refused = [envelope, identity]
+            yield* refusing.open
+            yield* status.raise(
               "database:intake",
               `${stored.failure.message}; events are not acked and Slack repeats them`
             )
+            return undefined
           }
+          refused = undefined
+          yield* refusing.close
           yield* status.clear("database:intake")
+          return stored.success
+        })
+
+        const accept = Effect.fn("Intake.accept")(function*(
+          envelope: Envelope,
+          ack: Effect.Effect<void, SlackConnectionError>,
+          identity: Identity
+        ) {
+          const stored = yield* take(envelope, identity)
+          if (stored === undefined) return yield* counted(events, "refused")
           yield* Effect.catch(ack, () => counted(ackFailures))
-          yield* stored.success
+          yield* stored
         }, Effect.uninterruptible)
+
+        /** Not acked, also when it is stored in the end: Slack's repetition is recognised. */
+        const tryAgain = Effect.gen(function*() {
+          yield* refusing.await
+          yield* Effect.sleep(refusedPause)
+          if (refused !== undefined) yield* (yield* take(...refused)) ?? Effect.void
+        })
+
+        yield* supervisor.fork("intake", Effect.forever(tryAgain))
 
         return Intake.of({ accept })
       })
