@@ -3,7 +3,7 @@ import { assert, describe } from "@effect/vitest"
 import { Clock, Duration, Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { GatewayStatus } from "../src/GatewayStatus.ts"
-import { type Answer, type Turn } from "../src/Handler.ts"
+import { type Answer, Handler, type HandlerError, type PromiseTurn, type Turn } from "../src/Handler.ts"
 import { MessageStore } from "../src/MessageStore.ts"
 import { gated, inbox, replies, say, test } from "./fixtures/conversationsRoom.ts"
 import { advance, epoch, me, settle } from "./fixtures/rooms.ts"
@@ -169,4 +169,33 @@ describe("a handler that takes too long", () => {
       assert.deepStrictEqual(stuck, ["stuck", "other"])
       assert.include(yield* replies, "fine")
     }), { concurrency: 1, handlerTimeout: Duration.minutes(1), maxAttempts: 1 })
+
+  const ignored: { turn?: PromiseTurn; late?: string } = {}
+  const deaf = Handler.promise((turn) => {
+    ignored.turn ??= turn
+    return turn.text === "deaf" ? new Promise<never>(() => {}) : Promise.resolve("heard")
+  })
+  test(
+    "as a promise that ignores its signal gives up its slot, and what it says later does not count",
+    (turn) => deaf.run(turn) as Effect.Effect<Answer, HandlerError>,
+    () =>
+      Effect.gen(function*() {
+        yield* say("D1", "deaf")
+        yield* settle
+        yield* say("D1", "next", 1)
+        yield* advance("59 seconds")
+        assert.isFalse(ignored.turn?.signal.aborted)
+        yield* advance("2 seconds", "1 second")
+        assert.isTrue(ignored.turn?.signal.aborted)
+        const late = (ignored.turn as PromiseTurn).reply("too late")
+        ignored.late = yield* Effect.promise(() => late.then(() => "posted", (error: Error) => error.message))
+        assert.match(ignored.late, /over/)
+        // Its conversation has gone on to the next turn, on the only slot there is.
+        const said = yield* replies
+        assert.lengthOf(said, 2)
+        assert.match(said[0] ?? "", /^Sorry/)
+        assert.strictEqual(said[1], "heard")
+      }),
+    { concurrency: 1, handlerTimeout: Duration.minutes(1), maxAttempts: 1 }
+  )
 })

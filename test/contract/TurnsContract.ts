@@ -170,6 +170,16 @@ export const turnsContract = (test: Test) => {
         assert.deepStrictEqual(stops, ["none", "crash", "clean", "crash"])
       }))
 
+    test("are told in the order of the starts, also when the clock was set back", () =>
+      Effect.gen(function*() {
+        const { crash, restart } = yield* Restart
+        yield* crash()
+        yield* TestClock.setTime(now - 3_600_000)
+        assert.strictEqual(yield* restart, "clean")
+        // The last one to start was not stopped, although an earlier one has the later time.
+        assert.strictEqual(yield* crash(), "crash")
+      }))
+
     const crashWhileRunning = Effect.fnUntraced(function*(times: number, conversation = "D1") {
       for (let crash = 0; crash < times; crash++) {
         yield* claimed(conversation)
