@@ -187,7 +187,7 @@ describe("a handler that takes too long", () => {
         assert.isFalse(ignored.turn?.signal.aborted)
         yield* advance("2 seconds", "1 second")
         assert.isTrue(ignored.turn?.signal.aborted)
-        const late = (ignored.turn as PromiseTurn).reply("too late")
+        const late = ignored.turn.reply("too late")
         ignored.late = yield* Effect.promise(() => late.then(() => "posted", (error: Error) => error.message))
         assert.match(ignored.late, /over/)
         // Its conversation has gone on to the next turn, on the only slot there is.
