@@ -170,6 +170,18 @@ describe("a handler that takes too long", () => {
       assert.include(yield* replies, "fine")
     }), { concurrency: 1, handlerTimeout: Duration.minutes(1), maxAttempts: 1 })
 
+  const patient = gated()
+  test("is not judged by the time its message waited for a slot", patient.handler, () =>
+    Effect.gen(function*() {
+      for (const text of ["a", "b", "c"]) yield* say(text, text)
+      for (const text of ["a", "b", "c"]) {
+        yield* advance("50 seconds")
+        yield* patient.release(text, text)
+      }
+      assert.deepStrictEqual(patient.texts(), ["a", "b", "c"])
+      assert.deepStrictEqual(yield* replies, ["a", "b", "c"])
+    }), { concurrency: 1, handlerTimeout: Duration.minutes(1), maxAttempts: 1 })
+
   const ignored: { turn?: PromiseTurn; late?: string } = {}
   const deaf = Handler.promise((turn) => {
     ignored.turn ??= turn

@@ -1,4 +1,4 @@
-/** What a killed process leaves half done: a turn in the middle of its steps, messages in an open quiet window. */
+/** What a process leaves half done: a turn in the middle of its steps, an open quiet window, messages behind a turn. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { existsSync, readFileSync } from "node:fs"
@@ -9,6 +9,9 @@ import { connectGateway, count, ending, query, stop, until } from "./harness.ts"
 import { openLedger } from "./ledger.ts"
 
 const alice = { channel: "D0ALICE", user: "U0ALICE" }
+
+const running = "SELECT count(*) FROM slackwater_turns WHERE state = 'running'"
+const waiting = "SELECT count(*) FROM slackwater_messages WHERE state = 'queued'"
 
 describe("kill -9 in the seventh of ten steps", () => {
   it.live("repeats the seventh, none of those before it, and answers once", () =>
@@ -52,4 +55,26 @@ describe("kill -9 in an open quiet window", () => {
       const { doubled, lost, outOfOrder } = yield* ledger.verdict
       assert.deepStrictEqual({ lost, doubled, outOfOrder }, { lost: 0, doubled: 0, outOfOrder: 0 })
     }).pipe(withSlack))
+})
+
+describe("nine messages behind the one that is being handled", () => {
+  for (const signal of ["SIGKILL", "SIGTERM"] as const) {
+    it.live(`outlive ${signal}, and are answered once and in order`, () =>
+      Effect.gen(function*() {
+        const ledger = yield* openLedger
+        const dataDir = yield* temporaryDirectory
+        const settings = { SLACKWATER_SHUTDOWN_TIMEOUT: "2 seconds" }
+        const first = yield* connectGateway(dataDir, { ...settings, TEST_HANG: "1" })
+        yield* ledger.say(alice, "hang")
+        yield* until("it is being handled", () => count(dataDir, running) === 1, first)
+        for (let n = 0; n < 9; n++) yield* ledger.acked((yield* ledger.say(alice)).name)
+        yield* stop(first, signal)
+        assert.strictEqual(count(dataDir, waiting), signal === "SIGTERM" ? 10 : 9)
+        const next = yield* connectGateway(dataDir, settings)
+        yield* answered("D0ALICE", "ended m2 m3 m4 m5 m6 m7 m8 m9 m10")
+        assert.strictEqual((yield* stop(next)).code, 0)
+        const { doubled, lost, outOfOrder } = yield* ledger.verdict
+        assert.deepStrictEqual({ lost, doubled, outOfOrder }, { lost: 0, doubled: 0, outOfOrder: 0 })
+      }).pipe(withSlack))
+  }
 })
