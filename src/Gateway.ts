@@ -36,9 +36,11 @@ import { GroupCommit } from "./sql/GroupCommit.ts"
 import * as SqlInstance from "./sql/Instance.ts"
 import * as SqlMessageStore from "./sql/MessageStore.ts"
 import * as SqlOutboxStore from "./sql/OutboxStore.ts"
+import * as SqlWorkspace from "./sql/Workspace.ts"
 import type { StoreError } from "./StoreError.ts"
 import { Supervisor } from "./Supervisor.ts"
 import { Watchdog } from "./Watchdog.ts"
+import { Workspace } from "./Workspace.ts"
 
 export interface Options<R = never, R2 = never> {
   readonly handler: HandlerOf<R>
@@ -72,6 +74,7 @@ const ground = Instance.cleanStop.pipe(
   Layer.provideMerge(Health.layer),
   Layer.provideMerge(GatewayStatus.layer),
   Layer.provideMerge(SqlInstance.layer),
+  Layer.provideMerge(SqlWorkspace.layer),
   Layer.provideMerge(SqlMessageStore.layer),
   Layer.provideMerge(SqlOutboxStore.layer),
   Layer.provideMerge(GroupCommit.layer),
@@ -82,6 +85,9 @@ const ground = Instance.cleanStop.pipe(
   Layer.provideMerge(NodeServices.layer)
 )
 
+/** The door out: it opens for the workspace that the data belong to. */
+const slackApi = Workspace.door.pipe(Layer.provide(WebApi.layer))
+
 /** Everything is built: ready for readers of the phase. */
 const running = Layer.effectDiscard(Effect.flatMap(Shutdown, (shutdown) => shutdown.running))
 
@@ -91,12 +97,7 @@ export const layer = <R = never, R2 = never>(
 ): Layer.Layer<Outbox | MessageStore | GatewayStatus | Supervisor | GatewayConfig, GatewayError, R | R2> =>
   running.pipe(
     Layer.provideMerge(rooms(options.activate ?? defaultActivation, options.mode)),
-    Layer.provideMerge([
-      SocketMode.layer,
-      WebApi.layer,
-      Handler.layer(options.handler),
-      Responder.layer(options.respond)
-    ]),
+    Layer.provideMerge([SocketMode.layer, slackApi, Handler.layer(options.handler), Responder.layer(options.respond)]),
     Layer.provideMerge(ground),
     Layer.provideMerge(GatewayConfig.layer(options.config)),
     // Layers are shared by reference; two gateways in one process must not be.
@@ -109,7 +110,7 @@ export const layerOutbox = (
 ): Layer.Layer<Outbox | GatewayStatus | Supervisor, GatewayError> =>
   running.pipe(
     Layer.provideMerge(Outbox.layer),
-    Layer.provideMerge(WebApi.layer),
+    Layer.provideMerge(slackApi),
     Layer.provideMerge(ground),
     Layer.provideMerge(GatewayConfig.layer(config)),
     Layer.fresh

@@ -7,9 +7,10 @@
  * Guarantees: no envelope is acked before its row is on disk. If the store does not take it there is no ack, and
  * Slack delivers it again; if the ack fails the row is handled all the same. What cannot be understood is kept as
  * `ignored` with the reason, acked, and logged once.
- * Does not: retry (Slack does) or hold anything in memory.
+ * Does not: retry (Slack does) or hold anything in memory, but for the last envelope that was refused: it is tried again
+ * until the database takes one, so that the alarm ends although Slack sends nothing.
  */
-import { Clock, Context, Effect, Exit, Layer } from "effect"
+import { Clock, Context, Duration, Effect, Exit, Latch, Layer } from "effect"
 import type { Activate, Activation } from "./Activation.ts"
 import { Debouncer } from "./Debouncer.ts"
 import { decode, type Decoded, type Envelope, undecodable as asUndecodable } from "./Envelope.ts"
@@ -23,6 +24,7 @@ import { Responder } from "./Responder.ts"
 import type { Identity } from "./SlackApi.ts"
 import type { Incoming } from "./SlackConnection.ts"
 import { StoreError, StoreUnavailable } from "./StoreError.ts"
+import { Supervisor } from "./Supervisor.ts"
 import { ackFailures, counted, events } from "./Telemetry.ts"
 
 /** The allow-lists: why this message may not start a turn. */
@@ -46,6 +48,9 @@ const understand = (envelope: Envelope, self: string, now: number): Effect.Effec
     )
   )
 
+/** After this long a refused envelope is tried again. */
+const refusedPause = Duration.seconds(1)
+
 export class Intake extends Context.Service<Intake, {
   /** Stores the envelope, then acks it. Never fails; interrupted, it cuts the answer short and does the rest. */
   readonly accept: (incoming: Incoming, identity: Identity) => Effect.Effect<void>
@@ -62,6 +67,9 @@ export class Intake extends Context.Service<Intake, {
         const responder = yield* Responder
         const status = yield* GatewayStatus
         const store = yield* MessageStore
+        const supervisor = yield* Supervisor
+        const refusing = yield* Latch.make()
+        let refused: readonly [Incoming, Identity] | undefined
 
         const decide = Effect.fnUntraced(function*(message: InboundMessage, identity: Identity) {
           const kind = kindOf(message)
@@ -144,7 +152,8 @@ export class Intake extends Context.Service<Intake, {
           return { payload, opened: waits ? debouncer.opened(message.conversation, window) : Effect.void }
         })
 
-        const accept = Effect.fn("Intake.accept")(function*(incoming: Incoming, identity: Identity) {
+        /** Stores it; answers what is to be done then, or nothing when the database did not take it. */
+        const take = Effect.fnUntraced(function*(incoming: Incoming, identity: Identity) {
           const stored = yield* append(incoming, identity).pipe(
             Effect.catchDefect((defect) =>
               new StoreError({ operation: "accept", reason: new StoreUnavailable({ cause: defect }) })
@@ -152,16 +161,39 @@ export class Intake extends Context.Service<Intake, {
             Effect.result
           )
           if (stored._tag === "Failure") {
-            yield* counted(events, "refused")
-            return yield* status.raise(
+            // Slack says at once that a command or a modal failed, and the person does it again: that one is gone.
+            if (!responder.answers(incoming.envelope)) {
+              refused = [incoming, identity]
+              yield* refusing.open
+            }
+            yield* status.raise(
               "database:intake",
               `${stored.failure.message}; events are not acked and Slack repeats them`
             )
+            return undefined
           }
+          refused = undefined
+          yield* refusing.close
           yield* status.clear("database:intake")
-          yield* Effect.catch(incoming.ack(stored.success.payload), () => counted(ackFailures))
-          yield* stored.success.opened
+          return stored.success
+        })
+
+        const accept = Effect.fn("Intake.accept")(function*(incoming: Incoming, identity: Identity) {
+          const stored = yield* take(incoming, identity)
+          if (stored === undefined) return yield* counted(events, "refused")
+          yield* Effect.catch(incoming.ack(stored.payload), () => counted(ackFailures))
+          yield* stored.opened
         }, Effect.uninterruptible)
+
+        /** Not acked, also when it is stored in the end: Slack's repetition is recognised. */
+        const tryAgain = Effect.gen(function*() {
+          yield* refusing.await
+          yield* Effect.sleep(refusedPause)
+          const stored = refused === undefined ? undefined : yield* take(...refused)
+          if (stored !== undefined) yield* stored.opened
+        })
+
+        yield* supervisor.fork("intake", Effect.forever(tryAgain))
 
         return Intake.of({ accept, answers: responder.answers })
       })

@@ -5,7 +5,7 @@ import { Conversations } from "../src/Conversations.ts"
 import { MessageStore } from "../src/MessageStore.ts"
 import { Shutdown } from "../src/Shutdown.ts"
 import { gated, inbox, replies, say, test } from "./fixtures/conversationsRoom.ts"
-import { arrival, key } from "./fixtures/messages.ts"
+import { arrival, key, tsAt } from "./fixtures/messages.ts"
 import { advance, epoch, me, settle } from "./fixtures/rooms.ts"
 
 describe("which turns run", () => {
@@ -62,6 +62,28 @@ describe("which turns run", () => {
       yield* advance("1 second")
       assert.deepStrictEqual(swept.texts(), ["forgotten"])
     }))
+})
+
+describe("an open quiet window", () => {
+  const open = gated()
+  test(
+    "is ended neither by the end of the running turn nor by a wake-up nor by a sweep",
+    open.handler,
+    () =>
+      Effect.gen(function*() {
+        const store = yield* MessageStore
+        yield* say("D1", "running")
+        yield* settle
+        yield* store.append(arrival({ text: "in the window", ts: tsAt(1) }, { dueAt: epoch + 90_000 }))
+        yield* open.release("running")
+        yield* (yield* Conversations).wake(key("D1"))
+        // Past a sweep, and short of the end of the window.
+        yield* advance("89 seconds", "1 second")
+        assert.deepStrictEqual(open.texts(), ["running"])
+        yield* advance("1 second")
+        assert.deepStrictEqual(open.texts(), ["running", "in the window"])
+      })
+  )
 })
 
 describe("the drain", () => {

@@ -3,7 +3,7 @@ import { assert, describe } from "@effect/vitest"
 import { Clock, Duration, Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { GatewayStatus } from "../src/GatewayStatus.ts"
-import { type Answer, type Turn } from "../src/Handler.ts"
+import { type Answer, Handler, type HandlerError, type PromiseTurn, type Turn } from "../src/Handler.ts"
 import { MessageStore } from "../src/MessageStore.ts"
 import { gated, inbox, replies, say, test } from "./fixtures/conversationsRoom.ts"
 import { advance, epoch, me, settle } from "./fixtures/rooms.ts"
@@ -195,4 +195,45 @@ describe("a handler that takes too long", () => {
       assert.deepStrictEqual(stuck, ["stuck", "other"])
       assert.include(yield* replies, "fine")
     }), { concurrency: 1, handlerTimeout: Duration.minutes(1), maxAttempts: 1 })
+
+  const patient = gated()
+  test("is not judged by the time its message waited for a slot", patient.handler, () =>
+    Effect.gen(function*() {
+      for (const text of ["a", "b", "c"]) yield* say(text, text)
+      for (const text of ["a", "b", "c"]) {
+        yield* advance("50 seconds")
+        yield* patient.release(text, text)
+      }
+      assert.deepStrictEqual(patient.texts(), ["a", "b", "c"])
+      assert.deepStrictEqual(yield* replies, ["a", "b", "c"])
+    }), { concurrency: 1, handlerTimeout: Duration.minutes(1), maxAttempts: 1 })
+
+  const ignored: { turn?: PromiseTurn; late?: string } = {}
+  const deaf = Handler.promise((turn) => {
+    ignored.turn ??= turn
+    return turn.text === "deaf" ? new Promise<never>(() => {}) : Promise.resolve("heard")
+  })
+  test(
+    "as a promise that ignores its signal gives up its slot, and what it says later does not count",
+    (turn) => deaf.run(turn) as Effect.Effect<Answer, HandlerError>,
+    () =>
+      Effect.gen(function*() {
+        yield* say("D1", "deaf")
+        yield* settle
+        yield* say("D1", "next", 1)
+        yield* advance("59 seconds")
+        assert.isFalse(ignored.turn?.signal.aborted)
+        yield* advance("2 seconds", "1 second")
+        assert.isTrue(ignored.turn?.signal.aborted)
+        const late = ignored.turn.reply("too late")
+        ignored.late = yield* Effect.promise(() => late.then(() => "posted", (error: Error) => error.message))
+        assert.match(ignored.late, /over/)
+        // Its conversation has gone on to the next turn, on the only slot there is.
+        const said = yield* replies
+        assert.lengthOf(said, 2)
+        assert.match(said[0] ?? "", /^Sorry/)
+        assert.strictEqual(said[1], "heard")
+      }),
+    { concurrency: 1, handlerTimeout: Duration.minutes(1), maxAttempts: 1 }
+  )
 })

@@ -1,14 +1,13 @@
 /** Commit first, then ack: seen from Slack's side, through the whole gateway. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Deferred, Duration, Effect, Stream } from "effect"
-import { join } from "node:path"
-import { DatabaseSync } from "node:sqlite"
 import { GatewayStatus, Handler, MessageStore, type Turn } from "slackwater"
 import { type JournalEntry, LocalSlack } from "slackwater/testing"
 import {
   answered,
   answers,
   eventually,
+  lockDatabase,
   startGateway,
   temporaryDirectory,
   withDatabase,
@@ -23,23 +22,13 @@ const isSent = (attempt: number) => (entry: JournalEntry) =>
   entry._tag === "EnvelopeSent" && entry.type === "message" && entry.attempt === attempt
 const acks = Effect.flatMap(LocalSlack, (slack) => Effect.map(slack.journal, (entries) => entries.filter(isAck).length))
 
-/** Another process's transaction, as far as the gateway can tell: nothing commits while it is open. */
-const lockDatabase = (dataDir: string) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const database = new DatabaseSync(join(dataDir, "slackwater.db"))
-      database.exec("BEGIN IMMEDIATE")
-      return database
-    }),
-    (database) => Effect.sync(() => database.close())
-  )
-
 describe("Intake", () => {
   it.live("does not ack while the commit is held back, and acks once it is done", () =>
     Effect.gen(function*() {
       const slack = yield* LocalSlack
       const dataDir = yield* temporaryDirectory
       yield* startGateway(dataDir, echo)
+      yield* slack.awaitJournal((entry) => entry._tag === "ConnectionOpened")
       const lock = yield* lockDatabase(dataDir)
       yield* slack.say({ ...dm, text: "held" })
       // Slack has waited in vain and sent it again: until here nothing was acked.

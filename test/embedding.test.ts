@@ -84,6 +84,30 @@ describe("embedding", () => {
       assert.deepStrictEqual(yield* answers("D0ALICE").pipe(Effect.provideContext(two)), ["second: b"])
     }))
 
+  it.live("goes on with one gateway while another of the same process drains and ends", () =>
+    Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const begun = yield* Deferred.make<void>()
+      const release = yield* Deferred.make<void>()
+      const held = Handler.make((turn) =>
+        Deferred.succeed(begun, undefined).pipe(Effect.andThen(Deferred.await(release)), Effect.as(turn.text))
+      )
+      const other = yield* Layer.build(Layer.fresh(localSlack()))
+      const scope = yield* Scope.make()
+      yield* startGateway(yield* temporaryDirectory, held).pipe(Scope.provide(scope), Effect.provideContext(other))
+      yield* Context.get(other, LocalSlack).say({ ...dm, text: "held" })
+      yield* Deferred.await(begun)
+      yield* startGateway(yield* temporaryDirectory, Handler.make((turn) => turn.reply(`You said: ${turn.text}`)))
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* Context.get(other, LocalSlack).awaitJournal((entry) => entry._tag === "ConnectionClosed")
+      yield* slack.say({ ...dm, text: "meanwhile" })
+      yield* answered("D0ALICE", "You said: meanwhile")
+      yield* Deferred.succeed(release, undefined)
+      yield* Fiber.join(closing)
+      yield* slack.say({ ...dm, text: "afterwards" })
+      yield* answered("D0ALICE", "You said: afterwards")
+    }).pipe(withSlack))
+
   it.live("fails with a typed error, and changes nothing, where another gateway owns the directory", () =>
     Effect.gen(function*() {
       const dataDir = yield* temporaryDirectory

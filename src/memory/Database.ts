@@ -66,6 +66,8 @@ export interface Data {
   readonly states: Map<ConversationKey, string>
   readonly replies: Map<number, ReplyRow>
   readonly instances: Array<{ readonly id: OwnerId; stoppedAt: number | null }>
+  /** Whose messages these are, once it was heard. */
+  workspace: string | null
   /** Ids are never given twice, whatever is pruned. */
   nextMessage: number
   nextReply: number
@@ -79,6 +81,7 @@ export const empty = (): Data => ({
   states: new Map(),
   replies: new Map(),
   instances: [],
+  workspace: null,
   nextMessage: 1,
   nextReply: 1
 })

@@ -13,7 +13,7 @@ import { Cause, Context, Deferred, Effect, Exit, Layer, Queue } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type { StoreError, TurnLost } from "../StoreError.ts"
 import { Supervisor } from "../Supervisor.ts"
-import { statement, untilFree } from "./transaction.ts"
+import { asStoreError, untilFree } from "./transaction.ts"
 
 /** Writes that may wait, and writes that share one transaction at most. */
 const waiting = 1_024
@@ -92,7 +92,8 @@ export class GroupCommit extends Context.Service<GroupCommit, {
 
       return GroupCommit.of({
         write: (operation) => <A>(job: Effect.Effect<A, Failure>) =>
-          statement(operation)(Effect.gen(function*() {
+          // The writer has waited for the file already.
+          asStoreError(operation)(Effect.gen(function*() {
             const done = yield* Deferred.make<unknown, Failure>()
             // The statements belong to the caller's span and log lines, not to the writer's.
             const context = yield* Effect.context()

@@ -20,7 +20,7 @@ export const layer = Layer.effect(
 
     const found = yield* Effect.gen(function*() {
       const [previous] = yield* sql<{ readonly stopped_at: number | null }>`
-        SELECT stopped_at FROM slackwater_instances ORDER BY started_at DESC LIMIT 1`
+        SELECT stopped_at FROM slackwater_instances ORDER BY number DESC LIMIT 1`
       const previousStop: PreviousStop = previous === undefined
         ? "none"
         : previous.stopped_at === null

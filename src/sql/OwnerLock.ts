@@ -9,11 +9,14 @@
  * of a file drops all POSIX locks this process has on it (measured). So this process's own directories are listed in
  * memory and refused before a file is touched.
  */
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import type { Scope } from "effect"
 import { chmodSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { DatabaseError, Owned, Unusable } from "./DatabaseError.ts"
+
+/** Of several that start at the same moment one must win: nobody is refused before it has asked for this long (ms). */
+const contested = 1_000
 
 /** Directories owned by this process. POSIX locks are per process, so the list must be too. */
 const held = new Set<string>()
@@ -47,6 +50,8 @@ const take = (file: string, owner: string, now: number): DatabaseSync => {
     chmodSync(file, 0o600)
     return db
   } catch (error) {
+    // What we wrote and could not commit must not name us as the owner.
+    if (db.isTransaction) db.exec("ROLLBACK")
     const reason = isBusy(error)
       ? new Owned({ path: file, owner: ownerIn(db) })
       : new Unusable({ path: file, detail: detailOf(error) })
@@ -83,7 +88,10 @@ export const acquire = (
         error instanceof DatabaseError
           ? error
           : new DatabaseError({ reason: new Unusable({ path: file, detail: detailOf(error) }) })
-    }),
+    }).pipe(Effect.retry({
+      while: (error) => error.reason._tag === "Owned",
+      schedule: Schedule.spaced("20 millis").pipe(Schedule.jittered, Schedule.upTo({ duration: contested }))
+    })),
     (db) =>
       Effect.sync(() => {
         held.delete(directory)

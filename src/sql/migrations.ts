@@ -11,12 +11,20 @@ import { DatabaseError, NewerSchema } from "./DatabaseError.ts"
 
 const steps: ReadonlyArray<ReadonlyArray<string>> = [
   [
+    // Numbered, since clocks are set back: the last one is the one that started last.
     `CREATE TABLE slackwater_instances (
-      id TEXT PRIMARY KEY,
+      number INTEGER PRIMARY KEY AUTOINCREMENT,
+      id TEXT NOT NULL UNIQUE,
       pid INTEGER NOT NULL,
       started_at INTEGER NOT NULL,
       stopped_at INTEGER
-    ) STRICT, WITHOUT ROWID`,
+    ) STRICT`,
+
+    // Whose messages these are: one row, once we have heard it from Slack.
+    `CREATE TABLE slackwater_workspace (
+      id INTEGER PRIMARY KEY CHECK (id = 1),
+      team TEXT NOT NULL
+    ) STRICT`,
 
     // AUTOINCREMENT: an id is never given twice, whatever was pruned. Keys and handles outlive their rows.
     `CREATE TABLE slackwater_messages (

@@ -34,6 +34,16 @@ export const recoveryContract = (test: Test) => {
         assert.deepStrictEqual(stops, ["none", "crash", "clean", "crash"])
       }))
 
+    test("is told in the order of the starts, also when the clock was set back", () =>
+      Effect.gen(function*() {
+        const { crash, restart } = yield* Restart
+        yield* crash
+        yield* TestClock.setTime(now - 3_600_000)
+        assert.strictEqual(yield* restart, "clean")
+        // The last one to start was not stopped, although an earlier one has the later time.
+        assert.strictEqual(yield* crash, "crash")
+      }))
+
     test("leaves its turns running, and their conversations held, until they are recovered", (store) =>
       Effect.gen(function*() {
         yield* say("D1")

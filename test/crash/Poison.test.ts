@@ -39,7 +39,9 @@ const restartUntilSettled = Effect.fnUntraced(function*<E>(
       Effect.gen(function*() {
         while (gateway.isAlive() && !(yield* settled(dataDir))) yield* Effect.sleep("5 millis")
       }),
-      gateway
+      gateway,
+      // Sixteen suspects run one after the other, each at its own second.
+      90_000
     )
     if (gateway.isAlive()) {
       assert.strictEqual((yield* stop(gateway)).code, 0, gateway.stderr())
@@ -51,35 +53,39 @@ const restartUntilSettled = Effect.fnUntraced(function*<E>(
 })
 
 describe("a message that kills the process", () => {
-  it.live("is dead-lettered with its payload after a few starts, and its neighbours are answered exactly once", () =>
-    Effect.gen(function*() {
-      const slack = yield* LocalSlack
-      const neighbours = yield* openLedger
-      const dataDir = yield* temporaryDirectory
-      // All in one quiet window, so that they run together and see every crash together.
-      const people = Effect.fnUntraced(function*(start: number) {
-        if (start > 0) return
-        for (let n = 0; n < 5; n++) yield* neighbours.say({ channel: "C0GENERAL", user: "U0BOB" }, "wait=400")
-        yield* slack.say({ channel: "D0ALICE", user: "U0ALICE", text: "m0 die=150" })
-        yield* neighbours.say({ channel: "D0BOB", user: "U0BOB" }, "wait=400")
-      })
-      const deaths = yield* restartUntilSettled(dataDir, people)
-      assert.strictEqual(deaths, 4)
-      const dead = query(dataDir, "SELECT state, message, reason FROM slackwater_messages WHERE state = 'failed'")
-      assert.strictEqual(dead.length, 1)
-      const { text }: { readonly text: string } = JSON.parse(String(dead[0]?.["message"]))
-      assert.strictEqual(text, "m0 die=150")
-      assert.match(String(dead[0]?.["reason"]), /process ended/)
-      const told = (yield* slack.messages("D0ALICE")).filter((message) => message.bot_id !== undefined)
-      assert.deepStrictEqual(told.map((message) => message.text.slice(0, 5)), ["Sorry"])
-      const { doubled, lost, messages, outOfOrder } = yield* neighbours.verdict
-      assert.deepStrictEqual({ messages, lost, doubled, outOfOrder }, {
-        messages: 6,
-        lost: 0,
-        doubled: 0,
-        outOfOrder: 0
-      })
-    }).pipe(withSlack))
+  it.live(
+    "is dead-lettered with its payload after a few starts, and the 15 turns beside it are answered exactly once",
+    () =>
+      Effect.gen(function*() {
+        const slack = yield* LocalSlack
+        const neighbours = yield* openLedger
+        const dataDir = yield* temporaryDirectory
+        // All in one quiet window, so that they run together and see every crash together.
+        const people = Effect.fnUntraced(function*(start: number) {
+          if (start > 0) return
+          for (let n = 0; n < 14; n++) yield* neighbours.say({ channel: "C0GENERAL", user: "U0BOB" }, "wait=400")
+          yield* slack.say({ channel: "D0ALICE", user: "U0ALICE", text: "m0 die=150" })
+          yield* neighbours.say({ channel: "D0BOB", user: "U0BOB" }, "wait=400")
+        })
+        const deaths = yield* restartUntilSettled(dataDir, people)
+        assert.strictEqual(deaths, 4)
+        const dead = query(dataDir, "SELECT state, message, reason FROM slackwater_messages WHERE state = 'failed'")
+        assert.strictEqual(dead.length, 1)
+        const { text }: { readonly text: string } = JSON.parse(String(dead[0]?.["message"]))
+        assert.strictEqual(text, "m0 die=150")
+        assert.match(String(dead[0]?.["reason"]), /process ended/)
+        const told = (yield* slack.messages("D0ALICE")).filter((message) => message.bot_id !== undefined)
+        assert.deepStrictEqual(told.map((message) => message.text.slice(0, 5)), ["Sorry"])
+        const { doubled, lost, messages, outOfOrder } = yield* neighbours.verdict
+        assert.deepStrictEqual({ messages, lost, doubled, outOfOrder }, {
+          messages: 15,
+          lost: 0,
+          doubled: 0,
+          outOfOrder: 0
+        })
+      }).pipe(withSlack),
+    240_000
+  )
 
   it.live("does not drag along a neighbour that was in flight at two earlier crashes", () =>
     Effect.gen(function*() {

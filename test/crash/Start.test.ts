@@ -3,13 +3,14 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { cpSync, existsSync, readdirSync, readFileSync } from "node:fs"
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { LocalSlack } from "slackwater/testing"
 import { latest } from "../../src/sql/migrations.ts"
 import { temporaryDirectory, withSlack } from "../fixtures/gateway.ts"
 import {
+  type Child,
   connected,
   connectGateway,
   count,
@@ -131,6 +132,79 @@ describe("the data directory", () => {
       assert.match(second.stderr(), new RegExp(`^slackwater: [^\\n]*pid ${owner.pid}\\b[^\\n]*\\n$`))
       assert.isTrue(owner.isAlive())
       assert.strictEqual((yield* stop(owner)).code, 0)
+    }).pipe(withSlack))
+
+  it.live("goes to exactly one of several that start at the same moment, and the others name it", () =>
+    Effect.gen(function*() {
+      const rounds = Array.from({ length: 25 }, (_, n) => n + 1)
+      const directory = yield* temporaryDirectory
+      for (const round of rounds) mkdirSync(join(directory, String(round)))
+      // Enough time for three processes to be up.
+      const begin = String(Date.now() + 3_000)
+      const rivals = yield* Effect.forEach(
+        [1, 2, 3],
+        () => start([program("own"), directory, begin, String(rounds.length)])
+      )
+      const linesOf = (child: Child) => child.stdout().split("\n").filter((line) => line !== "")
+      yield* until("all have said how it went", () => rivals.every((child) => linesOf(child).length === rounds.length))
+      assert.isTrue(rivals.every((child) => child.isAlive()), "who has won keeps it")
+      for (const round of rounds) {
+        const winners = rivals.filter((child) => linesOf(child).includes(`won ${round}`))
+        assert.lengthOf(winners, 1, `round ${round}: ${rivals.map((child) => child.stdout()).join("\n")}`)
+        const refusals = rivals.flatMap((child) => linesOf(child).filter((line) => line.startsWith(`lost ${round} `)))
+        for (const line of refusals) assert.include(line, `pid ${winners[0]?.pid},`)
+      }
+    }))
+
+  it.live("goes to one of two gateways that start together; the other ends with 73 and names it", () =>
+    Effect.gen(function*() {
+      const dataDir = yield* temporaryDirectory
+      const both = [yield* startGateway(dataDir), yield* startGateway(dataDir)]
+      yield* until("one has ended", () => both.some((gateway) => !gateway.isAlive()))
+      const loser = both.find((gateway) => !gateway.isAlive())
+      const winner = both.find((gateway) => gateway !== loser)
+      if (loser === undefined || winner === undefined) return assert.fail("nobody has ended")
+      assert.strictEqual((yield* ending(loser)).code, 73)
+      assert.match(loser.stderr(), new RegExp(`^slackwater: [^\\n]*pid ${winner.pid}\\b[^\\n]*\\n$`))
+      yield* connected(winner)
+      assert.strictEqual((yield* stop(winner)).code, 0)
+    }).pipe(withSlack))
+
+  it.live("of another workspace is refused with 78 and a sentence, and what waits in it is not sent", () =>
+    Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const dataDir = yield* temporaryDirectory
+      const first = yield* connectGateway(dataDir)
+      yield* slack.faults({ rateLimit: { method: "chat.postMessage", retryAfterSeconds: 60 } })
+      yield* slack.say({ channel: "D0ALICE", user: "U0ALICE", text: "m1" })
+      const waiting = "SELECT count(*) FROM slackwater_outbox WHERE state = 'failed_retryable'"
+      yield* until("a reply waits", () => count(dataDir, waiting) > 0, first)
+      first.signal("SIGKILL")
+      yield* ending(first)
+      yield* slack.clearFaults
+      const database = new DatabaseSync(databaseOf(dataDir))
+      database.exec("UPDATE slackwater_workspace SET team = 'T0OTHER'")
+      const refused = yield* startGateway(dataDir)
+      assert.strictEqual((yield* ending(refused)).code, 78)
+      const sentence = new RegExp(`^slackwater: the data in ${dataDir} belong to workspace T0OTHER.*T0LOCAL`, "m")
+      assert.match(refused.stderr(), sentence)
+      assert.isEmpty((yield* slack.journal).filter((entry) => entry._tag === "MessagePosted" && entry.by === "U0BOT"))
+      database.exec("UPDATE slackwater_workspace SET team = 'T0LOCAL'")
+      database.close()
+      const next = yield* connectGateway(dataDir)
+      yield* slack.awaitJournal((entry) => entry._tag === "MessagePosted" && entry.by === "U0BOT")
+      assert.strictEqual((yield* stop(next)).code, 0)
+    }).pipe(withSlack))
+
+  it.live("whose database cannot be used leaves nothing behind that keeps a later start from it", () =>
+    Effect.gen(function*() {
+      const dataDir = yield* temporaryDirectory
+      writeFileSync(databaseOf(dataDir), "SQLite format 3\0" + "not a database after all".repeat(1_000))
+      const refused = yield* startGateway(dataDir)
+      assert.strictEqual((yield* ending(refused)).code, 74, refused.stderr())
+      assert.include(readdirSync(dataDir), "owner.lock")
+      rmSync(databaseOf(dataDir))
+      assert.strictEqual((yield* stop(yield* connectGateway(dataDir))).code, 0)
     }).pipe(withSlack))
 
   it.live("is free at once when its owner is killed", () =>

@@ -126,10 +126,15 @@ export const connected = (gateway: Gateway) =>
   )))
 
 /** Fails when it takes too long, with the end of the log. */
-export const within = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>, child?: Child): Effect.Effect<A, E, R> =>
+export const within = <A, E, R>(
+  what: string,
+  effect: Effect.Effect<A, E, R>,
+  child?: Child,
+  ms = deadlineMs
+): Effect.Effect<A, E, R> =>
   Effect.timeoutOrElse(effect, {
-    duration: deadlineMs,
-    orElse: () => Effect.die(new Error(`not within ${deadlineMs} ms: ${what}\n${child?.stderr().slice(-4_000) ?? ""}`))
+    duration: ms,
+    orElse: () => Effect.die(new Error(`not within ${ms} ms: ${what}\n${child?.stderr().slice(-4_000) ?? ""}`))
   })
 
 /** Polls until `found` answers something true, and answers that. */

@@ -1,13 +1,14 @@
 /** Writes that come together share one commit, and nothing of their neighbours' fate. */
 import { SqliteClient } from "@effect/sql-sqlite-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer } from "effect"
+import { Effect, Exit, Fiber, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { GroupCommit } from "../../src/sql/GroupCommit.ts"
 import { Supervisor } from "../../src/Supervisor.ts"
 import { temporaryDirectory } from "../fixtures/gateway.ts"
+import { advance } from "../fixtures/time.ts"
 
 /** Counts the transactions of the driver: it prepares every BEGIN and COMMIT anew. */
 const counting = Effect.acquireRelease(
@@ -108,6 +109,21 @@ describe("GroupCommit", () => {
           effect, { concurrency: "unbounded" })
         other.close()
         assert.strictEqual((yield* rows).length, 4)
+      })
+    ))
+
+  it.effect("waits no longer than five seconds for such a file, and says then that it is not available", () =>
+    withTable((file) =>
+      Effect.gen(function*() {
+        const other = new DatabaseSync(file)
+        other.exec("BEGIN IMMEDIATE")
+        const writing = yield* Effect.forkChild(Effect.flip(insert("a")))
+        yield* advance("4 seconds", "100 millis")
+        assert.isUndefined(writing.pollUnsafe())
+        yield* advance("2 seconds", "100 millis")
+        assert.isDefined(writing.pollUnsafe())
+        assert.strictEqual((yield* Fiber.join(writing)).reason._tag, "StoreUnavailable")
+        other.close()
       })
     ))
 })

@@ -1,0 +1,77 @@
+/**
+ * No message is stranded, whatever the order in which appends, wake-ups, ends of turns and the dispatcher meet.
+ *
+ * The real dispatcher over the real store, under a scheduler that yields everywhere. Time stands still, so that no sweep
+ * mends what was missed.
+ */
+import { assert, it } from "@effect/vitest"
+import { Effect, Fiber, Scheduler } from "effect"
+import type { Mode } from "../src/GatewayConfig.ts"
+import { inbox, inConversations, say } from "./fixtures/conversationsRoom.ts"
+import { settle } from "./fixtures/rooms.ts"
+import { seededScheduler } from "./fixtures/seededScheduler.ts"
+
+const people = 2
+const conversations = ["D1", "D2"]
+/** Few, so that a message often is the last one and nothing that comes later covers up for it. */
+const messagesOf = (seed: number) => 1 + seed % 3
+
+/** People who talk to two conversations at once, each waiting for nobody. */
+const crowd = Effect.fnUntraced(function*(messages: number) {
+  const talking = yield* Effect.forEach(
+    Array.from({ length: people }, (_, person) => person),
+    (person) =>
+      Effect.forkChild(Effect.forEach(
+        Array.from({ length: messages }, (_, n) => n),
+        (n) => say(conversations[(person + n) % 2] ?? "D1", `${person}.${n}`, person * messages + n),
+        { discard: true }
+      ))
+  )
+  yield* Effect.forEach(talking, Fiber.join)
+  yield* settle
+})
+
+/** One run: what each conversation's turns were given, and how many ran at once at most. */
+const run = (seed: number, mode: Mode) => {
+  const given = new Map<string, Array<string>>()
+  const active = new Map<string, number>()
+  let together = 0
+  return inConversations(
+    (turn) =>
+      Effect.gen(function*() {
+        const running = (active.get(turn.conversation) ?? 0) + 1
+        active.set(turn.conversation, running)
+        together = Math.max(together, running)
+        yield* Effect.yieldNow
+        yield* Effect.yieldNow
+        given.set(turn.conversation, [
+          ...given.get(turn.conversation) ?? [],
+          ...turn.messages.map((message) => message.text)
+        ])
+      }).pipe(
+        Effect.ensuring(Effect.sync(() => active.set(turn.conversation, (active.get(turn.conversation) ?? 1) - 1)))
+      ),
+    () =>
+      Effect.gen(function*() {
+        yield* crowd(messagesOf(seed))
+        const { done } = yield* inbox
+        return { done, given, together }
+      }),
+    { mode, concurrency: 1 + seed % 3 }
+  ).pipe(Effect.provideService(Scheduler.Scheduler, seededScheduler(seed)))
+}
+
+for (const mode of ["collect", "followup", "steer", "interrupt"] as const) {
+  it.effect(`mode ${mode}: no message is stranded between the last look for more and the end of a turn`, () =>
+    Effect.gen(function*() {
+      for (let seed = 1; seed <= 60; seed++) {
+        const { done, given, together } = yield* run(seed, mode)
+        const said = people * messagesOf(seed)
+        assert.strictEqual(done, said, `seed ${seed}: stranded`)
+        assert.strictEqual(together, 1, `seed ${seed}: two turns of one conversation at once`)
+        if (mode === "interrupt") continue
+        const heard = [...given.values()].flat()
+        assert.strictEqual(heard.length, said, `seed ${seed}: handled twice`)
+      }
+    }))
+}
