@@ -17,19 +17,21 @@ const isBusy = (error: unknown) => SqlError.isSqlError(error) && error.reason._t
 export const untilFree = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.retry(effect, { while: isBusy, schedule: busyPauses })
 
+/** What a statement failed with, as the stores say it. */
+export const asStoreError =
+  (operation: string) =>
+  <A, R>(effect: Effect.Effect<A, SqlError.SqlError | TurnLost, R>): Effect.Effect<A, StoreError, R> =>
+    Effect.mapError(effect, (error) =>
+      new StoreError({
+        operation,
+        reason: error._tag === "TurnLost" ? error : new StoreUnavailable({ cause: error })
+      }))
+
 /** Reads and single statements. */
 export const statement =
   (operation: string) =>
   <A, R>(effect: Effect.Effect<A, SqlError.SqlError | TurnLost, R>): Effect.Effect<A, StoreError, R> =>
-    effect.pipe(
-      untilFree,
-      Effect.mapError((error) =>
-        new StoreError({
-          operation,
-          reason: error._tag === "TurnLost" ? error : new StoreUnavailable({ cause: error })
-        })
-      )
-    )
+    effect.pipe(untilFree, asStoreError(operation))
 
 /** Several statements, all or none. */
 export const transaction =
