@@ -24,27 +24,30 @@ const valueOf = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, pragma: st
   return Object.values(row ?? {})[0]
 })
 
-/** Pragma of the connection, what it must at least be, the value read back for that. */
-const required = [["synchronous", "FULL", 2], ["busy_timeout", "100", 100]] as const
-
-const configure = Effect.fnUntraced(function*(sql: SqlClient.SqlClient) {
+/** WAL is the file's, so it is the host's to set. */
+const requireWal = Effect.fnUntraced(function*(sql: SqlClient.SqlClient) {
   const mode = yield* valueOf(sql, "journal_mode")
-  if (mode !== "wal") {
-    return yield* unfit(`its journal mode is ${String(mode)}; open it with WAL (the client does, unless disableWAL)`)
-  }
-  for (const [name, value, expected] of required) {
-    // EXTRA is more than FULL.
-    if (name === "synchronous" && (yield* valueOf(sql, name)) === 3) continue
-    yield* sql.unsafe(`PRAGMA ${name} = ${value}`)
+  if (mode === "wal") return
+  return yield* unfit(`its journal mode is ${String(mode)}; open it with WAL (the client does, unless disableWAL)`)
+})
+
+/** What is the connection's is set. */
+const configure = Effect.fnUntraced(function*(sql: SqlClient.SqlClient) {
+  // EXTRA (3) is more than FULL.
+  if ((yield* valueOf(sql, "synchronous")) !== 3) yield* sql.unsafe("PRAGMA synchronous = FULL")
+  yield* sql.unsafe("PRAGMA busy_timeout = 100")
+  for (const [name, least] of [["synchronous", 2], ["busy_timeout", 100]] as const) {
     const found = yield* valueOf(sql, name)
-    if (found !== expected) return yield* unfit(`PRAGMA ${name} is ${String(found)} and not ${expected}`)
+    if (!(Number(found) >= least)) {
+      return yield* unfit(`PRAGMA ${name} is ${String(found)} and cannot be set to ${least}`)
+    }
   }
 })
 
 class Undone extends Data.TaggedError("Undone") {}
 
 /** More steps than a statement takes from its first to its last. */
-const phases = 200
+const phases = 50
 
 /**
  * Whether a statement can run inside another fiber's open transaction, where a rollback takes it along. Deterministic:
@@ -52,14 +55,15 @@ const phases = 200
  * and so on; nobody may ever see what the transaction wrote into a table of this connection's own.
  */
 const letsStatementsIn = Effect.fnUntraced(function*(sql: SqlClient.SqlClient) {
-  yield* sql`CREATE TEMP TABLE slackwater_probe (n INTEGER)`
+  yield* sql`CREATE TEMP TABLE IF NOT EXISTS slackwater_probe (n INTEGER)`
   const reader = Effect.provideService(
     sql<{ readonly n: number }>`SELECT count(*) AS n FROM temp.slackwater_probe`,
     Scheduler.MaxOpsBeforeYield,
-    1
+    3
   )
   const pauses = (times: number) => Effect.repeat(Effect.yieldNow, { times })
-  for (let step = 0; step < phases; step++) {
+  let seen = false
+  for (let step = 0; step < phases && !seen; step++) {
     const reading = yield* Effect.forkChild(reader, { startImmediately: true })
     yield* pauses(step)
     if (reading.pollUnsafe() !== undefined) break
@@ -70,10 +74,10 @@ const letsStatementsIn = Effect.fnUntraced(function*(sql: SqlClient.SqlClient) {
       Effect.catchTag("Undone", () => Effect.void)
     )
     const [row] = yield* Fiber.join(reading)
-    if (row?.n !== 0) return true
+    seen = row?.n !== 0
   }
   yield* sql`DROP TABLE temp.slackwater_probe`
-  return false
+  return seen
 })
 
 const asDatabaseError = (path: string) => (error: DatabaseError | SqlError.SqlError) =>
@@ -105,13 +109,14 @@ const open = Effect.gen(function*() {
   yield* untilFree(
     Effect.gen(function*() {
       yield* refuseNewer(file)
-      yield* configure(sql)
+      yield* requireWal(sql)
       if (yield* letsStatementsIn(sql)) {
         return yield* unfit(
           "its driver lets a statement run inside another fiber's transaction, so acknowledged writes would be lost; " +
             "build the client with SqliteClient of slackwater/sqlite"
         )
       }
+      yield* configure(sql)
       yield* migrate
     }).pipe(
       Effect.provideService(SqlClient.SqlClient, sql),
