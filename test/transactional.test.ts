@@ -1,7 +1,7 @@
 /** A post that is enqueued in the host's own transaction goes out if, and only if, that commits. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Latch, Logger, References, Scope } from "effect"
-import { SqlClient } from "effect/sql"
+import type { SqlClient } from "effect/sql"
 import { GatewayStatus, Handler, Outbox } from "slackwater"
 import { LocalSlack } from "slackwater/testing"
 import { answered, answers, eventually, withSlack } from "./fixtures/gateway.ts"

@@ -26,7 +26,7 @@ export class DatabaseError extends Schema.TaggedError<DatabaseError>()("Database
     const { reason } = this
     switch (reason._tag) {
       case "Owned":
-        return `another gateway owns ${reason.path} (${reason.owner}); stop it, or give this one its own SLACKWATER_DATA_DIR`
+        return `another gateway owns ${reason.path} (${reason.owner}); stop it, or give this one its own SLACKWATER_DATA_DIR and database`
       case "Unusable":
         return `cannot use ${reason.path}: ${reason.detail}; check that the directory can be written, or set SLACKWATER_DATA_DIR`
       case "NotSqlite":

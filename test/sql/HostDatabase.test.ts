@@ -1,7 +1,7 @@
 /** Which databases of a host the gateway takes, what it does to them, and with which words it refuses the others. */
-import { SqliteClient as Driver } from "@effect/sql-sqlite-node"
+import type { SqliteClient as Driver } from "@effect/sql-sqlite-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Scope, Semaphore } from "effect"
+import { Context, Effect, Layer, type Scope, Semaphore } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { SqlClient, Statement } from "effect/sql"
 import { mkdirSync } from "node:fs"
@@ -82,6 +82,18 @@ describe("a host's database", () => {
       const host = yield* startHost({ directory })
       assert.deepStrictEqual(yield* Effect.provideContext(stored, host), ["kept"])
       yield* answered("C0GENERAL", "kept")
+    }).pipe(withSlack))
+
+  it.live("takes the way out alone", () =>
+    Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const directory = yield* temporaryDirectory
+      const sql = yield* clientOn(join(directory, "shop.db"))
+      const context = yield* Layer.build(Gateway.layerOutbox(settingsFor(slack, directory), "host")).pipe(
+        Effect.provideService(SqlClient.SqlClient, sql)
+      )
+      yield* sql.withTransaction(Context.get(context, Outbox).enqueue({ channel: "C0GENERAL", text: "out" }))
+      yield* answered("C0GENERAL", "out")
     }).pipe(withSlack))
 
   it.live("takes one gateway, whatever its data directory", () =>
