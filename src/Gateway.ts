@@ -10,52 +10,39 @@
  * when the gateway gives up later. Two gateways share nothing.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Effect, Layer } from "effect"
+import { Context, Effect, Layer } from "effect"
+import type { SqlClient } from "effect/sql"
 import { type Activate, defaultActivation } from "./Activation.ts"
 import { Conversations } from "./Conversations.ts"
 import { Debouncer } from "./Debouncer.ts"
-import { GatewayConfig, type GatewayConfigError, type Mode, type Settings } from "./GatewayConfig.ts"
+import { GatewayConfig, type GatewayConfigError, type Settings } from "./GatewayConfig.ts"
+import type { InHost, Options, Provided } from "./GatewayOptions.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
-import { Handler, type HandlerOf } from "./Handler.ts"
+import { Handler } from "./Handler.ts"
 import * as Health from "./http/Health.ts"
 import { type HttpError, layer as httpServer } from "./http/Server.ts"
 import { Instance } from "./Instance.ts"
 import { Intake } from "./Intake.ts"
-import type { ConversationKey } from "./Message.ts"
-import type { MessageStore } from "./MessageStore.ts"
+import { MessageStore } from "./MessageStore.ts"
 import { Outbox } from "./Outbox.ts"
-import { type Respond, Responder } from "./Responder.ts"
+import { Responder } from "./Responder.ts"
 import { Retention } from "./Retention.ts"
 import { Shutdown } from "./Shutdown.ts"
 import * as SocketMode from "./slack/SocketMode.ts"
 import * as WebApi from "./slack/WebApi.ts"
 import { SocketLayer } from "./SocketLayer.ts"
-import * as Database from "./sql/Database.ts"
 import type { DatabaseError } from "./sql/DatabaseError.ts"
-import { GroupCommit } from "./sql/GroupCommit.ts"
-import * as SqlInstance from "./sql/Instance.ts"
-import * as SqlMessageStore from "./sql/MessageStore.ts"
-import * as SqlOutboxStore from "./sql/OutboxStore.ts"
-import * as SqlWorkspace from "./sql/Workspace.ts"
+import * as HostTransaction from "./sql/HostTransaction.ts"
+import * as Stores from "./sql/Stores.ts"
 import type { StoreError } from "./StoreError.ts"
 import { Supervisor } from "./Supervisor.ts"
 import { Watchdog } from "./Watchdog.ts"
 import { Workspace } from "./Workspace.ts"
 
-export interface Options<R = never, R2 = never> {
-  readonly handler: HandlerOf<R>
-  /** Answers that go into the ack, within Slack's three seconds: errors of a modal, options, the reply to a command. */
-  readonly respond?: Respond<R2>
-  /** What is left out comes from the ConfigProvider in force. */
-  readonly config?: Partial<Settings>
-  /** Which messages start a turn. */
-  readonly activate?: Activate
-  /** What happens to messages that arrive while their conversation's turn runs; overrides the configured mode. */
-  readonly mode?: (conversation: ConversationKey) => Mode
-}
-
 /** Why a gateway cannot start. */
 export type GatewayError = GatewayConfigError | DatabaseError | HttpError | StoreError
+type Whole<R> = Layer.Layer<Provided, GatewayError, R>
+export type { Options } from "./GatewayOptions.ts"
 
 /** The way of a message, door first. */
 const rooms = (activate: Activate, mode: Options["mode"]) =>
@@ -68,53 +55,61 @@ const rooms = (activate: Activate, mode: Options["mode"]) =>
   )
 
 /** What the rooms stand on; it outlives them. */
-const ground = Instance.cleanStop.pipe(
-  Layer.provideMerge(Retention.layer),
-  Layer.provideMerge(Watchdog.heartbeat),
-  Layer.provideMerge(Health.layer),
-  Layer.provideMerge(GatewayStatus.layer),
-  Layer.provideMerge(SqlInstance.layer),
-  Layer.provideMerge(SqlWorkspace.layer),
-  Layer.provideMerge(SqlMessageStore.layer),
-  Layer.provideMerge(SqlOutboxStore.layer),
-  Layer.provideMerge(GroupCommit.layer),
-  Layer.provideMerge(Supervisor.layer),
-  Layer.provideMerge(Database.layer),
-  Layer.provideMerge(Shutdown.layer),
-  Layer.provideMerge(httpServer),
-  Layer.provideMerge(NodeServices.layer)
-)
+const ground = (where: Stores.Where) =>
+  Instance.cleanStop.pipe(
+    Layer.provideMerge(Retention.layer),
+    Layer.provideMerge(Watchdog.heartbeat),
+    Layer.provideMerge(HostTransaction.watch),
+    Layer.provideMerge(Health.layer),
+    Layer.provideMerge(GatewayStatus.layer),
+    Layer.provideMerge(Stores.layer(where)),
+    Layer.provideMerge(Supervisor.layer),
+    Layer.provideMerge(Shutdown.layer),
+    Layer.provideMerge(httpServer),
+    Layer.provideMerge(NodeServices.layer)
+  )
 
 /** The door out: it opens for the workspace that the data belong to. */
 const slackApi = Workspace.door.pipe(Layer.provide(WebApi.layer))
 
-/** Everything is built: ready for readers of the phase. */
-const running = Layer.effectDiscard(Effect.flatMap(Shutdown, (shutdown) => shutdown.running))
+/** Everything is built. Only these leave the house: the rest must not take the place of the host's own services. */
+const door = Layer.effectContext(
+  Effect.andThen(Effect.flatMap(Shutdown, (shutdown) => shutdown.running), Effect.context<Provided>()).pipe(
+    Effect.map(Context.pick(Outbox, MessageStore, GatewayStatus, Supervisor, GatewayConfig))
+  )
+)
 
 /** The gateway as a Layer. */
-export const layer = <R = never, R2 = never>(
-  options: Options<R, R2>
-): Layer.Layer<Outbox | MessageStore | GatewayStatus | Supervisor | GatewayConfig, GatewayError, R | R2> =>
-  running.pipe(
-    Layer.provideMerge(rooms(options.activate ?? defaultActivation, options.mode)),
-    Layer.provideMerge([SocketMode.layer, slackApi, Handler.layer(options.handler), Responder.layer(options.respond)]),
-    Layer.provideMerge(ground),
-    Layer.provideMerge(GatewayConfig.layer(options.config)),
+export function layer<R = never, S = never>(options: InHost<Options<R, S>>): Whole<R | S | SqlClient.SqlClient>
+export function layer<R = never, S = never>(options: Options<R, S>): Whole<R | S>
+export function layer<R, S>(options: Options<R, S> | InHost<Options<R, S>>): Whole<R | S | SqlClient.SqlClient> {
+  return door.pipe(
+    Layer.provide(rooms(options.activate ?? defaultActivation, options.mode)),
+    Layer.provide([SocketMode.layer, slackApi]),
+    Layer.provide(ground(options.database ?? "own")),
+    // The user's parts below everything: their services are the host's, also where we have one of the same name.
+    Layer.provide([
+      GatewayConfig.layer(options.config),
+      Handler.layer(options.handler),
+      Responder.layer(options.respond)
+    ]),
     // Layers are shared by reference; two gateways in one process must not be.
     Layer.fresh
   )
+}
 
 /** Only the way out, for scripts and services that post and do not listen: `Outbox` with its store and its drain. */
-export const layerOutbox = (
-  config?: Partial<Settings>
-): Layer.Layer<Outbox | GatewayStatus | Supervisor, GatewayError> =>
-  running.pipe(
-    Layer.provideMerge(Outbox.layer),
-    Layer.provideMerge(slackApi),
-    Layer.provideMerge(ground),
-    Layer.provideMerge(GatewayConfig.layer(config)),
+export function layerOutbox(config: Partial<Settings> | undefined, where: "host"): Whole<SqlClient.SqlClient>
+export function layerOutbox(config?: Partial<Settings>): Whole<never>
+export function layerOutbox(config?: Partial<Settings>, where: Stores.Where = "own"): Whole<SqlClient.SqlClient> {
+  return door.pipe(
+    Layer.provide(Outbox.layer),
+    Layer.provide(slackApi),
+    Layer.provide(ground(where)),
+    Layer.provide(GatewayConfig.layer(config)),
     Layer.fresh
   )
+}
 
 /** Runs until interrupted; fails when the gateway gives up. */
 export const run = Effect.flatMap(Supervisor, (supervisor) => supervisor.fatal)

@@ -15,6 +15,7 @@ import { fingerprint } from "./fingerprint.ts"
 import { GatewayConfig } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
 import { ReplyFailed, ReplyHandle, TurnError } from "./Handler.ts"
+import { HostTransaction } from "./HostTransaction.ts"
 import { Instance } from "./Instance.ts"
 import { ConversationKey, type Destination, postOf, type Reply } from "./Message.ts"
 import {
@@ -59,7 +60,8 @@ export interface Post extends Reply {
 export class Outbox extends Context.Service<Outbox, {
   /**
    * Commits a post of the host and wakes the sender; on disk when it returns. A post whose `key` was seen before is
-   * not made again and answers the first one.
+   * not made again and answers the first one. In a transaction on the gateway's own connection (`database: "host"`) it
+   * goes out if, and only if, that commits; its handle is worth nothing otherwise.
    */
   readonly enqueue: (post: Post) => Effect.Effect<ReplyHandle, StoreError>
   /** Commits replies of a running turn, fenced by its owner, and wakes the sender. Answers the rows in order. */
@@ -83,6 +85,7 @@ export class Outbox extends Context.Service<Outbox, {
       const config = yield* GatewayConfig
       const { id: owner } = yield* Instance
       const api = yield* SlackApi
+      const host = yield* HostTransaction
       const shutdown = yield* Shutdown
       const status = yield* GatewayStatus
       const store = yield* OutboxStore
@@ -318,6 +321,10 @@ export class Outbox extends Context.Service<Outbox, {
       const wake = Effect.andThen(idle.close, signal.open)
 
       const delivered = Effect.fn("Outbox.delivered")(function*(id: number) {
+        if (yield* host.isOpen) {
+          const detail = "it cannot be sent before the transaction around this call commits; wait for it outside"
+          return yield* new TurnError({ reason: new ReplyFailed({ detail }) })
+        }
         while (true) {
           // Registered first and read after, so that an end between the two is not missed.
           const waiter = waiting.get(id) ?? (yield* Deferred.make<void>())
@@ -347,7 +354,7 @@ export class Outbox extends Context.Service<Outbox, {
         from: TurnRun | null
       ) {
         const rows = yield* store.enqueue(replies, from, yield* Clock.currentTimeMillis)
-        yield* wake
+        yield* host.afterCommit(wake)
         return rows
       })
 

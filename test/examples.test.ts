@@ -1,13 +1,24 @@
 /** The examples run, and what the README shows of them is what they are. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
+import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { LocalSlack } from "slackwater/testing"
+import { sell, shop } from "../examples/transactional-outbox.ts"
 import { loadHandler } from "../src/cli/handlerModule.ts"
 import { version } from "../src/version.ts"
-import { answered, answers, eventually, startGateway, temporaryDirectory, withSlack } from "./fixtures/gateway.ts"
+import {
+  answered,
+  answers,
+  eventually,
+  settingsFor,
+  startGateway,
+  temporaryDirectory,
+  withSlack
+} from "./fixtures/gateway.ts"
 
 const root = new URL("../", import.meta.url)
 const read = (path: string) => readFileSync(new URL(path, root), "utf8")
@@ -68,6 +79,23 @@ describe("examples", () => {
       yield* submit("Rome")
       yield* answered("D0ALICE", "Rome it is.")
       assert.notInclude(yield* answers("D0ALICE"), "Paris it is.")
+    })))
+
+  it.live("transactional-outbox.ts tells of what was sold, and not of what could not be", () =>
+    withSlack(Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const directory = yield* temporaryDirectory
+      yield* Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        yield* sql`INSERT INTO stock VALUES ('lamp', 1)`
+        yield* sell("1", "lamp")
+        const refused = yield* Effect.flip(sell("2", "lamp"))
+        assert.strictEqual(refused._tag, "SqlError")
+        yield* sql`UPDATE stock SET pieces = 1`
+        yield* sell("3", "lamp")
+        yield* answered("C0GENERAL", "Order 3: one lamp")
+        assert.deepStrictEqual(yield* answers("C0GENERAL"), ["Order 1: one lamp", "Order 3: one lamp"])
+      }).pipe(Effect.provide(shop(join(directory, "shop.db"), settingsFor(slack, directory)), { local: true }))
     })))
 
   it("are at most 60 lines each", () => {

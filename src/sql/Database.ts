@@ -39,7 +39,7 @@ const innermost = (error: unknown): unknown =>
     ? innermost(error.reason.cause)
     : error
 
-const unusable = (path: string, error: unknown) => {
+export const unusable = (path: string, error: unknown) => {
   const said = innermost(error)
   // SQLITE_NOTADB: it began like a database and is none.
   if (said instanceof Error && Reflect.get(said, "errcode") === 26) {
@@ -56,24 +56,34 @@ const busyFor = 5_000
 const isBusy = (error: DatabaseError) =>
   error.reason._tag === "Unusable" && /database is locked/.test(error.reason.detail)
 
-const untilFree = <A, R>(effect: Effect.Effect<A, DatabaseError, R>) =>
+export const untilFree = <A, R>(effect: Effect.Effect<A, DatabaseError, R>) =>
   Effect.retry(effect, {
     while: isBusy,
     schedule: Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: busyFor }))
   })
 
-/** Makes the directory if need be and looks at what is there, before anything is written. */
+/** Makes the directory if need be. Absolute. */
+export const prepareDirectory = (dataDir: string) =>
+  Effect.try({
+    try: () => {
+      mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+      accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
+      return realpathSync(dataDir)
+    },
+    catch: (error) => unusable(dataDir, error)
+  }).pipe(Effect.tap(OwnerLock.refuseHeld))
+
+/** A name for this start of the gateway, and when that was. */
+export const newOwner = Effect.gen(function*() {
+  const now = yield* Clock.currentTimeMillis
+  const nonce = yield* Random.nextIntBetween(0, 36 ** 6)
+  return { now, id: OwnerId.make(`${now.toString(36)}-${nonce.toString(36).padStart(6, "0")}`) }
+})
+
+/** Looks at what is there, before anything is written. */
 const inspect = (dataDir: string) =>
   Effect.gen(function*() {
-    const directory = yield* Effect.try({
-      try: () => {
-        mkdirSync(dataDir, { recursive: true, mode: 0o700 })
-        accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
-        return realpathSync(dataDir)
-      },
-      catch: (error) => unusable(dataDir, error)
-    })
-    yield* OwnerLock.refuseHeld(directory)
+    const directory = yield* prepareDirectory(dataDir)
     const file = join(directory, "slackwater.db")
     const header = yield* Effect.try({
       try: () => {
@@ -117,9 +127,7 @@ const configure = Effect.fnUntraced(function*(file: string) {
 const open = Effect.gen(function*() {
   const { dataDir } = yield* GatewayConfig
   const { directory, file } = yield* inspect(dataDir)
-  const now = yield* Clock.currentTimeMillis
-  const nonce = yield* Random.nextIntBetween(0, 36 ** 6)
-  const id = OwnerId.make(`${now.toString(36)}-${nonce.toString(36).padStart(6, "0")}`)
+  const { id, now } = yield* newOwner
   yield* OwnerLock.acquire(directory, join(directory, "owner.lock"), id, now)
   const scope: Scope.Scope = yield* Effect.scope
   const context = yield* untilFree(

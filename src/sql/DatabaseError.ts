@@ -15,22 +15,26 @@ export class NewerSchema extends Schema.TaggedError<NewerSchema>()("NewerSchema"
   found: Schema.Int,
   known: Schema.Int
 }) {}
+/** The client that the host gave us is not one we can keep our promise with (exit 74). */
+export class UnfitHost extends Schema.TaggedError<UnfitHost>()("UnfitHost", { detail: Schema.String }) {}
 
 export class DatabaseError extends Schema.TaggedError<DatabaseError>()("DatabaseError", {
-  reason: Schema.Union([Owned, Unusable, NotSqlite, NewerSchema])
+  reason: Schema.Union([Owned, Unusable, NotSqlite, NewerSchema, UnfitHost])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason._tag === "Owned" ? 73 : 74
   override get message(): string {
     const { reason } = this
     switch (reason._tag) {
       case "Owned":
-        return `another gateway owns ${reason.path} (${reason.owner}); stop it, or give this one its own SLACKWATER_DATA_DIR`
+        return `another gateway owns ${reason.path} (${reason.owner}); stop it, or give this one its own SLACKWATER_DATA_DIR and database`
       case "Unusable":
         return `cannot use ${reason.path}: ${reason.detail}; check that the directory can be written, or set SLACKWATER_DATA_DIR`
       case "NotSqlite":
         return `${reason.path} is not an SQLite database; move it away, or set SLACKWATER_DATA_DIR to another directory`
       case "NewerSchema":
         return `${reason.path} was written by a newer release (schema ${reason.found}, this one knows ${reason.known}); install that release again`
+      case "UnfitHost":
+        return `cannot use the host's database: ${reason.detail}`
     }
   }
 }

@@ -2,7 +2,8 @@
  * The schema, as numbered steps that are never changed once released.
  *
  * Guarantees: all pending steps are one transaction, so a kill in the middle leaves the schema as it was; a start
- * with nothing to do writes nothing; a database of a newer release is refused before anything is touched.
+ * with nothing to do writes nothing; a database of a newer release is refused before anything is touched. The version
+ * is in a table of ours: `PRAGMA user_version` belongs to the application whose file it may be.
  * Dialect: epoch milliseconds in BIGINT columns (INTEGER here), JSON in TEXT.
  */
 import { Effect } from "effect"
@@ -11,6 +12,11 @@ import { DatabaseError, NewerSchema } from "./DatabaseError.ts"
 
 const steps: ReadonlyArray<ReadonlyArray<string>> = [
   [
+    `CREATE TABLE slackwater_schema (
+      id INTEGER PRIMARY KEY CHECK (id = 1),
+      version INTEGER NOT NULL
+    ) STRICT`,
+
     // Numbered, since clocks are set back: the last one is the one that started last.
     `CREATE TABLE slackwater_instances (
       number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -132,8 +138,10 @@ export const latest = steps.length
 
 const current = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
-  const [row] = yield* sql.unsafe<{ readonly user_version: number }>("PRAGMA user_version")
-  return row?.user_version ?? 0
+  const tables = yield* sql`SELECT 1 AS yes FROM sqlite_schema WHERE type = 'table' AND name = 'slackwater_schema'`
+  if (tables.length === 0) return 0
+  const [row] = yield* sql<{ readonly version: number }>`SELECT version FROM slackwater_schema`
+  return row?.version ?? 0
 })
 
 export const refuseNewer = Effect.fnUntraced(function*(path: string) {
@@ -148,8 +156,8 @@ export const migrate = Effect.gen(function*() {
   if (from === latest) return
   yield* sql.withTransaction(Effect.gen(function*() {
     for (const statement of steps.slice(from).flat()) yield* sql.unsafe(statement)
-    // Part of the transaction: it lives in the file's header page.
-    yield* sql.unsafe(`PRAGMA user_version = ${latest}`)
+    yield* sql`INSERT INTO slackwater_schema (id, version) VALUES (1, ${latest})
+      ON CONFLICT (id) DO UPDATE SET version = excluded.version`
   }))
   yield* Effect.logInfo("database schema is up to date").pipe(Effect.annotateLogs({ from, to: latest }))
 })

@@ -96,7 +96,8 @@ it.live("a database of a newer release (74), which stays as it is", () =>
     const file = join(cwd, "slackwater-data", "slackwater.db")
     mkdirSync(dirname(file))
     const db = new DatabaseSync(file)
-    db.exec("PRAGMA journal_mode = WAL; CREATE TABLE future (id INTEGER); PRAGMA user_version = 1000")
+    db.exec(`PRAGMA journal_mode = WAL; CREATE TABLE slackwater_schema (id INTEGER, version INTEGER);
+      INSERT INTO slackwater_schema VALUES (1, 1000)`)
     db.close()
     const before = readFileSync(file)
     const { code, stderr } = yield* outcome(["run", echo], { cwd, env: { ...tokens, ...nowhere } })

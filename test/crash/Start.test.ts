@@ -36,7 +36,10 @@ const read = (dataDir: string, sql: string) => {
   }
 }
 const schemaOf = (dataDir: string) => read(dataDir, "SELECT type, name, sql FROM sqlite_schema ORDER BY name")
-const versionOf = (dataDir: string) => read(dataDir, "PRAGMA user_version")[0]?.["user_version"]
+const versionOf = (dataDir: string) =>
+  read(dataDir, "SELECT 1 FROM sqlite_schema WHERE name = 'slackwater_schema'").length === 0
+    ? 0
+    : read(dataDir, "SELECT version FROM slackwater_schema")[0]?.["version"]
 
 describe("a migration", () => {
   it.live("that is killed leaves the schema complete or absent, and the next start brings it to the end", () =>
@@ -111,7 +114,7 @@ describe("a database of a newer release", () => {
       const database = new DatabaseSync(databaseOf(dataDir))
       // As in a backup that was put back.
       database.exec("PRAGMA journal_mode = DELETE")
-      database.exec("PRAGMA user_version = 99")
+      database.exec("UPDATE slackwater_schema SET version = 99")
       database.close()
       const before = readFileSync(databaseOf(dataDir))
       const refused = yield* startGateway(dataDir)

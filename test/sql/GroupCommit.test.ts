@@ -96,6 +96,19 @@ describe("GroupCommit", () => {
       })
     ))
 
+  it.live("writes inside the caller's transaction, and keeps nothing of a write that failed there", () =>
+    withTable(() =>
+      Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        yield* sql.withTransaction(Effect.gen(function*() {
+          yield* insert("a")
+          yield* Effect.ignore(insert(null))
+          yield* Effect.forEach(["b", "c"], insert, { concurrency: "unbounded" })
+        }))
+        assert.deepStrictEqual(yield* rows, ["a", "a-first", "b", "b-first", "c", "c-first"])
+      })
+    ))
+
   it.live("waits for a file that another process holds, and then commits", () =>
     withTable((file) =>
       Effect.gen(function*() {
