@@ -6,11 +6,14 @@
  */
 import { Effect, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
+import { checkCutoffs } from "../Cutoff.ts"
 import { ConversationKey, InboundMessage, type OwnerId, TurnId } from "../Message.ts"
 import { type ClaimedTurn, type HistoryEntry, MessageStore, type NewMessage, suspectAfter } from "../MessageStore.ts"
 import { TurnLost } from "../StoreError.ts"
+import { countMessages } from "./counts.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import { decodeDispatch, insertReplies, requireRun } from "./OutboxStore.ts"
+import { cutoffOfMessages, pruneMessages } from "./pruning.ts"
 import { statement } from "./transaction.ts"
 
 const MessageJson = Schema.fromJsonString(InboundMessage)
@@ -270,21 +273,6 @@ export const layer = Layer.effect(
           ).toReversed()
       ).pipe(statement("history"))
 
-    const counts = Effect.gen(function*() {
-      const rows = yield* sql<{ readonly state: string; readonly n: number; readonly oldest: number | null }>`
-        SELECT state, count(*) AS n, min(CASE WHEN state = 'queued' THEN received_at END) AS oldest
-        FROM slackwater_messages GROUP BY state`
-      const of = (state: string) => rows.find((row) => row.state === state)?.n ?? 0
-      return {
-        queued: of("queued"),
-        processing: of("processing"),
-        done: of("done"),
-        failed: of("failed"),
-        ignored: of("ignored"),
-        oldestQueuedAt: rows.find((row) => row.state === "queued")?.oldest ?? null
-      }
-    }).pipe(statement("counts"))
-
     return MessageStore.of({
       append,
       participates,
@@ -344,20 +332,12 @@ export const layer = Layer.effect(
           WHERE turn_id = ${turn} AND state = 'processing'`
         yield* sql`DELETE FROM slackwater_steps WHERE turn_id = ${turn}`
       }, group.write("supersede")),
-      prune: Effect.fn("MessageStore.prune")(function*({ finishedBefore, keysBefore, most }) {
-        // A key outlives its message where it must: without its row it still says "seen".
-        const rows = yield* sql`DELETE FROM slackwater_messages WHERE id IN (SELECT id FROM slackwater_messages
-          WHERE finished_at IS NOT NULL AND finished_at < ${finishedBefore} ORDER BY finished_at LIMIT ${most}) RETURNING id`
-        const turns = yield* sql<{ readonly id: string }>`DELETE FROM slackwater_turns WHERE id IN (
-          SELECT id FROM slackwater_turns WHERE finished_at IS NOT NULL AND finished_at < ${finishedBefore}
-          ORDER BY finished_at LIMIT ${most}) RETURNING id`
-        // Those that failed may be tried again by hand and kept what they had done.
-        for (const turn of turns) yield* sql`DELETE FROM slackwater_steps WHERE turn_id = ${turn.id}`
-        const keys =
-          yield* sql`DELETE FROM slackwater_message_keys WHERE key IN (SELECT key FROM slackwater_message_keys
-          WHERE seen_at < ${keysBefore} ORDER BY seen_at LIMIT ${most}) RETURNING key`
-        return Math.max(rows.length, turns.length, keys.length)
-      }, group.write("prune")),
+      cutoffKeeping: (newest) => statement("cutoffKeeping")(cutoffOfMessages(sql, newest)),
+      prune: (options) =>
+        Effect.andThen(
+          checkCutoffs("prune", { finishedBefore: options.finishedBefore.at, keysBefore: options.keysBefore }),
+          group.write("prune")(pruneMessages(sql, options))
+        ),
       retry: Effect.fn("MessageStore.retry")(function*(turn, owner, error, dueAt) {
         yield* leave(
           turn,
@@ -386,7 +366,7 @@ export const layer = Layer.effect(
             : sql`UPDATE slackwater_messages SET due_at = ${now} WHERE state = 'queued' AND turn_id IS NULL AND due_at > ${now}
               AND ${sql.in("conversation", conversations)}`
         ).pipe(group.write("makeDue")),
-      counts
+      counts: statement("counts")(countMessages(sql))
     })
   })
 )

@@ -169,8 +169,8 @@ describe("query plans", () => {
   test("pruning finds the oldest by index, without a sort", (messages, outbox) =>
     Effect.gen(function*() {
       const found = [
-        ...(yield* plans(messages.prune({ finishedBefore: 100, keysBefore: 100, most: 5 }))),
-        ...(yield* plans(outbox.prune({ finishedBefore: 100, most: 5 })))
+        ...(yield* plans(messages.prune({ finishedBefore: { at: 100, id: 0 }, keysBefore: 100, most: 5 }))),
+        ...(yield* plans(outbox.prune({ finishedBefore: { at: 100, id: 0 }, keysBefore: 100, most: 5 })))
       ]
       assertSteady(found)
       assert.notInclude(stepsOf(found), "TEMP B-TREE")
