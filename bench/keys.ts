@@ -20,8 +20,8 @@ import { directory, ground, percentile, row } from "./ground.ts"
 const sizes = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [0, 100_000, 1_000_000]
 const rounds = 5
 /** Appends of one round, in all and alone. */
-const crowd = 8_000
-const lone = 1_000
+const crowd = 4_000
+const lone = 500
 /** As `src/Retention.ts` does it. */
 const most = 500
 const between = Duration.millis(50)
@@ -90,10 +90,20 @@ const append = Effect.gen(function*() {
 
 const appends = Effect.fnUntraced(function*(count: number, concurrency: number) {
   const from = performance.now()
+  const cpu = process.cpuUsage()
+  const { fsWrite } = process.resourceUsage()
   const took = yield* Effect.forEach(Array.from({ length: count }), () => append, { concurrency })
   const ms = performance.now() - from
   const sorted = took.toSorted((a, b) => a - b)
-  return { perSecond: count / ms * 1_000, p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99) }
+  const { system, user } = process.cpuUsage(cpu)
+  return {
+    perSecond: count / ms * 1_000,
+    p50: percentile(sorted, 0.5),
+    p99: percentile(sorted, 0.99),
+    cpu: (system + user) / count,
+    // Blocks of 512 bytes, the checkpoints' among them.
+    written: (process.resourceUsage().fsWrite - fsWrite) / 2 / count
+  }
 })
 
 type Measured = Effect.Success<ReturnType<typeof appends>>
@@ -102,10 +112,21 @@ type Measured = Effect.Success<ReturnType<typeof appends>>
 const best = (rounds: ReadonlyArray<Measured>): Measured => ({
   perSecond: Math.max(...rounds.map(({ perSecond }) => perSecond)),
   p50: Math.min(...rounds.map(({ p50 }) => p50)),
-  p99: Math.min(...rounds.map(({ p99 }) => p99))
+  p99: Math.min(...rounds.map(({ p99 }) => p99)),
+  cpu: Math.min(...rounds.map(({ cpu }) => cpu)),
+  written: Math.min(...rounds.map(({ written }) => written))
 })
 
-const cells = ({ p50, p99, perSecond }: Measured) => [Math.round(perSecond), p50.toFixed(2), p99.toFixed(2)]
+const print = (keys: number, how: string, { cpu, p50, p99, perSecond, written }: Measured) =>
+  console.log(row([
+    keys,
+    how,
+    Math.round(perSecond),
+    p50.toFixed(2),
+    p99.toFixed(1),
+    Math.round(cpu),
+    written.toFixed(1)
+  ]))
 
 /** Deletes keys and messages batch after batch, as a sweep that has a lot to do. */
 const pruning = Effect.fnUntraced(function*(batches: Array<number>) {
@@ -122,7 +143,7 @@ const pruning = Effect.fnUntraced(function*(batches: Array<number>) {
 const measure = Effect.fnUntraced(function*(keys: number) {
   const empty = yield* used
   yield* fill(keys)
-  const size = keys === 0 ? "–" : ((yield* used) - empty) / keys
+  const size = keys === 0 ? null : ((yield* used) - empty) / keys
   yield* appends(2_000, 16)
   const alone: Array<Measured> = []
   const many: Array<Measured> = []
@@ -136,25 +157,24 @@ const measure = Effect.fnUntraced(function*(keys: number) {
   for (let n = 0; n < rounds; n++) beside.push(yield* appends(crowd, 16))
   sweep.interruptUnsafe()
   batches.sort((a, b) => a - b)
-  console.log(row([
-    keys,
-    typeof size === "number" ? size.toFixed(0) : size,
-    ...cells(best(alone)),
-    ...cells(best(many)),
-    ...cells(best(beside)),
-    batches.length === 0 ? "–" : `${percentile(batches, 0.5).toFixed(1)} / ${percentile(batches, 0.99).toFixed(1)}`
-  ]))
+  print(keys, "one at a time", best(alone))
+  print(keys, "16 at once", best(many))
+  print(keys, "16 at once, beside a sweep", best(beside))
+  return [
+    `${keys} keys:`,
+    ...(size === null ? [] : [`${size.toFixed(0)} bytes a key;`]),
+    `batches of the sweep p50 ${percentile(batches, 0.5).toFixed(1)} ms, p99 ${percentile(batches, 0.99).toFixed(1)} ms`
+  ].join(" ")
 })
 
-console.log(row([
-  "keys",
-  "bytes a key",
-  ...["one at a time", "16 at once", "16 beside a sweep"].flatMap((how) => [`${how}: appends/s`, "p50 ms", "p99 ms"]),
-  "sweep batch p50 / p99 ms"
-]))
-console.log(row(Array.from({ length: 12 }, () => "---")))
+console.log(row(["keys", "appends", "per second", "p50 ms", "p99 ms", "CPU µs each", "KiB written each"]))
+console.log(row(Array.from({ length: 7 }, () => "---")))
+const notes: Array<string> = []
 for (const keys of sizes) {
-  await Effect.runPromise(
-    Effect.scoped(Effect.flatMap(directory, (dataDir) => Effect.provide(measure(keys), ground(dataDir))))
+  notes.push(
+    await Effect.runPromise(
+      Effect.scoped(Effect.flatMap(directory, (dataDir) => Effect.provide(measure(keys), ground(dataDir))))
+    )
   )
 }
+console.log(["", ...notes].join("\n"))

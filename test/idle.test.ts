@@ -9,7 +9,9 @@ import { Conversations } from "../src/Conversations.ts"
 import { Debouncer } from "../src/Debouncer.ts"
 import { GatewayStatus } from "../src/GatewayStatus.ts"
 import { Handler } from "../src/Handler.ts"
+import { MessageStore } from "../src/MessageStore.ts"
 import { Outbox } from "../src/Outbox.ts"
+import { OutboxStore } from "../src/OutboxStore.ts"
 import { Retention } from "../src/Retention.ts"
 import { Shutdown } from "../src/Shutdown.ts"
 import * as Database from "../src/sql/Database.ts"
@@ -19,8 +21,9 @@ import * as SqlMessageStore from "../src/sql/MessageStore.ts"
 import * as SqlOutboxStore from "../src/sql/OutboxStore.ts"
 import { Supervisor } from "../src/Supervisor.ts"
 import { temporaryDirectory } from "./fixtures/gateway.ts"
+import { inbound, key } from "./fixtures/messages.ts"
 import { past } from "./fixtures/past.ts"
-import { advance, inRooms } from "./fixtures/rooms.ts"
+import { advance, epoch, inRooms } from "./fixtures/rooms.ts"
 import { scriptedApi } from "./fixtures/scriptedApi.ts"
 import { settings } from "./fixtures/stores.ts"
 
@@ -29,7 +32,12 @@ const rooms = (dataDir: string, conversations: number, handled: Array<string>) =
   Debouncer.layer.pipe(
     Layer.provideMerge(Conversations.layer),
     Layer.provideMerge(Outbox.layer),
-    Layer.provide(Handler.layer(Handler.make((turn) => Effect.sync(() => void handled.push(turn.id))))),
+    Layer.provide(Handler.layer(Handler.make((turn) =>
+      Effect.sync(() => {
+        handled.push(turn.id)
+        return "answer"
+      })
+    ))),
     Layer.provide(scriptedApi().layer),
     Layer.provideMerge(Retention.layer),
     Layer.provideMerge(GatewayStatus.layer),
@@ -43,8 +51,10 @@ const rooms = (dataDir: string, conversations: number, handled: Array<string>) =
     Layer.orDie
   )
 
-/** What an hour of silence takes. */
-const silence = (conversations: number) =>
+type Said = Debouncer | MessageStore | OutboxStore
+
+/** What an hour of silence takes, after something was said. */
+const silence = (conversations: number, first: Effect.Effect<void, unknown, Said> = Effect.void) =>
   Effect.gen(function*() {
     const dataDir = yield* temporaryDirectory
     const statements: Array<string> = []
@@ -55,7 +65,9 @@ const silence = (conversations: number) =>
       const distinct = yield* sql<{ readonly n: number }>`SELECT count(DISTINCT conversation) AS n
         FROM slackwater_messages`
       const before = { ...fibers }
+      yield* Effect.orDie(first)
       statements.length = 0
+      const { started: startedBefore } = fibers
       yield* advance("1 hour", "1 minute")
       const said = statements.map((statement) => statement.replace(/\s+/g, " ").trim())
       const { alive, started } = fibers
@@ -70,7 +82,7 @@ const silence = (conversations: number) =>
           statements: said.length,
           writes: said.filter((statement) => /^(?:INSERT|UPDATE)/.test(statement)),
           fibers: [before.alive, alive],
-          started: started - before.started
+          started: started - startedBefore
         }
       }
     }).pipe(
@@ -107,6 +119,33 @@ it.effect(
       assert.isAbove(many.idle.statements, 60)
       assert.strictEqual(many.idle.fibers[1], many.idle.fibers[0])
       assert.isAbove(many.idle.fibers[0] ?? 0, 4)
+    }),
+  60_000
+)
+
+it.effect(
+  "300 conversations that have just spoken leave no fiber, no window and no statement behind",
+  () =>
+    Effect.gen(function*() {
+      const speak = Effect.gen(function*() {
+        const debouncer = yield* Debouncer
+        const store = yield* MessageStore
+        for (let n = 0; n < 300; n++) {
+          const conversation = key(`D${n}`)
+          const message = inbound({ conversation, channel: `D${n}` })
+          const window = yield* debouncer.window(message, epoch)
+          yield* store.append({ message, keys: [`event:${n}`], receivedAt: epoch, dueAt: window.endsAt })
+          yield* debouncer.opened(conversation, window)
+        }
+        yield* advance("1 minute", "1 second")
+        assert.strictEqual((yield* (yield* OutboxStore).counts).delivered, 300)
+      })
+      const none = yield* silence(0)
+      const { idle, past } = yield* silence(0, speak)
+      assert.deepStrictEqual([past, idle.handled], [300, 300])
+      assert.deepStrictEqual({ ...idle, handled: 0, statements: 0 }, { ...none.idle, statements: 0 })
+      // The minute in which they spoke moved the sweeps, at most.
+      assert.closeTo(idle.statements, none.idle.statements, 5)
     }),
   60_000
 )

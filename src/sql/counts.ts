@@ -40,8 +40,11 @@ const noReplies: OutboxCounts = {
   oldestQueuedAt: null
 }
 
-export const countReplies = (sql: SqlClient.SqlClient) =>
-  Effect.map(
+export const countReplies = (sql: SqlClient.SqlClient) => {
+  const ended = sql.literal(`count(CASE WHEN state = 'delivered' THEN 1 END) AS delivered,
+    count(CASE WHEN state = 'failed_terminal' THEN 1 END) AS failed_terminal,
+    count(CASE WHEN state = 'expired' THEN 1 END) AS expired`)
+  return Effect.map(
     sql<OutboxCounts>`SELECT * FROM (
         SELECT count(CASE WHEN state = 'queued' THEN 1 END) AS queued,
           count(CASE WHEN state = 'sending' THEN 1 END) AS sending,
@@ -50,12 +53,10 @@ export const countReplies = (sql: SqlClient.SqlClient) =>
           min(CASE WHEN state = 'queued' THEN enqueued_at END) AS oldestQueuedAt
         FROM slackwater_outbox WHERE state IN ('queued', 'failed_retryable', 'sending', 'unknown')
       ), (
-        SELECT count(CASE WHEN state = 'delivered' THEN 1 END) AS delivered,
-          count(CASE WHEN state = 'failed_terminal' THEN 1 END) AS failed_terminal,
-          count(CASE WHEN state = 'expired' THEN 1 END) AS expired
-        FROM (
-          SELECT state FROM slackwater_outbox WHERE finished_at IS NOT NULL AND turn_id IS NOT NULL
+        SELECT sum(delivered) AS delivered, sum(failed_terminal) AS failed_terminal, sum(expired) AS expired FROM (
+          SELECT ${ended} FROM slackwater_outbox WHERE finished_at IS NOT NULL AND turn_id IS NOT NULL
           UNION ALL
-          SELECT state FROM slackwater_outbox WHERE finished_at IS NOT NULL AND turn_id IS NULL))`,
+          SELECT ${ended} FROM slackwater_outbox WHERE finished_at IS NOT NULL AND turn_id IS NULL))`,
     ([row]) => row ?? noReplies
   )
+}
