@@ -148,6 +148,8 @@ test(
     yield* answered(0, 2)
     yield* advance("400 days", "100 days")
     assert.strictEqual(yield* count("slackwater_messages"), 2)
+    // It swept all the same.
+    assert.strictEqual(yield* count("slackwater_message_keys"), 0)
   }),
   { retention: Duration.days(100 * 365) }
 )
