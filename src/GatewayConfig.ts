@@ -44,7 +44,9 @@ const duration = (env: string, fallback: Duration.Input, minimumMs = 1) =>
   knob(
     env,
     Config.Duration(env).pipe(Config.withDefault(Duration.fromInputUnsafe(fallback))),
-    `must be a duration like "${String(fallback)}"${minimumMs > 0 ? ", above zero" : ""}`,
+    `must be a duration like "${String(fallback)}"${
+      minimumMs > 1 ? `, at least ${Duration.format(Duration.millis(minimumMs))}` : minimumMs > 0 ? ", above zero" : ""
+    }`,
     (value) => Duration.isFinite(value) && Duration.toMillis(value) >= minimumMs
   )
 
@@ -73,6 +75,17 @@ const sentence = (env: string, fallback: string | null): Knob<string | null> =>
     Config.String(env).pipe(Config.map((text) => text === "off" ? null : text), Config.withDefault(fallback)),
     `must be what the person is told, or "off"`,
     (value) => value === null || value.trim() !== ""
+  )
+
+const switchableWhole = (env: string, fallback: number): Knob<number | null> =>
+  knob(
+    env,
+    Config.Int(env).pipe(
+      Config.orElse(() => Config.Literal("off", env).pipe(Config.map(() => null))),
+      Config.withDefault(fallback)
+    ),
+    `must be a whole number from 1 up, or "off"`,
+    (value) => value === null || (Number.isSafeInteger(value) && value >= 1)
   )
 
 const list = (env: string) =>
@@ -137,6 +150,11 @@ export const knobs = {
   allowUsers: list("SLACKWATER_ALLOW_USERS"),
   /** Age at which finished messages and replies are deleted. */
   retention: duration("SLACKWATER_RETENTION", "30 days"),
+  /**
+   * Finished messages, and finished replies, that are kept at most; looked at once an hour. A bound on the disk for
+   * floods, and no second age: what starts no turn counts too, and dead letters are to last as long as promised.
+   */
+  retentionCount: switchableWhole("SLACKWATER_RETENTION_COUNT", 1_000_000),
   /** How long a repetition of an event is recognised; Slack's last one comes after hours. */
   keyHorizon: duration("SLACKWATER_KEY_HORIZON", "7 days", 86_400_000),
   handlerTimeout: duration("SLACKWATER_HANDLER_TIMEOUT", "15 minutes"),

@@ -20,6 +20,7 @@
  */
 import { Context } from "effect"
 import type { Effect, Option } from "effect"
+import type { Cutoff } from "./Cutoff.ts"
 import type { ConversationKey, InboundMessage, OwnerId, TurnId } from "./Message.ts"
 import type { NewReply, TurnRun } from "./OutboxStore.ts"
 import type { StoreError } from "./StoreError.ts"
@@ -159,11 +160,17 @@ export class MessageStore extends Context.Service<MessageStore, {
    */
   readonly supersede: (turn: TurnId, owner: OwnerId, now: number) => Effect.Effect<void, StoreError>
   /**
-   * Deletes at most `most` finished messages, turns and keys that are older. Answers how many of the most numerous
-   * kind: with fewer than `most` nothing is left to delete.
+   * The oldest of the `newest` messages that finished last; null when there are not so many. Reads that much of an
+   * index: for once in a sweep.
+   */
+  readonly cutoffKeeping: (newest: number) => Effect.Effect<Cutoff | null, StoreError>
+  /**
+   * Deletes at most `most` finished messages and turns from before the cut-off, the oldest first, and as many keys that
+   * were seen before theirs. Answers how many of the most numerous kind: with fewer than `most` nothing is left to
+   * delete. Fails with `InvalidCutoff` for moments that are not finite or not above zero.
    */
   readonly prune: (options: {
-    readonly finishedBefore: number
+    readonly finishedBefore: Cutoff
     readonly keysBefore: number
     readonly most: number
   }) => Effect.Effect<number, StoreError>

@@ -20,6 +20,7 @@
  */
 import { Context } from "effect"
 import type { Effect } from "effect"
+import type { Cutoff } from "./Cutoff.ts"
 import type { ConversationKey, Destination, Dispatch, OwnerId, TurnId } from "./Message.ts"
 import type { StoreError } from "./StoreError.ts"
 
@@ -141,9 +142,16 @@ export class OutboxStore extends Context.Service<OutboxStore, {
   readonly failed: (id: number, owner: OwnerId, reason: string, now: number) => Effect.Effect<void, StoreError>
   /** What this owner still holds in `sending`: unknown from now on. Answers the number of rows. */
   readonly releaseAll: (owner: OwnerId, now: number) => Effect.Effect<number, StoreError>
-  /** Deletes at most `most` finished rows that are older. Answers how many. */
+  /** As of the inbox. */
+  readonly cutoffKeeping: (newest: number) => Effect.Effect<Cutoff | null, StoreError>
+  /**
+   * Deletes at most `most` finished replies of turns from before the cut-off, the oldest first, and as many posts of
+   * the host. A row is its key's memory: replies of an unfinished turn stay (it may run again), and posts of the host
+   * that ended after `keysBefore`. Answers and fails as the inbox does.
+   */
   readonly prune: (options: {
-    readonly finishedBefore: number
+    readonly finishedBefore: Cutoff
+    readonly keysBefore: number
     readonly most: number
   }) => Effect.Effect<number, StoreError>
   readonly find: (id: number) => Effect.Effect<StoredReply | null, StoreError>

@@ -1,16 +1,21 @@
 /**
- * Deletes what is finished and old, in small batches on a schedule, so that the tables stop growing and no batch holds
- * the writer for long.
+ * Deletes what is finished and old, or more than is to be kept, in small batches on a schedule, so that the tables stop
+ * growing and no batch holds the writer for long.
  *
- * Keys by which repetitions are recognised have a horizon of their own: they are never deleted earlier, whatever
- * happens to their message.
+ * Guarantees: the oldest finished go first; nothing unfinished goes, nor a reply that an unfinished turn may ask for
+ * again. Keys by which repetitions are recognised have a horizon of their own: neither age nor number of the messages
+ * shortens it, and what the host posted under a key of its own is kept for as long.
+ * Does not: hold a number between two sweeps, or make the file smaller (its free pages are used again).
  */
 import { Clock, Context, Duration, Effect, Layer } from "effect"
+import { endedBefore, later } from "./Cutoff.ts"
 import { GatewayConfig } from "./GatewayConfig.ts"
 import { MessageStore } from "./MessageStore.ts"
 import { OutboxStore } from "./OutboxStore.ts"
 import { Supervisor } from "./Supervisor.ts"
 
+/** A gateway that is restarted often sweeps too. */
+const first = Duration.minutes(5)
 const every = Duration.hours(1)
 const most = 500
 const between = Duration.millis(50)
@@ -22,19 +27,29 @@ export class Retention extends Context.Service<Retention, {
   static readonly layer = Layer.effect(
     this,
     Effect.gen(function*() {
-      const config = yield* GatewayConfig
+      const { keyHorizon, retention, retentionCount } = yield* GatewayConfig
       const messages = yield* MessageStore
       const outbox = yield* OutboxStore
       const supervisor = yield* Supervisor
 
+      /** An age that reaches beyond 1970 keeps everything. */
+      const ago = (age: Duration.Duration, now: number) => Math.max(1, Math.floor(now - Duration.toMillis(age)))
+
       const sweep = Effect.gen(function*() {
+        const counted = retentionCount === null
+          ? { messages: null, replies: null }
+          : {
+            messages: yield* messages.cutoffKeeping(retentionCount),
+            replies: yield* outbox.cutoffKeeping(retentionCount)
+          }
         let total = 0
         while (true) {
           const now = yield* Clock.currentTimeMillis
-          const finishedBefore = now - Duration.toMillis(config.retention)
-          const keysBefore = now - Duration.toMillis(config.keyHorizon)
-          const deleted = (yield* messages.prune({ finishedBefore, keysBefore, most })) +
-            (yield* outbox.prune({ finishedBefore, most }))
+          const aged = endedBefore(ago(retention, now))
+          const keysBefore = ago(keyHorizon, now)
+          const deleted =
+            (yield* messages.prune({ finishedBefore: later(aged, counted.messages ?? aged), keysBefore, most })) +
+            (yield* outbox.prune({ finishedBefore: later(aged, counted.replies ?? aged), keysBefore, most }))
           total += deleted
           if (deleted < most) return total
           yield* Effect.sleep(between)
@@ -48,7 +63,8 @@ export class Retention extends Context.Service<Retention, {
         )
       )
 
-      yield* supervisor.fork("retention", Effect.forever(Effect.andThen(Effect.sleep(every), sweep)))
+      const sweeping = Effect.andThen(Effect.sleep(first), Effect.forever(Effect.andThen(sweep, Effect.sleep(every))))
+      yield* supervisor.fork("retention", sweeping)
       return Retention.of({ sweep })
     })
   )

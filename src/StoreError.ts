@@ -1,6 +1,6 @@
 /**
- * The one error of both stores: either the database did not take it, or the row is no longer ours. In both cases
- * nothing was changed.
+ * The one error of both stores: the database did not take it, the row is no longer ours, or what was asked for makes no
+ * sense. In every case nothing was changed.
  */
 import { Schema } from "effect"
 
@@ -12,13 +12,21 @@ export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("St
 /** The turn is no longer ours: requeued, taken over, or finished. Nothing was changed. */
 export class TurnLost extends Schema.TaggedError<TurnLost>()("TurnLost", { turn: Schema.String }) {}
 
+/** A deletion by a moment that is none. */
+export class InvalidCutoff extends Schema.TaggedError<InvalidCutoff>()("InvalidCutoff", { detail: Schema.String }) {}
+
 export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
   operation: Schema.String,
-  reason: Schema.Union([StoreUnavailable, TurnLost])
+  reason: Schema.Union([StoreUnavailable, TurnLost, InvalidCutoff])
 }) {
   override get message(): string {
-    return this.reason._tag === "TurnLost"
-      ? `${this.operation}: turn ${this.reason.turn} is no longer held by this gateway`
-      : `${this.operation}: the database is not available (${String(this.reason.cause).slice(0, 300)})`
+    switch (this.reason._tag) {
+      case "TurnLost":
+        return `${this.operation}: turn ${this.reason.turn} is no longer held by this gateway`
+      case "InvalidCutoff":
+        return `${this.operation}: ${this.reason.detail}`
+      case "StoreUnavailable":
+        return `${this.operation}: the database is not available (${String(this.reason.cause).slice(0, 300)})`
+    }
   }
 }

@@ -29,6 +29,7 @@ describe("GatewayConfig", () => {
         allowChannels: [],
         allowUsers: [],
         retention: Duration.days(30),
+        retentionCount: 1_000_000,
         keyHorizon: Duration.days(7),
         handlerTimeout: Duration.minutes(15),
         maxAttempts: 3,
@@ -67,8 +68,11 @@ describe("GatewayConfig", () => {
       assert.deepInclude(settings, { debounce: Duration.zero, outboxTtl: Duration.hours(2), maxCrashes: 0 })
     }))
 
-  it.effect("takes `off` for the outbox's time to live", () =>
-    Effect.map(read({ SLACKWATER_OUTBOX_TTL: "off" }), ({ outboxTtl }) => assert.isNull(outboxTtl)))
+  it.effect("takes `off` for the outbox's time to live and for the number of finished rows", () =>
+    Effect.map(
+      read({ SLACKWATER_OUTBOX_TTL: "off", SLACKWATER_RETENTION_COUNT: "off" }),
+      ({ outboxTtl, retentionCount }) => assert.deepStrictEqual([outboxTtl, retentionCount], [null, null])
+    ))
 
   it.effect("takes `off` for what people are told, or a sentence", () =>
     Effect.gen(function*() {
@@ -102,7 +106,17 @@ describe("GatewayConfig", () => {
     ["SLACKWATER_OUTBOX_TTL", "0 seconds"],
     ["SLACKWATER_FAILURE_NOTICE", "  "],
     ["SLACKWATER_RESUME_NOTE", " "],
-    ["SLACKWATER_SHUTDOWN_TIMEOUT", "s3cret"]
+    ["SLACKWATER_SHUTDOWN_TIMEOUT", "s3cret"],
+    // What decides what is deleted: nothing that is not plainly a span of time, or a number.
+    ...["SLACKWATER_RETENTION", "SLACKWATER_KEY_HORIZON", "SLACKWATER_RETENTION_COUNT"].flatMap((variable) =>
+      ["NaN", "Infinity", "-Infinity", "0", "-1", "abc", " ", "1e999"].map((value) => [variable, value] as const)
+    ),
+    ...["SLACKWATER_RETENTION", "SLACKWATER_KEY_HORIZON"].flatMap((variable) =>
+      ["NaN days", "Infinity days", "0 days", "-30 days", "off", "30"].map((value) => [variable, value] as const)
+    ),
+    ["SLACKWATER_KEY_HORIZON", "23 hours"],
+    ["SLACKWATER_RETENTION_COUNT", "1.5"],
+    ["SLACKWATER_RETENTION_COUNT", "1000 rows"]
   ]
   for (const [variable, value] of bad) {
     it.effect(`refuses ${JSON.stringify(value)} for ${variable}, by name`, () =>
@@ -132,7 +146,15 @@ describe("GatewayConfig", () => {
         [{ port: 1.5 }, "SLACKWATER_PORT"],
         [{ appToken: Redacted.make("xoxb-wrong") }, "SLACK_APP_TOKEN"],
         [{ handlerTimeout: Duration.infinity }, "SLACKWATER_HANDLER_TIMEOUT"],
-        [{ outboxTtl: Duration.zero }, "SLACKWATER_OUTBOX_TTL"]
+        [{ outboxTtl: Duration.zero }, "SLACKWATER_OUTBOX_TTL"],
+        [{ retention: Duration.millis(NaN) }, "SLACKWATER_RETENTION"],
+        [{ retention: Duration.infinity }, "SLACKWATER_RETENTION"],
+        [{ retention: Duration.millis(-1) }, "SLACKWATER_RETENTION"],
+        [{ keyHorizon: Duration.zero }, "SLACKWATER_KEY_HORIZON"],
+        [{ keyHorizon: Duration.infinity }, "SLACKWATER_KEY_HORIZON"],
+        [{ retentionCount: NaN }, "SLACKWATER_RETENTION_COUNT"],
+        [{ retentionCount: Infinity }, "SLACKWATER_RETENTION_COUNT"],
+        [{ retentionCount: 0 }, "SLACKWATER_RETENTION_COUNT"]
       ]
       for (const [given, variable] of overrides) {
         assert.strictEqual((yield* Effect.flip(read({}, given))).setting, variable)

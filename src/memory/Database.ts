@@ -9,6 +9,7 @@
  * provides these layers by name.
  */
 import { Context, Effect, Layer } from "effect"
+import type { Cutoff } from "../Cutoff.ts"
 import type { ConversationKey, InboundMessage, OwnerId, TurnId } from "../Message.ts"
 import type { NewReply, ReplyState } from "../OutboxStore.ts"
 import { StoreError, StoreUnavailable, TurnLost } from "../StoreError.ts"
@@ -108,18 +109,33 @@ export const heldTurn = (data: Data, id: TurnId, owner: OwnerId, attempt?: numbe
   return turn
 }
 
-/** At most `most` of the rows that ended before `before`, oldest first. */
-export const oldest = <Row>(
-  rows: Iterable<readonly [id: number | string, row: Row]>,
-  endedAt: (row: Row) => number | null,
-  before: number,
+interface Finished {
+  readonly id: number | string
+  readonly finishedAt: number | null
+}
+
+/** Those that ended, oldest first. */
+const ended = <Row extends Finished>(rows: Iterable<Row>) =>
+  [...rows].flatMap((row) => row.finishedAt === null ? [] : [{ at: row.finishedAt, row }])
+    .toSorted((a, b) => a.at - b.at || (a.row.id < b.row.id ? -1 : 1))
+
+/** At most `most` of the rows that ended before the cut-off, oldest first. */
+export const oldest = <Row extends Finished>(
+  rows: Iterable<Row>,
+  before: Cutoff,
   most: number
-): ReadonlyArray<readonly [id: number | string, row: Row]> => {
-  const ended = [...rows].flatMap(([id, row]) => {
-    const at = endedAt(row)
-    return at !== null && at < before ? [{ at, id, row }] : []
-  })
-  return ended.toSorted((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1)).slice(0, most).map(({ id, row }) => [id, row])
+): ReadonlyArray<Row> =>
+  ended(rows).filter(({ at, row: { id } }) =>
+    at < before.at || (at === before.at && typeof id === "number" && id < before.id)
+  ).slice(0, most).map(({ row }) => row)
+
+/** The oldest of those that ended last. */
+export const cutoffKeeping = (
+  rows: Iterable<Finished & { readonly id: number }>,
+  newest: number
+): Cutoff | null => {
+  const first = ended(rows).at(-newest)
+  return first === undefined ? null : { at: first.at, id: first.row.id }
 }
 
 /** The least of what there is. */

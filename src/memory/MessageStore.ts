@@ -3,10 +3,22 @@
  * measured against it. See `Database.ts` for what it is for, and what not.
  */
 import { Effect, Layer, Option } from "effect"
+import { checkCutoffs, endedBefore } from "../Cutoff.ts"
 import { type ConversationKey, type OwnerId, TurnId } from "../Message.ts"
 import { type ClaimedTurn, type HistoryEntry, type InboxCounts, MessageStore, suspectAfter } from "../MessageStore.ts"
 import { append } from "./append.ts"
-import { call, Database, heldTurn, least, type MessageRow, oldest, type TurnRow, waiting, waits } from "./Database.ts"
+import {
+  call,
+  cutoffKeeping,
+  Database,
+  heldTurn,
+  least,
+  type MessageRow,
+  oldest,
+  type TurnRow,
+  waiting,
+  waits
+} from "./Database.ts"
 import { checkReplies, insertReplies } from "./OutboxStore.ts"
 
 const bySlackTs = (a: MessageRow, b: MessageRow) => {
@@ -188,19 +200,24 @@ export const layer = Layer.effect(
           leave(turn, { state: "superseded", finishedAt: now }, { state: "queued", turn: null, dueAt })
           data.steps.delete(id)
         }),
+      cutoffKeeping: (newest) => call("cutoffKeeping")(() => cutoffKeeping(data.messages.values(), newest)),
       prune: ({ finishedBefore, keysBefore, most }) =>
-        call("prune")(() => {
-          const messages = oldest(data.messages, ({ finishedAt }) => finishedAt, finishedBefore, most)
-          const ended = oldest(data.turns, ({ finishedAt }) => finishedAt, finishedBefore, most)
-          const keys = oldest(data.keys, ({ seenAt }) => seenAt, keysBefore, most)
-          for (const [, { id }] of messages) data.messages.delete(id)
-          for (const [, { id }] of ended) {
-            data.turns.delete(id)
-            data.steps.delete(id)
-          }
-          for (const [key] of keys) data.keys.delete(String(key))
-          return Math.max(messages.length, ended.length, keys.length)
-        }),
+        Effect.andThen(
+          checkCutoffs("prune", { finishedBefore: finishedBefore.at, keysBefore }),
+          call("prune")(() => {
+            const messages = oldest(data.messages.values(), finishedBefore, most)
+            const ended = oldest(data.turns.values(), finishedBefore, most)
+            const seen = [...data.keys].map(([id, { seenAt }]) => ({ id, finishedAt: seenAt }))
+            const keys = oldest(seen, endedBefore(keysBefore), most)
+            for (const { id } of messages) data.messages.delete(id)
+            for (const { id } of ended) {
+              data.turns.delete(id)
+              data.steps.delete(id)
+            }
+            for (const { id } of keys) data.keys.delete(id)
+            return Math.max(messages.length, ended.length, keys.length)
+          })
+        ),
       retry: (id, owner, error, dueAt) =>
         call("retry")(() => {
           const turn = heldTurn(data, id, owner)

@@ -3,6 +3,7 @@
  * measured against it. See `Database.ts` for what it is for, and what not.
  */
 import { Effect, Layer, Schema } from "effect"
+import { checkCutoffs, earlier, endedBefore } from "../Cutoff.ts"
 import { Destination, type OwnerId, type TurnId } from "../Message.ts"
 import {
   type ClaimedReply,
@@ -13,7 +14,7 @@ import {
   type ReplyState,
   type StoredReply
 } from "../OutboxStore.ts"
-import { call, type Data, Database, heldTurn, least, oldest, type ReplyRow } from "./Database.ts"
+import { call, cutoffKeeping, type Data, Database, heldTurn, least, oldest, type ReplyRow } from "./Database.ts"
 
 const stored = ({ destination, id, reason, state, ts }: ReplyRow): StoredReply => ({
   id,
@@ -206,12 +207,20 @@ export const layer = Layer.effect(
           return held.length
         }),
 
-      prune: ({ finishedBefore, most }) =>
-        call("prune")(() => {
-          const gone = oldest(data.replies, ({ finishedAt }) => finishedAt, finishedBefore, most)
-          for (const [, { id }] of gone) data.replies.delete(id)
-          return gone.length
-        }),
+      cutoffKeeping: (newest) => call("cutoffKeeping")(() => cutoffKeeping(rows(), newest)),
+      prune: ({ finishedBefore, keysBefore, most }) =>
+        Effect.andThen(
+          checkCutoffs("prune", { finishedBefore: finishedBefore.at, keysBefore }),
+          call("prune")(() => {
+            const mayRunAgain = (turn: TurnId) => data.turns.get(turn)?.finishedAt === null
+            const ofTurns = rows().filter(({ turn }) => turn !== null && !mayRunAgain(turn))
+            const ofHost = rows().filter(({ turn }) => turn === null)
+            const answers = oldest(ofTurns, finishedBefore, most)
+            const posts = oldest(ofHost, earlier(finishedBefore, endedBefore(keysBefore)), most)
+            for (const { id } of [...answers, ...posts]) data.replies.delete(id)
+            return Math.max(answers.length, posts.length)
+          })
+        ),
 
       find: (id) =>
         call("find")(() => {

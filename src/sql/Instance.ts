@@ -38,7 +38,7 @@ export const layer = Layer.effect(
         WHERE state = 'queued' AND turn_id IS NULL AND due_at > ${startedAt}`
       // What kept a reply waiting (a refused token, an outage) may be over: that is often why we were restarted.
       yield* sql`UPDATE slackwater_outbox SET due_at = ${startedAt}
-        WHERE state = 'failed_retryable' AND due_at > ${startedAt}`
+        WHERE state IN ('queued', 'failed_retryable') AND state = 'failed_retryable' AND due_at > ${startedAt}`
       return { previousStop, turns: left?.n ?? 0, replies: replies.length }
     }).pipe(transaction(sql, "start"))
 

@@ -6,11 +6,14 @@
  */
 import { Effect, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
+import { checkCutoffs } from "../Cutoff.ts"
 import { ConversationKey, Dispatch } from "../Message.ts"
 import { type HistoryEntry, MessageStore } from "../MessageStore.ts"
 import { makeAppend } from "./append.ts"
+import { countMessages } from "./counts.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import { decodeMessage } from "./messageJson.ts"
+import { cutoffOfMessages, pruneMessages } from "./pruning.ts"
 import { statement } from "./transaction.ts"
 import { makeTurns } from "./turns.ts"
 
@@ -100,21 +103,6 @@ export const layer = Layer.effect(
         (rows) => rows.flatMap(lineOf).toReversed()
       ).pipe(statement("history"))
 
-    const counts = Effect.gen(function*() {
-      const rows = yield* sql<{ readonly state: string; readonly n: number; readonly oldest: number | null }>`
-        SELECT state, count(*) AS n, min(CASE WHEN state = 'queued' THEN received_at END) AS oldest
-        FROM slackwater_messages GROUP BY state`
-      const of = (state: string) => rows.find((row) => row.state === state)?.n ?? 0
-      return {
-        queued: of("queued"),
-        processing: of("processing"),
-        done: of("done"),
-        failed: of("failed"),
-        ignored: of("ignored"),
-        oldestQueuedAt: rows.find((row) => row.state === "queued")?.oldest ?? null
-      }
-    }).pipe(statement("counts"))
-
     return MessageStore.of({
       append: makeAppend(sql, group),
       ...makeTurns(sql, group),
@@ -145,26 +133,18 @@ export const layer = Layer.effect(
               Option.toArray(Option.map(decodeMessage(message), (message) => ({ id, message })))
             )
         ).pipe(statement("waiting")),
-      prune: Effect.fn("MessageStore.prune")(function*({ finishedBefore, keysBefore, most }) {
-        // A key outlives its message where it must: without its row it still says "seen".
-        const rows = yield* sql`DELETE FROM slackwater_messages WHERE id IN (SELECT id FROM slackwater_messages
-          WHERE finished_at IS NOT NULL AND finished_at < ${finishedBefore} ORDER BY finished_at LIMIT ${most}) RETURNING id`
-        const turns = yield* sql<{ readonly id: string }>`DELETE FROM slackwater_turns WHERE id IN (
-          SELECT id FROM slackwater_turns WHERE finished_at IS NOT NULL AND finished_at < ${finishedBefore}
-          ORDER BY finished_at LIMIT ${most}) RETURNING id`
-        // Those that failed may be tried again by hand and kept what they had done.
-        for (const turn of turns) yield* sql`DELETE FROM slackwater_steps WHERE turn_id = ${turn.id}`
-        const keys =
-          yield* sql`DELETE FROM slackwater_message_keys WHERE key IN (SELECT key FROM slackwater_message_keys
-          WHERE seen_at < ${keysBefore} ORDER BY seen_at LIMIT ${most}) RETURNING key`
-        return Math.max(rows.length, turns.length, keys.length)
-      }, group.write("prune")),
+      cutoffKeeping: (newest) => statement("cutoffKeeping")(cutoffOfMessages(sql, newest)),
+      prune: (options) =>
+        Effect.andThen(
+          checkCutoffs("prune", { finishedBefore: options.finishedBefore.at, keysBefore: options.keysBefore }),
+          group.write("prune")(pruneMessages(sql, options))
+        ),
       makeDue: (conversations, now) =>
         Effect.asVoid(
           sql`UPDATE slackwater_messages SET due_at = ${now} WHERE state = 'queued' AND turn_id IS NULL
             AND due_at > ${now} AND ${sql.in("conversation", conversations)}`
         ).pipe(group.write("makeDue")),
-      counts
+      counts: statement("counts")(countMessages(sql))
     })
   })
 )

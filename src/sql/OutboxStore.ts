@@ -6,13 +6,13 @@
  */
 import { Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
+import { checkCutoffs } from "../Cutoff.ts"
 import { ConversationKey, Dispatch } from "../Message.ts"
 import {
   type ClaimedReply,
   type ClaimOptions,
   holdLaneFor,
   type NewReply,
-  type OutboxCounts,
   OutboxStore,
   type ReplyState,
   type StoredReply,
@@ -20,7 +20,9 @@ import {
   type UnknownReply
 } from "../OutboxStore.ts"
 import { TurnLost } from "../StoreError.ts"
+import { countReplies } from "./counts.ts"
 import { GroupCommit } from "./GroupCommit.ts"
+import { cutoffOfReplies, pruneReplies } from "./pruning.ts"
 import { statement } from "./transaction.ts"
 
 const DispatchJson = Schema.fromJsonString(Dispatch)
@@ -156,23 +158,6 @@ export const layer = Layer.effect(
         }
       ).pipe(statement("nextDueAt"))
 
-    const counts = Effect.gen(function*() {
-      const rows = yield* sql<{ readonly state: ReplyState; readonly n: number; readonly oldest: number | null }>`
-        SELECT state, count(*) AS n, min(CASE WHEN state = 'queued' THEN enqueued_at END) AS oldest
-        FROM slackwater_outbox GROUP BY state`
-      const of = (state: ReplyState) => rows.find((row) => row.state === state)?.n ?? 0
-      return {
-        queued: of("queued"),
-        sending: of("sending"),
-        unknown: of("unknown"),
-        failed_retryable: of("failed_retryable"),
-        delivered: of("delivered"),
-        failed_terminal: of("failed_terminal"),
-        expired: of("expired"),
-        oldestQueuedAt: rows.find((row) => row.state === "queued")?.oldest ?? null
-      } satisfies OutboxCounts
-    }).pipe(statement("counts"))
-
     return OutboxStore.of({
       enqueue: Effect.fn("OutboxStore.enqueue")(function*(replies, from, now) {
         if (from !== null) yield* requireRun(sql, from)
@@ -224,19 +209,19 @@ export const layer = Layer.effect(
             unknown_since = ${now}, looks = 0, due_at = ${now} WHERE owner = ${owner} AND state = 'sending' RETURNING id`,
           (rows) => rows.length
         ).pipe(group.write("releaseAll")),
-      prune: ({ finishedBefore, most }) =>
-        Effect.map(
-          sql`DELETE FROM slackwater_outbox WHERE id IN (SELECT id FROM slackwater_outbox
-            WHERE finished_at IS NOT NULL AND finished_at < ${finishedBefore} ORDER BY finished_at LIMIT ${most}) RETURNING id`,
-          (rows) => rows.length
-        ).pipe(group.write("prune")),
+      cutoffKeeping: (newest) => statement("cutoffKeeping")(cutoffOfReplies(sql, newest)),
+      prune: (options) =>
+        Effect.andThen(
+          checkCutoffs("prune", { finishedBefore: options.finishedBefore.at, keysBefore: options.keysBefore }),
+          group.write("prune")(pruneReplies(sql, options))
+        ),
       find: (id) =>
         Effect.map(
           sql<Row>`SELECT * FROM slackwater_outbox WHERE id = ${id}`,
           ([row]) => row === undefined ? null : stored(row)
         )
           .pipe(statement("find")),
-      counts
+      counts: statement("counts")(countReplies(sql))
     })
   })
 )

@@ -53,7 +53,9 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
     // Whether the bot takes part in a conversation, and its past (by id, as every index is within equal keys).
     `CREATE INDEX slackwater_messages_addressed ON slackwater_messages (conversation) WHERE state <> 'ignored'`,
     `CREATE INDEX slackwater_messages_turn ON slackwater_messages (turn_id) WHERE turn_id IS NOT NULL`,
-    `CREATE INDEX slackwater_messages_finished ON slackwater_messages (finished_at) WHERE finished_at IS NOT NULL`,
+    // The past in its order, and enough to count it without reading the rows.
+    `CREATE INDEX slackwater_messages_finished ON slackwater_messages (finished_at, id, state)
+      WHERE finished_at IS NOT NULL`,
 
     // Narrow and prunable: identities outlive Slack's last repetition, not the gateway.
     `CREATE TABLE slackwater_message_keys (
@@ -129,7 +131,11 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
       WHERE state IN ('queued', 'failed_retryable', 'sending', 'unknown')`,
     `CREATE INDEX slackwater_outbox_sending ON slackwater_outbox (owner) WHERE state = 'sending'`,
     `CREATE INDEX slackwater_outbox_unknown ON slackwater_outbox (due_at, id) WHERE state = 'unknown'`,
-    `CREATE INDEX slackwater_outbox_finished ON slackwater_outbox (finished_at) WHERE finished_at IS NOT NULL`
+    // Two, since the host's posts are kept longer for their keys: neither is read in search of the other.
+    `CREATE INDEX slackwater_outbox_answered ON slackwater_outbox (finished_at, id, state, turn_id)
+      WHERE finished_at IS NOT NULL AND turn_id IS NOT NULL`,
+    `CREATE INDEX slackwater_outbox_posted ON slackwater_outbox (finished_at, id, state, turn_id)
+      WHERE finished_at IS NOT NULL AND turn_id IS NULL`
   ]
 ]
 

@@ -1,23 +1,12 @@
-/** What the stores keep, for whom and how long: history, full conversations, pruning. Part of MessageStoreContract. */
+/** What the stores keep, for whom and how long: history, full conversations. Part of MessageStoreContract. */
 import { assert, describe } from "@effect/vitest"
-import { Effect, Option } from "effect"
-import { OwnerId } from "../../src/Message.ts"
+import { Effect } from "effect"
 import type { HistoryEntry, MessageStore } from "../../src/MessageStore.ts"
 import { arrival, inbound, key, post, tsAt } from "../fixtures/messages.ts"
 import { claimed, me, now, type Test, texts, twin } from "./TurnsContract.ts"
 
 const lines = (entries: ReadonlyArray<HistoryEntry>) =>
   entries.map((entry) => entry._tag === "Message" ? `< ${entry.message.text}` : `> ${entry.text}`)
-
-/** One message, handled at `at`. */
-const handled = Effect.fnUntraced(
-  function*(store: MessageStore["Service"], at: number, keys: ReadonlyArray<string>, state?: string) {
-    yield* store.append(arrival({}, { keys, receivedAt: at, dueAt: at }))
-    yield* store.complete((yield* claimed("D1", me, at)).id, me, [], at, state)
-  }
-)
-
-const everything = { finishedBefore: Infinity, keysBefore: 0, most: 100 }
 
 export const keepingContract = (test: Test) => {
   describe("history", () => {
@@ -114,94 +103,5 @@ export const keepingContract = (test: Test) => {
         const { failed, ignored, queued } = yield* store.counts
         assert.deepStrictEqual({ failed, ignored, queued }, { failed: 1, ignored: 0, queued: 2 })
       }))
-  })
-
-  describe("pruning", () => {
-    test("deletes what ended before the moment, the oldest first, as many as allowed", (store) =>
-      Effect.gen(function*() {
-        for (let n = 0; n < 4; n++) yield* handled(store, now + n, [`event:p${n}`])
-        yield* store.append(arrival({}, { ignored: "echo", receivedAt: now }))
-        const before = { finishedBefore: now + 3, keysBefore: 0 }
-        assert.strictEqual(yield* store.prune({ ...before, most: 2 }), 2)
-        assert.strictEqual(yield* store.prune({ ...before, most: 5 }), 2)
-        assert.strictEqual(yield* store.prune({ ...before, most: 5 }), 0)
-        const { done, ignored } = yield* store.counts
-        assert.deepStrictEqual({ done, ignored }, { done: 1, ignored: 0 })
-      }))
-
-    test("never deletes what waits or runs, however old, nor what a conversation remembers", (store) =>
-      Effect.gen(function*() {
-        yield* handled(store, now, ["event:done"], "1")
-        yield* store.append(arrival({ text: "runs" }))
-        const turn = yield* claimed()
-        yield* store.saveStep({ turn: turn.id, owner: me, attempt: 1 }, "search", "1", now)
-        yield* store.append(arrival({ text: "waits" }))
-        yield* store.prune({ ...everything, keysBefore: Infinity })
-        assert.deepStrictEqual(yield* store.steps(turn.id), new Map([["search", "1"]]))
-        yield* store.complete(turn.id, me, [], now)
-        assert.deepStrictEqual(texts(yield* claimed()), ["waits"])
-        assert.strictEqual(yield* store.state(key("D1")), "1")
-      }))
-
-    test("leaves the keys behind: a repetition is still recognised until their own horizon", (store) =>
-      Effect.gen(function*() {
-        yield* handled(store, now, twin("a"))
-        yield* store.prune({ ...everything, keysBefore: now })
-        assert.strictEqual((yield* store.counts).done, 0)
-        for (const event of ["a", "b"]) {
-          const again = yield* store.append(arrival({}, { keys: twin(event) }))
-          assert.deepStrictEqual(again, { _tag: "Duplicate", revived: false })
-        }
-        assert.strictEqual(yield* store.prune({ ...everything, keysBefore: now + 1 }), 3)
-        assert.deepStrictEqual(yield* store.append(arrival({}, { keys: twin("a") })), { _tag: "Queued" })
-      }))
-
-    test("does not mistake a new message for one that is gone", (store) =>
-      Effect.gen(function*() {
-        yield* store.append(arrival({ text: "gone" }, { keys: twin("a"), ignored: "not addressed" }))
-        yield* store.prune({ ...everything, keysBefore: now })
-        yield* store.append(arrival({ text: "new" }, { ignored: "echo" }))
-        const late = arrival({ text: "late" }, { keys: twin("b") })
-        assert.deepStrictEqual(yield* store.append(late), { _tag: "Duplicate", revived: false })
-        assert.isTrue(Option.isNone(yield* store.claim(key("D1"), me, now)))
-      }))
-
-    test("counts turns too, and deletes the steps of failed ones with them", (store) =>
-      Effect.gen(function*() {
-        yield* store.append(arrival())
-        let turn = yield* claimed()
-        for (let n = 0; n < 3; n++) {
-          yield* store.supersede(turn.id, me, now)
-          turn = yield* claimed()
-        }
-        yield* store.saveStep({ turn: turn.id, owner: me, attempt: 1 }, "search", "1", now)
-        yield* store.fail(turn.id, me, "boom", [], now)
-        assert.strictEqual(yield* store.prune({ ...everything, most: 3 }), 3)
-        assert.strictEqual(yield* store.prune({ ...everything, most: 3 }), 1)
-        assert.deepStrictEqual(yield* store.steps(turn.id), new Map())
-      }))
-
-    test(
-      "of replies deletes those that ended, oldest first, and gives no id twice",
-      (_store, outbox) =>
-        Effect.gen(function*() {
-          const rows = yield* outbox.enqueue(["a", "b", "c", "d"].map((lane) => post(lane, lane)), null, now)
-          const ids = rows.map(({ id }) => id)
-          yield* outbox.claim({ owner: me, now, limit: 9, exclude: [], admit: () => true, expireBefore: 0 })
-          const [a = 0, b = 0, c = 0, d = 0] = ids
-          yield* outbox.delivered(d, me, "1.1", now + 1)
-          yield* outbox.failed(a, me, "is_archived", now + 2)
-          yield* outbox.unknown(b, me, "reset", now, now)
-          yield* outbox.delivered(c, me, "1.1", now + 9)
-          assert.strictEqual(yield* outbox.prune({ finishedBefore: now + 9, most: 1 }), 1)
-          assert.isNull(yield* outbox.find(d))
-          assert.strictEqual(yield* outbox.prune({ finishedBefore: now + 9, most: 9 }), 1)
-          assert.strictEqual(yield* outbox.releaseAll(OwnerId.make("nobody"), now), 0)
-          const left = yield* Effect.forEach(ids, (id) => outbox.find(id))
-          assert.deepStrictEqual(left.map((row) => row?.state ?? null), [null, "unknown", "delivered", null])
-          const [next] = yield* outbox.enqueue([post("next")], null, now)
-          assert.isAbove(next?.id ?? 0, d)
-        })
-    )
   })
 }

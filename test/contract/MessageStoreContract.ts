@@ -7,6 +7,7 @@ import { OutboxStore } from "../../src/OutboxStore.ts"
 import { arrival, inbound, key, post, tsAt } from "../fixtures/messages.ts"
 import { epoch } from "../fixtures/time.ts"
 import { keepingContract } from "./KeepingContract.ts"
+import { pruningContract } from "./PruningContract.ts"
 import { recoveryContract } from "./RecoveryContract.ts"
 import type { Restart } from "./Restart.ts"
 import { runsContract } from "./RunsContract.ts"
@@ -182,6 +183,7 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
     recoveryContract(test)
     runsContract(test)
     keepingContract(test)
+    pruningContract(test)
 
     describe("what it knows", () => {
       test("counts each state and the age of what waits", (store) =>

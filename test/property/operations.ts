@@ -59,7 +59,8 @@ const schemas = {
   absent: Schema.TaggedStruct("absent", ofReply),
   failed: Schema.TaggedStruct("failed", ofReply),
   prune: Schema.TaggedStruct("prune", {
-    age: Schema.Literals([0, 1_000]),
+    age: Schema.Literals([0, 1_000, 1_000_000]),
+    keep: Schema.Literals([1, 3, 99]),
     keyAge: Schema.Literals([500, 200_000]),
     most: Schema.Literals([1, 2, 9])
   }),

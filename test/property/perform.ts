@@ -1,5 +1,6 @@
 /** One operation on both stores. What it names by number is looked up in the model, so that it means something. */
 import { Effect } from "effect"
+import { type Cutoff, endedBefore, later } from "../../src/Cutoff.ts"
 import { OwnerId, TurnId } from "../../src/Message.ts"
 import type { NewReply } from "../../src/OutboxStore.ts"
 import { arrival, inbound, key, post, tsAt } from "../fixtures/messages.ts"
@@ -172,12 +173,18 @@ export const perform = (world: World, operation: Operation): Effect.Effect<unkno
       )
     case "prune":
       return both(({ messages, outbox }) => {
-        const { age, keyAge, most } = operation
-        const finishedBefore = now - age
-        return Effect.all([
-          messages.prune({ finishedBefore, keysBefore: now - keyAge, most }),
-          outbox.prune({ finishedBefore, most })
-        ])
+        const { age, keep, keyAge, most } = operation
+        const keysBefore = now - keyAge
+        const aged = endedBefore(now - age)
+        const beyond = (cutoff: Cutoff | null) => cutoff === null ? aged : later(aged, cutoff)
+        return Effect.gen(function*() {
+          const cutoffs = [yield* messages.cutoffKeeping(keep), yield* outbox.cutoffKeeping(keep)] as const
+          const pruned = [
+            yield* messages.prune({ finishedBefore: beyond(cutoffs[0]), keysBefore, most }),
+            yield* outbox.prune({ finishedBefore: beyond(cutoffs[1]), keysBefore, most })
+          ]
+          return { cutoffs, pruned }
+        })
       })
     case "crash":
     case "restart":

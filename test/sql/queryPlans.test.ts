@@ -1,17 +1,29 @@
-/** What is read often must not grow with what is finished: the plans SQLite makes for the stores' statements. */
-import { assert, describe, it } from "@effect/vitest"
+/**
+ * What is read often must not grow with what is finished: the plans SQLite makes for the stores' own statements, taken
+ * as they are executed, over a past of 100,000 messages, turns, keys and replies, and both without and with the
+ * statistics that `ANALYZE` leaves.
+ */
+import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
 import { SqlClient, Statement } from "effect/sql"
-import { OwnerId } from "../../src/Message.ts"
+import { endedBefore } from "../../src/Cutoff.ts"
+import { type ConversationKey, OwnerId } from "../../src/Message.ts"
 import { MessageStore } from "../../src/MessageStore.ts"
 import { OutboxStore } from "../../src/OutboxStore.ts"
 import { Restart } from "../contract/Restart.ts"
 import { arrival, key, post } from "../fixtures/messages.ts"
+import { past, present } from "../fixtures/past.ts"
 import { stores } from "../fixtures/stores.ts"
 import { epoch } from "../fixtures/time.ts"
 
 const me = OwnerId.make("me")
 const now = epoch
+const finished = 100_000
+
+interface Plan {
+  readonly statement: string
+  readonly steps: ReadonlyArray<string>
+}
 
 /** The plan of each statement that `run` executes, one line per step. */
 const plans = Effect.fnUntraced(function*<A, E, R>(run: Effect.Effect<A, E, R>) {
@@ -22,26 +34,25 @@ const plans = Effect.fnUntraced(function*<A, E, R>(run: Effect.Effect<A, E, R>) 
       seen.push(self.compile())
       return self
     }))
-  const found: Array<{ readonly statement: string; readonly steps: ReadonlyArray<string> }> = []
+  const found: Array<Plan> = []
   for (const [statement, parameters] of seen) {
-    const rows = yield* sql.unsafe<{ readonly detail: string }>(`EXPLAIN QUERY PLAN ${statement}`, parameters)
-    found.push({ statement: statement.replace(/\s+/g, " ").trim(), steps: rows.map((row) => row.detail) })
+    if (/^\s*INSERT INTO \w+\s+\([^)]*\)\s+VALUES/.test(statement)) continue
+    const rows = yield* sql.unsafe<{ readonly parent: number; readonly detail: string }>(
+      `EXPLAIN QUERY PLAN ${statement}`,
+      parameters
+    )
+    const steps = rows.map(({ detail, parent }) => {
+      if (!detail.includes("TEMP B-TREE")) return detail
+      const sources = rows.filter((row) => row.parent === parent && /^(?:SCAN|SEARCH) /.test(row.detail))
+      return `${detail} OF ${sources.map((row) => row.detail).join(", ")}`
+    })
+    found.push({ statement: statement.replace(/\s+/g, " ").trim(), steps })
   }
-  assert.isNotEmpty(found)
   return found
 })
 
-/** Steps that read finished rows: a walk through a table, or through an index that keeps them. */
-const grows = (step: string) => {
-  const index = /USING (?:COVERING )?INDEX (\w+)/.exec(step)?.[1]
-  if (step.startsWith("SCAN slackwater_") || /^SCAN [a-z]\b/.test(step)) {
-    return index === undefined || !bounded.has(index)
-  }
-  return /USING INTEGER PRIMARY KEY \(rowid[<>]/.test(step)
-}
-
 /** Indexes from which rows disappear once they are finished. */
-const bounded = new Set([
+const live = [
   "slackwater_messages_waiting",
   "slackwater_messages_window",
   "slackwater_turns_open",
@@ -51,179 +62,307 @@ const bounded = new Set([
   "slackwater_outbox_lane",
   "slackwater_outbox_sending",
   "slackwater_outbox_unknown"
-])
+]
 
-/** A whole conversation's past. */
-const history = /INDEX slackwater_(messages_addressed|outbox_by_lane)/
+/** Tables that stay small: a row for each start. */
+const small = /^(?:SCAN|SEARCH) slackwater_instances\b/
 
-const assertSteady = (found: ReadonlyArray<{ readonly statement: string; readonly steps: ReadonlyArray<string> }>) => {
+/** A walk over the past: through a table, through an index that keeps what is finished, or from one end of it on. */
+const walks = (step: string) => {
+  if (!/^(?:SCAN|SEARCH) /.test(step) || small.test(step) || /^SCAN (?:\(|CONSTANT ROW)/.test(step)) return false
+  const index = /USING (?:COVERING )?INDEX (\w+)/.exec(step)?.[1]
+  if (step.startsWith("SCAN ")) return index === undefined || !live.includes(index)
+  // A range that is open to the present; one that ends in the past is cut off by its LIMIT.
+  return /\((?:rowid|finished_at|seen_at)>\?\)$|\(rowid[<>]/.test(step)
+}
+
+/** All of one conversation's past. */
+const pastOfOne = /INDEX slackwater_(messages_addressed|outbox_by_lane)/
+
+/** What may be sorted: what waits in one conversation (it has a cap), one turn's messages, an event's two keys, what was
+ * found already, the few starts. */
+const sortable = new RegExp(
+  [
+    "slackwater_messages_window \\(conversation=\\?",
+    "slackwater_messages_turn \\(turn_id=\\?\\)",
+    "SEARCH k USING PRIMARY KEY \\(key=\\?\\)",
+    "SCAN \\(subquery",
+    "SCAN slackwater_instances"
+  ].map((source) => `OF .*${source}`).join("|")
+)
+
+const sorts = (steps: ReadonlyArray<string>) =>
+  steps.filter((step) => step.includes("TEMP B-TREE") && !sortable.test(step))
+
+const assertSteady = (found: ReadonlyArray<Plan>, allowed?: RegExp) => {
+  assert.isNotEmpty(found)
   for (const { statement, steps } of found) {
-    assert.deepStrictEqual(steps.filter((step) => grows(step) || history.test(step)), [], statement)
+    const bad = steps.filter((step) => walks(step) || pastOfOne.test(step)).filter((step) => !allowed?.test(step))
+    assert.deepStrictEqual([...bad, ...sorts(steps)], [], statement)
   }
 }
 
-const stepsOf = (found: ReadonlyArray<{ readonly steps: ReadonlyArray<string> }>) =>
-  found.flatMap(({ steps }) => steps).join("\n")
+const stepsOf = (found: ReadonlyArray<Plan>) => found.flatMap(({ steps }) => steps).join("\n")
 
-/** A database with some past, so that plans are made as in real life. */
-const seeded = Effect.gen(function*() {
-  const sql = yield* SqlClient.SqlClient
-  yield* sql`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
-    INSERT INTO slackwater_messages (conversation, slack_ts, message, state, turn_id, due_at, received_at, finished_at)
-    SELECT 'D1', i, '{}', 'done', 't' || i, i, i, i FROM n`
-  yield* sql`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
-    INSERT INTO slackwater_outbox (key, lane, channel, dispatch, state, due_at, enqueued_at, finished_at)
-    SELECT 'k' || i, 'D1', 'D1', '{}', 'delivered', i, i, i FROM n`
-})
+const assertUses = (found: ReadonlyArray<Plan>, ...indexes: ReadonlyArray<string>) => {
+  for (const index of indexes) assert.include(stepsOf(found), `INDEX slackwater_${index}`)
+}
 
-/** Many finished turns, and a few that a dead instance left. */
-const withTurns = Effect.gen(function*() {
-  const sql = yield* SqlClient.SqlClient
-  yield* sql`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
-    INSERT INTO slackwater_turns (id, conversation, state, owner, attempt, due_at, created_at, finished_at)
-    SELECT 't' || i, 'D' || i, iif(i < 6, 'running', 'done'), iif(i < 6, 'dead', NULL), 1, i, i, iif(i < 6, NULL, i)
-    FROM n`
-})
+const seeded = (analyzed: boolean) =>
+  Layer.effectDiscard(
+    Effect.andThen(
+      Effect.andThen(past(finished), present(75, now * 3)),
+      analyzed ? Effect.flatMap(SqlClient.SqlClient, (sql) => sql`ANALYZE`) : Effect.void
+    )
+  ).pipe(Layer.provideMerge(stores), Layer.orDie, Layer.fresh)
 
-describe("query plans", () => {
-  const test = <A, E>(
-    sentence: string,
-    body: (
-      messages: MessageStore["Service"],
-      outbox: OutboxStore["Service"]
-    ) => Effect.Effect<A, E, SqlClient.SqlClient | Restart>
-  ) =>
-    it.effect(sentence, () =>
-      Effect.gen(function*() {
-        yield* seeded
-        yield* body(yield* MessageStore, yield* OutboxStore)
-      }).pipe(Effect.provide(Layer.fresh(stores))))
-
-  test("ready and nextDueAt of the inbox read what waits and nothing else", (messages) =>
-    Effect.gen(function*() {
-      const found = yield* plans(Effect.andThen(messages.ready(now, 10), messages.nextDueAt))
-      assertSteady(found)
-      assert.match(found.flatMap(({ steps }) => steps).join("\n"), /slackwater_messages_(waiting|window)/)
-      assert.include(found.flatMap(({ steps }) => steps).join("\n"), "slackwater_turns_open")
-    }))
-
-  test("recovery takes the longest waiting by index, without a sort, among 100,000 finished turns", (messages) =>
-    Effect.gen(function*() {
-      yield* withTurns
-      const found = yield* plans(messages.recover(me, now, 3))
-      assertSteady(found)
-      assert.match(found[0]?.steps.join("\n") ?? "", /slackwater_turns USING INDEX slackwater_turns_running/)
-      assert.notInclude(stepsOf(found), "TEMP B-TREE")
-      assert.strictEqual(yield* messages.recover(me, now, 3), 2)
-    }))
-
-  test("the start counts what was left running by index", () =>
-    Effect.gen(function*() {
-      const restart = yield* Restart
-      yield* withTurns
-      const found = yield* plans(restart.crash)
-      const counted = found.find(({ statement }) => statement.startsWith("SELECT count(*)"))
-      assert.match(counted?.steps.join("\n") ?? "", /USING (COVERING )?INDEX slackwater_turns_running/)
-    }))
-
-  test("a suspect looks for others in doubt among what runs, and saving a status touches its turn", (messages) =>
-    Effect.gen(function*() {
-      yield* withTurns
-      const sql = yield* SqlClient.SqlClient
-      yield* messages.recover(me, now, 9)
-      yield* sql`UPDATE slackwater_turns SET crashes = 2 WHERE state = 'waiting'`
-      const found = yield* plans(messages.claim(key("D1"), me, now))
-      assertSteady(found)
-      assert.include(stepsOf(found), "slackwater_turns_running")
-      const { attempt, id: turn } = Option.getOrThrow(yield* messages.claim(key("D2"), OwnerId.make("other"), now))
-      assertSteady(yield* plans(messages.saveStatus({ turn, owner: OwnerId.make("other"), attempt }, "busy")))
-    }))
-
-  test("append does not walk through the conversation's history", (messages) =>
-    Effect.flatMap(plans(messages.append(arrival())), (found) => Effect.sync(() => assertSteady(found))))
-
-  test("claiming a turn does not walk through the conversation's history", (messages) =>
-    Effect.gen(function*() {
-      yield* messages.append(arrival())
-      assertSteady(yield* plans(messages.claim(key("D1"), me, now)))
-    }))
-
-  test("completing and releasing a turn touch its own rows", (messages) =>
-    Effect.gen(function*() {
-      yield* messages.append(arrival())
-      const turn = Option.getOrThrow(yield* messages.claim(key("D1"), me, now))
-      assertSteady(yield* plans(messages.releaseAll(OwnerId.make("nobody"), now)))
-      assertSteady(yield* plans(messages.complete(turn.id, me, [post("x")], now)))
-    }))
-
-  test("participates stops at the first row, however many replies were sent", (messages) =>
-    Effect.flatMap(plans(messages.participates(key("C1/1.0"))), (found) =>
-      Effect.sync(() => {
-        for (const { statement, steps } of found) {
-          assert.deepStrictEqual(steps.filter(grows), [], statement)
-        }
-      })))
-
-  test("claiming replies looks only at rows that are not settled", (_messages, outbox) =>
-    Effect.gen(function*() {
-      yield* outbox.enqueue([post("a"), post("b")], null, now)
-      const found = yield* plans(
-        outbox.claim({ owner: me, now, limit: 1, exclude: ["C9"], admit: () => true, expireBefore: 0 })
+for (const analyzed of [false, true]) {
+  layer(seeded(analyzed), { timeout: 60_000 })(`plans ${analyzed ? "with" : "without"} statistics`, (it) => {
+    let tests = 0
+    /** Each test has a conversation of its own in which a lot has been said. */
+    const test = <A, E>(
+      sentence: string,
+      body: (
+        messages: MessageStore["Service"],
+        outbox: OutboxStore["Service"],
+        conversation: ConversationKey
+      ) => Effect.Effect<A, E, SqlClient.SqlClient | Restart>
+    ) => {
+      const conversation = key(`D${++tests % 10}`)
+      it.effect(
+        sentence,
+        () => Effect.flatMap(Effect.all([MessageStore, OutboxStore]), ([m, o]) => body(m, o, conversation))
       )
-      assertSteady(found)
-      assert.include(found.flatMap(({ steps }) => steps).join("\n"), "slackwater_outbox_lane")
-    }))
+    }
 
-  test(
-    "nextDueAt and claimUnknown of the outbox look only at rows that are not settled",
-    (_messages, outbox) =>
+    test("there is a past of 100,000, and what waits beside it", (messages, outbox) =>
       Effect.gen(function*() {
-        assertSteady(yield* plans(Effect.andThen(outbox.nextDueAt(now, ["C9"], [1]), outbox.claimUnknown(now, 5))))
-      })
-  )
+        const inbox = yield* messages.counts
+        assert.deepStrictEqual([inbox.done + inbox.failed + inbox.ignored, inbox.queued], [finished, 150])
+        assert.strictEqual((yield* outbox.counts).delivered, finished)
+        const sql = yield* SqlClient.SqlClient
+        for (const table of ["turns WHERE finished_at IS NOT NULL", "message_keys"]) {
+          const [row] = yield* sql.unsafe<{ readonly n: number }>(`SELECT count(*) AS n FROM slackwater_${table}`)
+          assert.isAtLeast(row?.n ?? 0, finished, table)
+        }
+      }))
 
-  test("what waits, steps, state and adoption touch their own rows", (messages) =>
-    Effect.gen(function*() {
-      yield* messages.append(arrival())
-      const { attempt, id: turn } = Option.getOrThrow(yield* messages.claim(key("D1"), me, now))
-      const run = { turn, owner: me, attempt }
-      yield* messages.append(arrival())
-      const waiting = yield* plans(messages.waiting(key("D1"), now))
-      assertSteady(waiting)
-      assert.include(stepsOf(waiting), "slackwater_messages_window")
-      assertSteady(yield* plans(messages.saveStep(run, "a", "1", now)))
-      assertSteady(yield* plans(Effect.andThen(messages.steps(turn), messages.state(key("D1")))))
-      assertSteady(yield* plans(messages.adopt(run, 501)))
-      assertSteady(yield* plans(messages.supersede(turn, me, now)))
-    }))
+    test("ready and nextDueAt of the inbox read what waits and nothing else", (messages) =>
+      Effect.gen(function*() {
+        const ready = yield* plans(messages.ready(now, 10))
+        assertSteady(ready)
+        assertUses(ready, "messages_waiting", "messages_window", "turns_open", "turns_waiting")
+        const next = yield* plans(messages.nextDueAt)
+        assertSteady(next)
+        assertUses(next, "messages_waiting", "turns_open", "turns_waiting")
+      }))
 
-  test("history reads the end of a conversation backwards, not all of it", (messages) =>
-    Effect.gen(function*() {
-      const found = yield* plans(messages.history(key("D2"), 10))
-      const steps = found.flatMap(({ steps }) => steps)
-      assert.isTrue(steps.some((step) => /SEARCH slackwater_messages USING INDEX \w+ \(conversation=\?\)/.test(step)))
-      assert.isTrue(steps.some((step) => /SEARCH slackwater_outbox USING INDEX \w+ \(lane=\?\)/.test(step)))
-      // What is sorted is the few that were found, and not the conversation.
-      const sorted = steps.flatMap((step, n) => step.includes("TEMP B-TREE") ? [steps[n - 1]] : [])
-      for (const source of sorted) assert.match(source ?? "", /^SCAN \(subquery/)
-    }))
+    test(
+      "append finds a key by itself, and the conversation's window without its past",
+      (messages, _, conversation) =>
+        Effect.gen(function*() {
+          const keys = ["event:a", "message:a"]
+          const first = yield* plans(messages.append(arrival({ conversation }, { keys, cap: 10 })))
+          assertSteady(first)
+          assertUses(first, "messages_window")
+          assert.match(stepsOf(first), /SEARCH k USING PRIMARY KEY \(key=\?\)/)
+          const twin = arrival({ conversation }, { keys: ["event:b", "message:a"] })
+          assertSteady(yield* plans(messages.append(twin)))
+          assertSteady(yield* plans(messages.append(twin)))
+        })
+    )
 
-  test("pruning finds the oldest by index, without a sort", (messages, outbox) =>
-    Effect.gen(function*() {
-      const found = [
-        ...(yield* plans(messages.prune({ finishedBefore: 100, keysBefore: 100, most: 5 }))),
-        ...(yield* plans(outbox.prune({ finishedBefore: 100, most: 5 })))
-      ]
-      assertSteady(found)
-      assert.notInclude(stepsOf(found), "TEMP B-TREE")
-      for (const index of ["messages_finished", "turns_finished", "message_keys_seen", "outbox_finished"]) {
-        assert.include(stepsOf(found), `slackwater_${index}`)
-      }
-    }))
+    test(
+      "claiming a turn, new or again, does not read the conversation's past",
+      (messages, _, conversation) =>
+        Effect.gen(function*() {
+          yield* messages.append(arrival({ conversation }))
+          const first = yield* plans(messages.claim(conversation, me, now))
+          assertSteady(first)
+          assertUses(first, "turns_open", "messages_window", "messages_turn")
+          yield* (yield* Restart).crash
+          yield* messages.recover(OwnerId.make("next"), now * 2, 9)
+          const again = yield* plans(messages.claim(conversation, me, now * 2))
+          assertSteady(again)
+          assertUses(again, "turns_open", "turns_running", "messages_turn")
+        })
+    )
 
-  test(
-    "releasing what a sender holds does not read what was sent",
-    (_messages, outbox) =>
-      Effect.flatMap(plans(outbox.releaseAll(me, now)), (found) => Effect.sync(() => assertSteady(found)))
-  )
-})
+    test(
+      "completing, failing, retrying and releasing a turn touch its own rows",
+      (messages, _, conversation) =>
+        Effect.gen(function*() {
+          const claimed = Effect.gen(function*() {
+            yield* messages.append(arrival({ conversation }))
+            return Option.getOrThrow(yield* messages.claim(conversation, me, now)).id
+          })
+          const released = yield* plans(messages.releaseAll(OwnerId.make("nobody"), now))
+          assertSteady(released)
+          assertUses(released, "turns_running")
+          assertSteady(yield* plans(messages.complete(yield* claimed, me, [post("x", conversation)], now, "1")))
+          assertSteady(yield* plans(messages.retry(yield* claimed, me, "boom", now)))
+          assertSteady(yield* plans(messages.fail(yield* claimed, me, "boom", [], now)))
+        })
+    )
+
+    test(
+      "what waits, steps, state and adoption touch their own rows",
+      (messages, _, conversation) =>
+        Effect.gen(function*() {
+          yield* messages.append(arrival({ conversation }))
+          const { attempt, id: turn } = Option.getOrThrow(yield* messages.claim(conversation, me, now))
+          const run = { turn, owner: me, attempt }
+          yield* messages.append(arrival({ conversation }))
+          const waiting = yield* plans(messages.waiting(conversation, now))
+          assertSteady(waiting)
+          assertUses(waiting, "messages_window")
+          const [next] = yield* messages.waiting(conversation, now)
+          assertSteady(yield* plans(messages.saveStep(run, "a", "1", now)))
+          assertSteady(yield* plans(Effect.andThen(messages.steps(turn), messages.state(conversation))))
+          assertSteady(yield* plans(messages.adopt(run, next?.id ?? 0)))
+          assertSteady(yield* plans(messages.supersede(turn, me, now)))
+        })
+    )
+
+    test("ending the quiet windows reads what waits", (messages, _, conversation) =>
+      Effect.gen(function*() {
+        const some = yield* plans(messages.makeDue([conversation, key("D0")], now))
+        assertSteady(some)
+        assertUses(some, "messages_window")
+      }))
+
+    test(
+      "participates stops at the first row, however much was said and answered",
+      (messages, _, conversation) =>
+        Effect.gen(function*() {
+          const found = yield* plans(messages.participates(conversation))
+          assertSteady(found, pastOfOne)
+          assert.match(stepsOf(found), /SEARCH slackwater_messages USING (?:COVERING )?INDEX \w+ \(conversation=\?\)/)
+          assert.match(stepsOf(found), /SEARCH slackwater_outbox USING (?:COVERING )?INDEX \w+ \(lane=\?\)/)
+        })
+    )
+
+    test(
+      "history reads the end of a conversation backwards, not all of it",
+      (messages, _, conversation) =>
+        Effect.gen(function*() {
+          const found = yield* plans(messages.history(conversation, 10))
+          assertSteady(found, pastOfOne)
+          assert.match(stepsOf(found), /SEARCH slackwater_messages USING INDEX \w+ \(conversation=\?\)/)
+          assert.match(stepsOf(found), /SEARCH slackwater_outbox USING INDEX \w+ \(lane=\?\)/)
+        })
+    )
+
+    test(
+      "claiming replies looks only at rows that are not settled",
+      (_, outbox, conversation) =>
+        Effect.gen(function*() {
+          yield* outbox.enqueue([post(`a${analyzed}`, conversation), post(`b${analyzed}`, conversation)], null, now)
+          for (const exclude of [[], ["C9"]]) {
+            const claim = { owner: me, now, limit: 1, exclude, admit: () => true, expireBefore: 0 }
+            const found = yield* plans(outbox.claim(claim))
+            assertSteady(found)
+            assertUses(found, "outbox_ready", "outbox_lane")
+          }
+        })
+    )
+
+    test(
+      "nextDueAt and claimUnknown of the outbox look only at rows that are not settled",
+      (_, outbox) =>
+        Effect.gen(function*() {
+          for (const [exclude, inHand] of [[[], []], [["C9"], [1]]] as const) {
+            const next = yield* plans(outbox.nextDueAt(now, exclude, inHand))
+            assertSteady(next)
+            assertUses(next, "outbox_ready", "outbox_lane", "outbox_unknown")
+          }
+          const unknown = yield* plans(outbox.claimUnknown(now, 5))
+          assertSteady(unknown)
+          assertUses(unknown, "outbox_unknown")
+          assert.notInclude(stepsOf(unknown), "TEMP B-TREE")
+        })
+    )
+
+    test(
+      "a key seen before, and what became of a reply, are one look",
+      (_, outbox, conversation) =>
+        Effect.gen(function*() {
+          assertSteady(yield* plans(outbox.enqueue([post("k7", conversation)], null, now)))
+          assertSteady(yield* plans(outbox.find(7)))
+          assertSteady(yield* plans(outbox.delivered(7, me, "1.1", now)))
+          assertSteady(yield* plans(outbox.releaseAll(me, now)))
+        })
+    )
+
+    test(
+      "a start counts what was left running, and gives back the rest, without reading the past",
+      (messages, outbox, conversation) =>
+        Effect.gen(function*() {
+          yield* messages.append(arrival({ conversation }))
+          yield* messages.claim(conversation, me, now * 2)
+          yield* outbox.enqueue([post(`orphan${analyzed}`, "Z1")], null, now)
+          yield* outbox.claim({ owner: me, now: now * 2, limit: 9, exclude: [], admit: () => true, expireBefore: 0 })
+          const found = yield* plans((yield* Restart).crash)
+          assertSteady(found)
+          assertUses(found, "turns_running", "outbox_sending", "outbox_ready", "messages_waiting")
+        })
+    )
+
+    test(
+      "recovery takes the longest waiting by index, without a sort",
+      (messages, _, conversation) =>
+        Effect.gen(function*() {
+          yield* messages.append(arrival({ conversation }))
+          yield* messages.claim(conversation, me, now * 2)
+          const found = yield* plans(messages.recover(OwnerId.make("next"), now * 2, 3))
+          assertSteady(found)
+          assertUses(found, "turns_running")
+          assert.notInclude(stepsOf(found), "TEMP B-TREE")
+        })
+    )
+
+    test("saving a status touches its own turn", (messages, _, conversation) =>
+      Effect.gen(function*() {
+        yield* messages.append(arrival({ conversation }))
+        const { attempt, id: turn } = Option.getOrThrow(yield* messages.claim(conversation, me, now * 2))
+        assertSteady(yield* plans(messages.saveStatus({ turn, owner: me, attempt }, "busy")))
+        yield* messages.complete(turn, me, [], now)
+      }))
+
+    test(
+      "pruning finds the oldest by index, without a sort and without reading what stays",
+      (messages, outbox) =>
+        Effect.gen(function*() {
+          const options = { finishedBefore: endedBefore(100), keysBefore: 100, most: 5 }
+          const found = [...(yield* plans(messages.prune(options))), ...(yield* plans(outbox.prune(options)))]
+          assertSteady(found)
+          assert.notInclude(stepsOf(found), "TEMP B-TREE")
+          assertUses(
+            found,
+            "messages_finished (finished_at>? AND finished_at<?)",
+            "turns_finished (finished_at>? AND finished_at<?)",
+            "message_keys_seen (seen_at<?)",
+            "outbox_answered (finished_at>? AND finished_at<?)",
+            "outbox_posted (finished_at>? AND finished_at<?)"
+          )
+        })
+    )
+
+    test("the end of what is kept by number is found in the index alone", (messages, outbox) =>
+      Effect.gen(function*() {
+        const found = yield* plans(Effect.all([messages.cutoffKeeping(1_000), outbox.cutoffKeeping(1_000)]))
+        assertSteady(found, /USING COVERING INDEX slackwater_(messages_finished|outbox_answered|outbox_posted) /)
+        assert.notInclude(stepsOf(found), "TEMP B-TREE")
+      }))
+
+    test(
+      "counting reads the past in an index alone, and of the rest what is not finished",
+      (messages, outbox) =>
+        Effect.gen(function*() {
+          const found = yield* plans(Effect.all([messages.counts, outbox.counts]))
+          assertSteady(found, /USING COVERING INDEX slackwater_(messages_finished|outbox_answered|outbox_posted) /)
+          assert.notInclude(stepsOf(found), "TEMP B-TREE")
+        })
+    )
+  })
+}
