@@ -34,18 +34,29 @@ const allAcked = Effect.flatMap(
   (slack) => eventually("everything acked", Effect.map(slack.unacked, (ids) => ids.length === 0), "1 minute")
 )
 
-/** What an orchestrator sees. */
-const readyz = (gateway: Running) =>
+const get = (gateway: Running, path: string) =>
   Effect.promise(async () => {
     const { address } = Context.getUnsafe(gateway, HttpServer.HttpServer)
-    const response = await fetch(`${HttpServer.formatAddress(address)}/readyz`)
-    return { status: response.status, body: await response.json() }
+    const response = await fetch(HttpServer.formatAddress(address) + path)
+    return { status: response.status, text: await response.text() }
   })
+/** What an orchestrator sees. */
+const readyz = (gateway: Running) =>
+  Effect.map(get(gateway, "/readyz"), ({ status, text }) => ({ status, body: JSON.parse(text) as unknown }))
+/** Envelopes that the database did not take, in this process so far. */
+const refusals = (gateway: Running) =>
+  Effect.map(
+    get(gateway, "/metrics"),
+    ({ text }) => Number(/^slackwater_events\w*\{.*refused.*\} (\d+)/m.exec(text)?.[1] ?? 0)
+  )
 const ready = { status: 200, body: { ready: true, reasons: [] } }
 const unready = { status: 503, body: { ready: false, reasons: ["database"] } }
 
 const alarms = (gateway: Running) =>
   Effect.map(Context.get(gateway, GatewayStatus).snapshot, ({ alarms }) => alarms.map(({ code }) => code))
+/** What SQLite said is what a person reads. */
+const alarmText = (gateway: Running) =>
+  Effect.map(Context.get(gateway, GatewayStatus).snapshot, ({ alarms }) => alarms.map(({ text }) => text).join("\n"))
 const raised = (gateway: Running, code: string) =>
   eventually(`the alarm ${code}`, Effect.map(alarms(gateway), (codes) => codes.includes(code)))
 const wellAgain = Effect.fnUntraced(function*(gateway: Running) {
@@ -101,6 +112,7 @@ describe("a full disk", () => {
       yield* raised(gateway, "database:intake")
       yield* slack.awaitJournal(isRepeated)
       assert.deepStrictEqual((yield* slack.journal).filter(isAck), [])
+      assert.include(yield* alarmText(gateway), "database or disk is full")
       assert.deepStrictEqual(yield* readyz(gateway), unready)
       yield* makeRoom(gateway)
       yield* allAcked
@@ -124,12 +136,15 @@ describe("a full disk", () => {
       const { handler, heard } = noting()
       const gateway = yield* startGateway(yield* temporaryDirectory, handler)
       yield* fill(gateway)
-      yield* slack.say({ ...dm, text: `last${long}` })
-      yield* raised(gateway, "database:intake")
+      const before = yield* refusals(gateway)
+      for (const text of ["first", "second"]) yield* slack.say({ ...dm, text: text + long })
+      yield* eventually("both refused", Effect.map(refusals(gateway), (n) => n >= before + 2))
+      assert.deepStrictEqual(yield* alarms(gateway), ["database:intake"])
       yield* makeRoom(gateway)
       yield* wellAgain(gateway)
-      yield* answered("D0ALICE", "heard last")
-      assert.deepStrictEqual(heard, ["last"])
+      // The first of them, so that what Slack may repeat later is not overtaken.
+      yield* answered("D0ALICE", "heard first")
+      assert.deepStrictEqual(heard, ["first"])
     }).pipe((test) => withSlack(test, { faults: { retryDelaysMs: [] } })))
 
   it.live("holds back the completion of a run, which is neither repeated nor answered twice", () =>
@@ -197,6 +212,7 @@ describe("a database that somebody else holds", () => {
       yield* raised(gateway, "database:intake")
       assert.isAtLeast(seen.pings, 10)
       assert.deepStrictEqual((yield* slack.journal).filter(isAck), [])
+      assert.include(yield* alarmText(gateway), "database is locked")
       assert.deepStrictEqual(yield* readyz(gateway), unready)
       lock.exec("ROLLBACK")
       yield* allAcked
