@@ -7,8 +7,8 @@
  * Guarantees: no envelope is acked before its row is on disk. If the store does not take it there is no ack, and
  * Slack delivers it again; if the ack fails the row is handled all the same. What cannot be understood is kept as
  * `ignored` with the reason, acked, and logged once.
- * Does not: retry (Slack does) or hold anything in memory, but for the last envelope that was refused: it is tried again
- * until the database takes one, so that the alarm ends although Slack sends nothing.
+ * Does not: retry (Slack does) or hold anything in memory, but for the first envelope that was refused: it is tried
+ * again until the database takes one, so that the alarm ends although Slack sends nothing. The first, for the order.
  */
 import { Clock, Context, Duration, Effect, Exit, Latch, Layer } from "effect"
 import type { Activate, Activation } from "./Activation.ts"
@@ -163,7 +163,7 @@ export class Intake extends Context.Service<Intake, {
           if (stored._tag === "Failure") {
             // Slack says at once that a command or a modal failed, and the person does it again: that one is gone.
             if (!responder.answers(incoming.envelope)) {
-              refused = [incoming, identity]
+              refused ??= [incoming, identity]
               yield* refusing.open
             }
             yield* status.raise(

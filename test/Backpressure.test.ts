@@ -3,18 +3,29 @@
  * memory; and once it is over everything goes on without a restart, each thing once.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect } from "effect"
-import { HttpServer } from "effect/http"
+import { Context, Deferred, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { subscribe, unsubscribe } from "node:diagnostics_channel"
-import { GatewayStatus, Handler, MessageStore, Outbox, type Turn } from "slackwater"
+import { join } from "node:path"
+import {
+  Gateway,
+  GatewayConfig,
+  GatewayStatus,
+  Handler,
+  MessageStore,
+  Outbox,
+  type Settings,
+  type Turn
+} from "slackwater"
+import { SqliteClient } from "slackwater/sqlite"
 import { type JournalEntry, LocalSlack } from "slackwater/testing"
+import { freePort } from "./cli/process.ts"
 import {
   answered,
   answers,
   eventually,
   lockDatabase,
-  startGateway,
+  settingsFor,
   temporaryDirectory,
   withDatabase,
   withSlack
@@ -22,6 +33,22 @@ import {
 import { logged } from "./fixtures/rooms.ts"
 
 const dm = { channel: "D0ALICE", user: "U0ALICE" }
+
+/** A gateway over a client that is ours, so that a test can take the room away from its very connection. */
+const startGateway = Effect.fnUntraced(function*(
+  dataDir: string,
+  handler: Gateway.Options["handler"],
+  given: Partial<Settings> = {}
+) {
+  const slack = yield* LocalSlack
+  const client = yield* Layer.build(Layer.fresh(SqliteClient.layer({ filename: join(dataDir, "slackwater.db") })))
+  const config = settingsFor(slack, dataDir, { port: yield* freePort, ...given })
+  const gateway = yield* Effect.provideContext(
+    Layer.build(Gateway.layer({ handler, config, database: "host" })),
+    client
+  )
+  return Context.merge(client, gateway)
+})
 type Running = Effect.Success<ReturnType<typeof startGateway>>
 
 /** Slack repeats what was not acked every so often, for as long as a test takes. */
@@ -34,18 +61,28 @@ const allAcked = Effect.flatMap(
   (slack) => eventually("everything acked", Effect.map(slack.unacked, (ids) => ids.length === 0), "1 minute")
 )
 
+const get = (gateway: Running, path: string) =>
+  Effect.promise(async () => {
+    const response = await fetch(`http://127.0.0.1:${Context.get(gateway, GatewayConfig).port}${path}`)
+    return { status: response.status, text: await response.text() }
+  })
 /** What an orchestrator sees. */
 const readyz = (gateway: Running) =>
-  Effect.promise(async () => {
-    const { address } = Context.getUnsafe(gateway, HttpServer.HttpServer)
-    const response = await fetch(`${HttpServer.formatAddress(address)}/readyz`)
-    return { status: response.status, body: await response.json() }
-  })
+  Effect.map(get(gateway, "/readyz"), ({ status, text }) => ({ status, body: JSON.parse(text) as unknown }))
+/** Envelopes that the database did not take, in this process so far. */
+const refusals = (gateway: Running) =>
+  Effect.map(
+    get(gateway, "/metrics"),
+    ({ text }) => Number(/^slackwater_events\w*\{.*refused.*\} (\d+)/m.exec(text)?.[1] ?? 0)
+  )
 const ready = { status: 200, body: { ready: true, reasons: [] } }
 const unready = { status: 503, body: { ready: false, reasons: ["database"] } }
 
 const alarms = (gateway: Running) =>
   Effect.map(Context.get(gateway, GatewayStatus).snapshot, ({ alarms }) => alarms.map(({ code }) => code))
+/** What SQLite said is what a person reads. */
+const alarmText = (gateway: Running) =>
+  Effect.map(Context.get(gateway, GatewayStatus).snapshot, ({ alarms }) => alarms.map(({ text }) => text).join("\n"))
 const raised = (gateway: Running, code: string) =>
   eventually(`the alarm ${code}`, Effect.map(alarms(gateway), (codes) => codes.includes(code)))
 const wellAgain = Effect.fnUntraced(function*(gateway: Running) {
@@ -57,7 +94,7 @@ const wellAgain = Effect.fnUntraced(function*(gateway: Running) {
 
 /** The file can grow by nothing, as on a full disk; asked for on the gateway's own connection, for which it counts. */
 const pages = (gateway: Running, limit: string) =>
-  Effect.asVoid(Context.getUnsafe(gateway, SqlClient.SqlClient).unsafe(`PRAGMA max_page_count = ${limit}`))
+  Effect.asVoid(Context.get(gateway, SqlClient.SqlClient).unsafe(`PRAGMA max_page_count = ${limit}`))
 const fill = (gateway: Running) => pages(gateway, "1")
 const makeRoom = (gateway: Running) => pages(gateway, "4294967294")
 
@@ -101,6 +138,7 @@ describe("a full disk", () => {
       yield* raised(gateway, "database:intake")
       yield* slack.awaitJournal(isRepeated)
       assert.deepStrictEqual((yield* slack.journal).filter(isAck), [])
+      assert.include(yield* alarmText(gateway), "database or disk is full")
       assert.deepStrictEqual(yield* readyz(gateway), unready)
       yield* makeRoom(gateway)
       yield* allAcked
@@ -124,12 +162,15 @@ describe("a full disk", () => {
       const { handler, heard } = noting()
       const gateway = yield* startGateway(yield* temporaryDirectory, handler)
       yield* fill(gateway)
-      yield* slack.say({ ...dm, text: `last${long}` })
-      yield* raised(gateway, "database:intake")
+      const before = yield* refusals(gateway)
+      for (const text of ["first", "second"]) yield* slack.say({ ...dm, text: text + long })
+      yield* eventually("both refused", Effect.map(refusals(gateway), (n) => n >= before + 2))
+      assert.deepStrictEqual(yield* alarms(gateway), ["database:intake"])
       yield* makeRoom(gateway)
       yield* wellAgain(gateway)
-      yield* answered("D0ALICE", "heard last")
-      assert.deepStrictEqual(heard, ["last"])
+      // The first of them, so that what Slack may repeat later is not overtaken.
+      yield* answered("D0ALICE", "heard first")
+      assert.deepStrictEqual(heard, ["first"])
     }).pipe((test) => withSlack(test, { faults: { retryDelaysMs: [] } })))
 
   it.live("holds back the completion of a run, which is neither repeated nor answered twice", () =>
@@ -197,6 +238,7 @@ describe("a database that somebody else holds", () => {
       yield* raised(gateway, "database:intake")
       assert.isAtLeast(seen.pings, 10)
       assert.deepStrictEqual((yield* slack.journal).filter(isAck), [])
+      assert.include(yield* alarmText(gateway), "database is locked")
       assert.deepStrictEqual(yield* readyz(gateway), unready)
       lock.exec("ROLLBACK")
       yield* allAcked

@@ -95,6 +95,7 @@ describe("a host's transaction", () => {
   it.live("wakes the sender when it has committed, and not before", () =>
     inHost(Effect.gen(function*() {
       const slack = yield* LocalSlack
+      yield* eventually("connected", Effect.map(slack.connections, (live) => live > 0))
       yield* inTransaction(Effect.gen(function*() {
         yield* placeOrder("1")
         // A whole way from Slack to the gateway's door, while the transaction is open.
@@ -179,6 +180,7 @@ describe("a transaction that stays open", () => {
         const host = yield* startHost()
         yield* Effect.gen(function*() {
           const status = yield* GatewayStatus
+          yield* eventually("connected", Effect.map(slack.connections, (live) => live > 0))
           const release = yield* Latch.make()
           const holder = yield* Effect.forkChild(
             inTransaction(Effect.andThen(insertOrder("1"), release.await)).pipe(Effect.withSpan("nightly report"))

@@ -9,7 +9,7 @@
 import { SqliteClient } from "@effect/sql-sqlite-node"
 import { Cause, Clock, Context, Effect, Layer, Random, Schedule } from "effect"
 import type { Scope } from "effect"
-import { SqlClient, SqlError } from "effect/sql"
+import { SqlClient } from "effect/sql"
 import {
   accessSync,
   chmodSync,
@@ -27,17 +27,10 @@ import { OwnerId } from "../Message.ts"
 import { DatabaseError, NotSqlite, Unusable } from "./DatabaseError.ts"
 import { migrate, refuseNewer } from "./migrations.ts"
 import * as OwnerLock from "./OwnerLock.ts"
+import { innermost } from "./transaction.ts"
 
 /** The id under which this process owns the data directory. */
 export class Owner extends Context.Service<Owner, { readonly id: OwnerId }>()("slackwater/sql/Owner") {}
-
-/** The driver wraps what SQLite said; the innermost message is the one that tells something. */
-const innermost = (error: unknown): unknown =>
-  error instanceof Error && error.cause instanceof Error
-    ? innermost(error.cause)
-    : SqlError.isSqlError(error)
-    ? innermost(error.reason.cause)
-    : error
 
 export const unusable = (path: string, error: unknown) => {
   const said = innermost(error)

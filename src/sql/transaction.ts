@@ -17,6 +17,14 @@ const isBusy = (error: unknown) => SqlError.isSqlError(error) && error.reason._t
 export const untilFree = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.retry(effect, { while: isBusy, schedule: busyPauses })
 
+/** The driver wraps what SQLite said; the innermost message is the one that tells something. */
+export const innermost = (error: unknown): unknown =>
+  error instanceof Error && error.cause instanceof Error
+    ? innermost(error.cause)
+    : SqlError.isSqlError(error)
+    ? innermost(error.reason.cause)
+    : error
+
 /** What the database said, in the words of the stores. */
 export const asStoreError =
   (operation: string) =>
@@ -24,7 +32,7 @@ export const asStoreError =
     Effect.mapError(effect, (error) =>
       new StoreError({
         operation,
-        reason: error._tag === "TurnLost" ? error : new StoreUnavailable({ cause: error })
+        reason: error._tag === "TurnLost" ? error : new StoreUnavailable({ cause: innermost(error) })
       }))
 
 /** Reads and single statements. */
