@@ -242,7 +242,7 @@ const fromEvent = (envelope: Envelope, body: typeof EventsApi.Type, self: string
       ...(channel === undefined
         ? []
         : isMessage && !isChange
-        ? event.ts ? [`message:${channel}/${event.ts}`] : []
+        ? event.ts || event.event_ts ? [`message:${channel}/${event.ts || event.event_ts}`] : []
         : event.event_ts
         ? [`happened:${(isMessage && event.subtype) || event.type}/${channel}/${user ?? ""}/${event.event_ts}`]
         : [])

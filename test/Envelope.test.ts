@@ -92,6 +92,12 @@ describe("messages", () => {
 describe("identities", () => {
   const shared = (one: Decoded, two: Decoded) => one.keys.filter((key) => two.keys.includes(key))
 
+  it("of a mention that has an event_ts and no ts meet those of its message", () => {
+    const { ts, ...rest } = message
+    const mention = event({ ...rest, type: "app_mention", event_ts: ts }, { event_id: "Ev2" })
+    assert.includeMembers(mention.keys as Array<string>, event(message).keys.slice(1) as Array<string>)
+  })
+
   it("of message and app_mention of one mention meet", () => {
     const mention = event({ ...message, type: "app_mention" }, { event_id: "Ev2" })
     assert.strictEqual(mention.message.kind, "app_mention")
