@@ -268,7 +268,7 @@ export class Outbox extends Context.Service<Outbox, {
         const now = yield* Clock.currentTimeMillis
         const expireBefore = config.outboxTtl === null ? 0 : now - Duration.toMillis(config.outboxTtl)
         const free = workers - busy.size
-        if (free > 0 && now >= Math.max(pausedUntil, pace.openAt(now))) {
+        if (free > 0 && now >= pausedUntil) {
           const { claimed, expired } = yield* store.claim({
             owner,
             now,
