@@ -51,7 +51,7 @@ describe("under Slack's limits", () => {
       assert.isAtLeast(took, Math.floor(least))
       assert.isAtMost(took, 1.02 * least)
     }))
-  })
+  }, 60_000)
 
   it.effect("50 replies to one channel go out one a second after the burst", () => {
     const { layer, refusals, slack } = limitedApi()
