@@ -28,7 +28,7 @@ import {
 } from "./OutboxStore.ts"
 import { Pace } from "./Pace.ts"
 import { Shutdown } from "./Shutdown.ts"
-import { describe, SlackApi, type SlackApiReason } from "./SlackApi.ts"
+import { describe, SlackApi, type SlackApiError } from "./SlackApi.ts"
 import { makeStatusCalls } from "./StatusCalls.ts"
 import type { StoreError } from "./StoreError.ts"
 import { Supervisor } from "./Supervisor.ts"
@@ -145,13 +145,13 @@ export class Outbox extends Context.Service<Outbox, {
           Effect.andThen(Effect.logError("a reply will not be sent").pipe(Effect.annotateLogs({ reason })))
         )
 
-      const notSent = Effect.fnUntraced(function*(row: ClaimedReply, reason: SlackApiReason) {
+      const notSent = Effect.fnUntraced(function*(row: ClaimedReply, { method, reason }: SlackApiError) {
         const now = yield* Clock.currentTimeMillis
         const text = describe(reason)
         const again = (dueAt: number) => record(store.notSent(row.id, owner, text, { dueAt, countAttempt: false }))
         switch (reason._tag) {
           case "RateLimited":
-            pace.pause(row.destination.channel, now, now + reason.retryAfterMs)
+            pace.pause(row.destination.channel, now, now + reason.retryAfterMs, method, reason.workspace)
             return yield* again(now + reason.retryAfterMs)
           case "NotSent": {
             // Requests that were refused together are one outage, not as many as there were requests.
@@ -175,6 +175,9 @@ export class Outbox extends Context.Service<Outbox, {
               Effect.annotateLogs({ reason: text })
             )
             return yield* record(store.unknown(row.id, owner, text, now, now))
+          case "AlreadyDone":
+            // Slack names no message then; what was to be done is.
+            return yield* arrived(row, "")
           case "Permanent":
             return yield* fail(row, text, now)
         }
@@ -194,8 +197,10 @@ export class Outbox extends Context.Service<Outbox, {
           Effect.matchEffect({
             onFailure: (error) =>
               Effect.andThen(
-                counted(sends, error.reason._tag === "Ambiguous" ? "unknown" : "not_sent"),
-                notSent(row, error.reason)
+                error.reason._tag === "AlreadyDone"
+                  ? Effect.void
+                  : counted(sends, error.reason._tag === "Ambiguous" ? "unknown" : "not_sent"),
+                notSent(row, error)
               ),
             onSuccess: ({ ts }) =>
               Effect.gen(function*() {
@@ -297,7 +302,7 @@ export class Outbox extends Context.Service<Outbox, {
         yield* status.clear("database:outbox")
         const next = yield* store.nextDueAt(now, pace.exhausted(now), [...busy])
         const sendAt = Math.min(
-          next.send === null ? Infinity : Math.max(next.send, pausedUntil),
+          next.send === null ? Infinity : Math.max(next.send, pausedUntil, pace.openAt(now)),
           pace.nextAt(now) ?? Infinity
         )
         // A drain waits for what can be sent soon, not for an outage to end or for a reply to be found.

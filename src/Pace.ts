@@ -1,11 +1,21 @@
 /**
- * When may the next post to a channel go out? Arithmetic only: a token bucket per channel and pauses that Slack asked
- * for. Slack takes about one post a second and channel, with short bursts
- * (docs.slack.dev/apis/web-api/rate-limits).
+ * When may the next call go out? Arithmetic only, from the times it is given: a token bucket per method and, for
+ * posts, one per channel, and the pauses that Slack asked for.
  *
- * Lives in memory: after a restart the buckets are full again, which is a burst Slack allows or answers with 429.
+ * No minute ever has more calls of a method than `rateLimits` says, and no channel more posts than its burst and one
+ * per interval. A 429 pauses what Slack means: the method in the whole workspace, except that one for a post may mean
+ * its channel only, which Slack does not say. Then the channel is paused, and the method too if another channel is
+ * refused while that pause lasts.
+ *
+ * Lives in memory, and only while something is used up or paused: after a restart all buckets are full, which is a
+ * burst that Slack allows or answers with 429.
  */
+import { posting, rateLimits } from "./rateLimits.ts"
+
 interface Bucket {
+  /** Ms in which one token comes back; 0 for no limit. */
+  readonly interval: number
+  readonly burst: number
   tokens: number
   /** Epoch ms up to which `tokens` is counted. */
   at: number
@@ -13,61 +23,105 @@ interface Bucket {
   pausedUntil: number
 }
 
+/** Of what a method may do in a minute, the part that may go out at once. */
+const burstShare = 0.2
+
+const fill = (bucket: Bucket, now: number): Bucket => {
+  const { at, burst, interval, tokens } = bucket
+  bucket.tokens = interval === 0 ? burst : Math.min(burst, tokens + Math.max(0, now - at) / interval)
+  bucket.at = now
+  return bucket
+}
+
+const freeAt = ({ at, interval, pausedUntil, tokens }: Bucket): number =>
+  Math.max(tokens >= 1 ? at : at + Math.ceil((1 - tokens) * interval), pausedUntil)
+
+const isFull = ({ at, burst, pausedUntil, tokens }: Bucket) => tokens >= burst && pausedUntil <= at
+
 export class Pace {
   private readonly interval: number
   private readonly burst: number
-  private readonly buckets = new Map<string, Bucket>()
+  private readonly limits: typeof rateLimits
+  private readonly channels = new Map<string, Bucket>()
+  private readonly methods = new Map<string, Bucket>()
 
-  /** `interval` in ms between posts once the burst is used up; 0 for no limit. */
-  constructor(interval: number, burst: number) {
+  /** `interval` in ms between posts to one channel once the burst is used up; 0 for no limits at all, only pauses. */
+  constructor(interval: number, burst: number, limits = rateLimits) {
     this.interval = interval
     this.burst = burst
+    this.limits = limits
   }
 
-  private fill(channel: string, now: number): Bucket {
-    const bucket = this.buckets.get(channel) ?? { tokens: this.burst, at: now, pausedUntil: 0 }
-    bucket.tokens = this.interval === 0
-      ? this.burst
-      : Math.min(this.burst, bucket.tokens + Math.max(0, now - bucket.at) / this.interval)
-    bucket.at = now
-    this.buckets.set(channel, bucket)
-    return bucket
+  private channel(channel: string, now: number): Bucket {
+    const { burst, interval } = this
+    const bucket = this.channels.get(channel) ?? { interval, burst, tokens: burst, at: now, pausedUntil: 0 }
+    this.channels.set(channel, bucket)
+    return fill(bucket, now)
   }
 
-  /** Takes a post's place; false when the channel must wait. */
-  take(channel: string, now: number): boolean {
-    const bucket = this.fill(channel, now)
-    if (bucket.pausedUntil > now || bucket.tokens < 1) return false
-    bucket.tokens -= 1
+  private method(method: string, now: number): Bucket {
+    let bucket = this.methods.get(method)
+    if (bucket === undefined) {
+      const perMinute = this.interval === 0 ? undefined : this.limits.get(method)?.perMinute
+      const burst = Math.max(1, Math.floor((perMinute ?? 1) * burstShare))
+      // What comes back within a minute and the burst are together what a minute may have.
+      const interval = perMinute === undefined ? 0 : 60_000 / (perMinute - burst + 1)
+      bucket = { interval, burst, tokens: burst, at: now, pausedUntil: 0 }
+      this.methods.set(method, bucket)
+    }
+    return fill(bucket, now)
+  }
+
+  private isPerChannel(method: string): boolean {
+    return this.limits.get(method)?.perChannel === true
+  }
+
+  /** Takes a call's place; false when it must wait. */
+  take(channel: string, now: number, method = posting): boolean {
+    const buckets = [this.method(method, now)]
+    if (this.isPerChannel(method)) buckets.push(this.channel(channel, now))
+    if (buckets.some((bucket) => freeAt(bucket) > now)) return false
+    for (const bucket of buckets) bucket.tokens -= 1
     return true
   }
 
-  pause(channel: string, now: number, until: number): void {
-    const bucket = this.fill(channel, now)
+  /** Slack refused a call until then; `everywhere` when it said that it means the whole workspace. */
+  pause(channel: string, now: number, until: number, method = posting, everywhere = false): void {
+    const isChannels = this.isPerChannel(method) && !everywhere
+    if (isChannels) {
+      const bucket = this.channel(channel, now)
+      bucket.pausedUntil = Math.max(bucket.pausedUntil, until)
+    }
+    const others = () => [...this.channels].some(([name, { pausedUntil }]) => name !== channel && pausedUntil > now)
+    if (isChannels && !others()) return
+    const bucket = this.method(method, now)
     bucket.pausedUntil = Math.max(bucket.pausedUntil, until)
   }
 
-  private freeAt(bucket: Bucket): number {
-    const refilled = bucket.tokens >= 1 ? bucket.at : bucket.at + Math.ceil((1 - bucket.tokens) * this.interval)
-    return Math.max(refilled, bucket.pausedUntil)
+  /** The moment from which the method itself lets a call out; now when it does. */
+  openAt(now: number, method = posting): number {
+    return Math.max(now, freeAt(this.method(method, now)))
   }
 
-  /** Channels that must wait. Forgets those whose bucket is full again. */
+  /** Channels whose posts must wait, whatever the method says. Forgets what is full again. */
   exhausted(now: number): ReadonlyArray<string> {
     const waiting: Array<string> = []
-    for (const channel of this.buckets.keys()) {
-      const bucket = this.fill(channel, now)
-      if (this.freeAt(bucket) > now) waiting.push(channel)
-      else if (bucket.tokens >= this.burst) this.buckets.delete(channel)
+    for (const buckets of [this.channels, this.methods]) {
+      for (const [name, bucket] of buckets) {
+        if (isFull(fill(bucket, now))) buckets.delete(name)
+        else if (buckets === this.channels && freeAt(bucket) > now) waiting.push(name)
+      }
     }
     return waiting
   }
 
-  /** The next moment at which a waiting channel is free (epoch ms); null when none waits. */
+  /** The next moment at which a post that must wait may go out (epoch ms); null when none must wait. */
   nextAt(now: number): number | null {
+    const open = this.openAt(now)
+    if (open > now) return open
     let next: number | null = null
-    for (const bucket of this.buckets.values()) {
-      const free = this.freeAt(bucket)
+    for (const bucket of this.channels.values()) {
+      const free = freeAt(bucket)
       if (free > now) next = Math.min(next ?? free, free)
     }
     return next

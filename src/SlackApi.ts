@@ -11,10 +11,15 @@ import type { Destination, Dispatch } from "./Message.ts"
 
 /** The request did not reach Slack, or Slack said that it did nothing: refused, DNS, service unavailable. */
 export class NotSent extends Schema.TaggedError<NotSent>()("NotSent", { detail: Schema.String }) {}
-/** Slack refused it for now and did nothing. */
-export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", { retryAfterMs: Schema.Finite }) {}
+/** Slack refused it for now and did nothing. `workspace` when Slack says that it means all of the workspace. */
+export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", {
+  retryAfterMs: Schema.Finite,
+  workspace: Schema.optionalKey(Schema.Literal(true))
+}) {}
 /** It may have happened: timeout, reset, 5xx, a body that makes no sense, an unknown error code. */
 export class Ambiguous extends Schema.TaggedError<Ambiguous>()("Ambiguous", { detail: Schema.String }) {}
+/** Slack refused it because it is done already: a reaction that is there, a message that is gone. */
+export class AlreadyDone extends Schema.TaggedError<AlreadyDone>()("AlreadyDone", { code: Schema.String }) {}
 /** It will never work: target gone, bad content, our own mistake. */
 export class Permanent extends Schema.TaggedError<Permanent>()("Permanent", { code: Schema.String }) {}
 /** The token is not accepted: nothing can be sent until it is replaced. */
@@ -25,7 +30,15 @@ export class Configuration extends Schema.TaggedError<Configuration>()("Configur
   needed: Schema.optionalKey(Schema.String)
 }) {}
 
-export const SlackApiReason = Schema.Union([NotSent, RateLimited, Ambiguous, Permanent, Credentials, Configuration])
+export const SlackApiReason = Schema.Union([
+  NotSent,
+  RateLimited,
+  Ambiguous,
+  AlreadyDone,
+  Permanent,
+  Credentials,
+  Configuration
+])
 export type SlackApiReason = typeof SlackApiReason.Type
 
 export class SlackApiError extends Schema.TaggedError<SlackApiError>()("SlackApiError", {
@@ -46,6 +59,8 @@ export const describe = (reason: SlackApiReason): string => {
       return `rate limited for ${reason.retryAfterMs} ms`
     case "Ambiguous":
       return `may have arrived: ${reason.detail}`
+    case "AlreadyDone":
+      return `done already: ${reason.code}`
     case "Permanent":
       return reason.code
     case "Credentials":

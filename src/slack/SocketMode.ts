@@ -83,7 +83,7 @@ const startFailure = (error: unknown, lastError: string | undefined): SlackConne
   if (code !== undefined && (credentialCodes.has(code) || code === "missing_scope" || code === "no_permission")) {
     return new SlackConnectionError({ reason: new Refused({ code }) })
   }
-  const reason = classify(error)
+  const reason = classify(error, "apps.connections.open")
   if (reason._tag === "RateLimited") {
     return new SlackConnectionError({ reason: new TooManyRequests({ retryAfterMs: reason.retryAfterMs }) })
   }

@@ -48,7 +48,7 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
     const call = (method: string, args: Record<string, unknown> = {}) =>
       Effect.tryPromise({
         try: () => client.apiCall(method, args),
-        catch: (error) => new SlackApiError({ method, reason: classify(error) })
+        catch: (error) => new SlackApiError({ method, reason: classify(error, method) })
       })
 
     const senseless = (method: string, detail: string) =>

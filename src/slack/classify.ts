@@ -7,6 +7,7 @@
  */
 import { WebAPIHTTPError, WebAPIPlatformError, WebAPIRateLimitedError, WebAPIRequestError } from "@slack/web-api"
 import {
+  AlreadyDone,
   Ambiguous,
   Configuration,
   Credentials,
@@ -18,10 +19,20 @@ import {
 
 const words = (text: string) => new Set(text.trim().split(/\s+/))
 
-const rateLimited = words("ratelimited rate_limited message_limit_exceeded")
+const rateLimited = words("ratelimited rate_limited")
+
+/** By method: what says that there is nothing left to do. */
+const alreadyDone = new Map(Object.entries({
+  "reactions.add": words("already_reacted"),
+  "reactions.remove": words("no_reaction"),
+  "chat.delete": words("message_not_found"),
+  // It has ended; whether with the text of this call is for the caller to look at.
+  "chat.stopStream": words("message_not_in_streaming_state")
+}))
 
 /** Slack says that it did nothing, and may do it later. */
-const later = words("team_added_to_org org_login_required external_channel_migrating accesslimited")
+const later = words(`
+  team_added_to_org org_login_required external_channel_migrating streaming_state_conflict accesslimited`)
 
 export const credentialCodes = words(`
   not_authed invalid_auth account_inactive token_revoked token_expired not_allowed_token_type user_removed_from_team
@@ -29,8 +40,8 @@ export const credentialCodes = words(`
 
 const configuration = words(`
   missing_scope no_permission access_denied ekm_access_denied messages_tab_disabled restricted_action
-  restricted_action_read_only_channel restricted_action_thread_only_channel restricted_action_non_threadable_channel
-  restricted_action_thread_locked send_on_behalf_not_allowed`)
+  send_on_behalf_not_allowed`)
+const configurations = /^restricted_action_/
 
 const permanent = words(`
   channel_not_found is_archived not_in_channel cannot_reply_to_message team_not_found message_not_found
@@ -40,30 +51,40 @@ const permanent = words(`
   invalid_attachments too_many_attachments attachment_payload_limit_exceeded markdown_text_conflict block_mismatch
   invalid_metadata_format invalid_metadata_schema metadata_too_large missing_file_data too_many_contact_cards
   invalid_arg_name invalid_array_arg invalid_charset invalid_form_data invalid_post_type missing_post_type missing_args
-  as_user_not_supported method_deprecated deprecated_endpoint unknown_method invalid_cursor invalid_ts_latest
-  invalid_ts_oldest invalid_thread_ts duplicate_channel_not_found duplicate_message_not_found`)
+  as_user_not_supported method_deprecated deprecated_endpoint unknown_method invalid_cursor invalid_thread_ts
+  message_not_in_streaming_state stopped_by_user channel_type_not_supported`)
+const permanents = /^(slack_connect_.+_blocked|(draft|duplicate|invalid_ts)_.+)$/
 
 /** What a waiting client is told when Slack names no time (docs: 1 to 30 s). */
 const defaultRetryAfterMs = 5_000
+/** The same for a workspace that wrote too much altogether. */
+const floodRetryAfterMs = 60_000
 
-const byCode = (code: unknown, data: object): SlackApiReason => {
+/** Seconds, as Slack says them; a zero is not worth asking again at once. */
+const rateLimit = (seconds: unknown) =>
+  new RateLimited({
+    retryAfterMs: typeof seconds === "number" && seconds > 0 ? seconds * 1_000 : defaultRetryAfterMs
+  })
+
+const byCode = (code: unknown, data: object, method: string): SlackApiReason => {
   if (typeof code !== "string") return new Ambiguous({ detail: "an answer without an error code" })
   const metadata: unknown = Reflect.get(data, "response_metadata")
   const retryAfter: unknown = typeof metadata === "object" && metadata !== null
     ? Reflect.get(metadata, "retryAfter")
     : undefined
-  if (rateLimited.has(code)) {
-    return new RateLimited({
-      retryAfterMs: typeof retryAfter === "number" && retryAfter > 0 ? retryAfter * 1_000 : defaultRetryAfterMs
-    })
+  if (alreadyDone.get(method)?.has(code) === true) return new AlreadyDone({ code })
+  if (code === "message_limit_exceeded") {
+    const { retryAfterMs } = rateLimit(retryAfter)
+    return new RateLimited({ retryAfterMs: Math.max(retryAfterMs, floodRetryAfterMs), workspace: true })
   }
+  if (rateLimited.has(code)) return rateLimit(retryAfter)
   if (later.has(code)) return new NotSent({ detail: code })
   if (credentialCodes.has(code)) return new Credentials({ code })
-  if (configuration.has(code)) {
+  if (configuration.has(code) || configurations.test(code)) {
     const needed: unknown = Reflect.get(data, "needed")
     return new Configuration(typeof needed === "string" ? { code, needed } : { code })
   }
-  if (permanent.has(code) || /^(slack_connect_.+_blocked|draft_)/.test(code)) return new Permanent({ code })
+  if (permanent.has(code) || permanents.test(code)) return new Permanent({ code })
   // HTML, an empty body and codes nobody has seen come here too.
   return new Ambiguous({ detail: /^[a-z0-9_]{1,60}$/.test(code) ? code : "an answer that makes no sense" })
 }
@@ -83,23 +104,25 @@ const codeOf = (error: unknown): string => {
   return code
 }
 
-export const classify = (error: unknown): SlackApiReason => {
-  if (error instanceof WebAPIRateLimitedError) {
-    return new RateLimited({ retryAfterMs: error.retryAfter > 0 ? error.retryAfter * 1_000 : defaultRetryAfterMs })
-  }
-  if (error instanceof WebAPIPlatformError) return byCode(error.data.error, error.data)
+/** What a rejection of this method's call means. */
+export const classify = (error: unknown, method: string): SlackApiReason => {
+  if (error instanceof WebAPIRateLimitedError) return rateLimit(error.retryAfter)
+  if (error instanceof WebAPIPlatformError) return byCode(error.data.error, error.data, method)
   if (error instanceof WebAPIHTTPError) {
     return error.statusCode === 429
-      ? new RateLimited({ retryAfterMs: defaultRetryAfterMs })
+      ? rateLimit(undefined)
       : new Ambiguous({ detail: `HTTP ${error.statusCode}` })
   }
   if (error instanceof WebAPIRequestError) {
+    // So a client says it that waited for Slack by itself, and gave up.
+    const waited = /rate limit was exceeded \(.*retry-after: (\d+)\)/.exec(error.original.message)
+    if (waited !== null) return rateLimit(Number(waited[1]))
     const code = codeOf(error.original)
     return neverArrived.has(code) ? new NotSent({ detail: code }) : new Ambiguous({ detail: code || "no answer" })
   }
   // The client throws a bare Error for a 429 without Retry-After.
   if (error instanceof Error && /Retry header did not contain|retry-after/i.test(error.message)) {
-    return new RateLimited({ retryAfterMs: defaultRetryAfterMs })
+    return rateLimit(undefined)
   }
   return new Ambiguous({ detail: error instanceof Error ? error.name : "unknown failure" })
 }

@@ -7,6 +7,7 @@
  * Does not touch sockets: it only answers what should happen, and whoever stands in front does it.
  */
 import { Schema } from "effect"
+import { RateLimiter } from "./RateLimiter.ts"
 
 const times = Schema.optionalKey(Schema.Int.check(Schema.isGreaterThan(0)))
 const Rule = Schema.Struct({ method: Schema.String, times })
@@ -37,6 +38,11 @@ export const FaultPatch = Schema.Struct({
   }))),
   /** A real limit on `chat.postMessage`, per channel: one post every `intervalMs`, after `burst` at once. */
   postLimit: knob(Schema.Struct({ intervalMs: Milliseconds, burst: Schema.Int.check(Schema.isGreaterThan(0)) })),
+  /** Slack's own limits, per method and minute and per channel, with 429 and `Retry-After`; or so many times as fast. */
+  limits: knob(Schema.Union([
+    Schema.Literal("on"),
+    Schema.Struct({ speed: Schema.Finite.check(Schema.isGreaterThan(0)) })
+  ])),
   /** `{ ok: false, error: code }`, without effect unless `afterCommit`. */
   error: knob(oneOrMore(Schema.Struct({
     method: Schema.String,
@@ -125,6 +131,8 @@ export class FaultDesk {
   /** For `postLimit`: by channel, until when its posts so far have used up the limit. */
   readonly #spentUntil = new Map<string, number>()
 
+  readonly #limiter = new RateLimiter()
+
   constructor(initial: FaultPatch = {}) {
     this.#current = {}
     this.patch(initial)
@@ -153,6 +161,11 @@ export class FaultDesk {
       return tooMany("rateLimit", limit.retryAfterSeconds === undefined ? 1 : limit.retryAfterSeconds)
     }
     if (method === "chat.postMessage" && !this.#mayPost(channel, now)) return tooMany("postLimit", 1)
+    const { limits } = this.#current
+    if (limits !== undefined) {
+      const wait = this.#limiter.refuse(method, channel, now, limits === "on" ? 1 : limits.speed)
+      if (wait !== undefined) return tooMany("limits", Math.max(1, Math.ceil(wait / 1_000)))
+    }
     const error = this.#take("error", method, (rule) => rule.afterCommit !== true)
     if (error !== undefined) return answer("error", 200, error.code, refusal(error.code))
     return this.#status(method, false)

@@ -32,6 +32,8 @@ export interface WorldOptions {
   readonly startedAt: number
   /** Faults and settings in force from the start. */
   readonly faults?: FaultPatch
+  /** Ids of channels beside `C0GENERAL`. */
+  readonly channels?: ReadonlyArray<string>
   /** Connections beyond this many are told `too_many_websockets` (default 10, as Slack). */
   readonly maxConnections?: number
   /** How long a connection that was told to go stays open (default 10 s). */
@@ -70,7 +72,7 @@ const statusLifetime = 120_000
 export type Sent = { readonly ok: true; readonly envelope_id: string } | { readonly ok: false; readonly error: string }
 
 export class SlackWorld {
-  readonly workspace = new Workspace()
+  readonly workspace: Workspace
   readonly commands = new Commands()
   readonly faults: FaultDesk
   readonly #journal: Journal
@@ -85,6 +87,7 @@ export class SlackWorld {
 
   constructor(options: WorldOptions) {
     this.#seed = Math.max(0, Math.floor(options.startedAt))
+    this.workspace = new Workspace(options.channels)
     this.faults = new FaultDesk(options.faults)
     this.#journal = new Journal(options.journalLimit ?? 100_000)
     this.#delivery = new Delivery({

@@ -92,7 +92,7 @@ export class Workspace {
   #fileCount = 0
   #lastMicros = 0
 
-  constructor() {
+  constructor(channels: ReadonlyArray<string> = []) {
     for (
       const p of [
         person("U0ALICE", "alice", "Alice"),
@@ -103,6 +103,7 @@ export class Workspace {
       this.#people.set(p.id, p)
     }
     this.#add({ id: "C0GENERAL", kind: "channel", name: "general" })
+    for (const id of channels) this.#add({ id, kind: "channel", name: id.toLowerCase() })
     this.directMessage("U0ALICE")
     this.directMessage("U0BOB")
   }

@@ -19,43 +19,49 @@ const client = (slackApiUrl: string, timeout = 2_000) =>
     logger: silent
   })
 
-const post = (web: WebClient) => () => web.apiCall("chat.postMessage", { channel: "C0GENERAL", text: "x" })
+const method = "chat.postMessage"
+const target = { channel: "C0GENERAL", text: "x" }
+const post = (web: WebClient) => () => web.apiCall(method, target)
 
 /** How a call that must fail is classified. */
-const outcome = (call: () => Promise<unknown>) => Effect.flip(Effect.tryPromise({ try: call, catch: classify }))
+const outcome = (call: () => Promise<unknown>, name = method) =>
+  Effect.flip(Effect.tryPromise({ try: call, catch: (error) => classify(error, name) }))
 
-/** Posts while a fault is on. */
+/** Posts, or calls another method, while a fault is on. */
 const underFault = Effect.fnUntraced(function*(
   fault: Parameters<LocalSlack["Service"]["faults"]>[0],
-  timeout?: number
+  { name = method, timeout }: { readonly name?: string; readonly timeout?: number | undefined } = {}
 ) {
   const slack = yield* LocalSlack
   yield* slack.clearFaults
   yield* slack.faults(fault)
-  const reason = yield* outcome(post(client(slack.apiUrl, timeout)))
+  const reason = yield* outcome(() => client(slack.apiUrl, timeout).apiCall(name, target), name)
   yield* slack.clearFaults
   return reason
 })
 
-/** A server that answers every connection with these bytes and then drops it. */
-const rawServer = (answer: string) =>
+/** A server that answers every connection with these bytes and then drops it, or ends it as one does. */
+const rawServer = (answer: string, end: "reset" | "end" = "reset") =>
   Effect.acquireRelease(
     Effect.callback<Server>((resume) => {
       const server = createServer((socket) => {
         socket.on("error", () => {})
-        socket.once("data", () => socket.write(answer, () => socket.resetAndDestroy()))
+        socket.once("data", () =>
+          end === "end" ? socket.end(answer) : socket.write(answer, () => socket.resetAndDestroy()))
       })
-      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+      server.listen(0, "127.0.0.1", () =>
+        resume(Effect.succeed(server)))
     }),
     (server) => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
   )
+
+const okWith = (body: string, headers = "") =>
+  `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n${headers}content-length: ${body.length}\r\n\r\n${body}`
 
 const portOf = (server: Server) => {
   const address = server.address()
   return typeof address === "object" && address !== null ? address.port : 0
 }
-
-const method = "chat.postMessage"
 
 /** Transport rows: the fault, the class. */
 const transport: ReadonlyArray<
@@ -71,6 +77,13 @@ const transport: ReadonlyArray<
     { httpStatus: { method, status: 503, afterCommit: true } },
     "Ambiguous"
   ],
+  ["HTTP 503 without a body may have arrived", { httpStatus: { method, status: 503, body: "" } }, "Ambiguous"],
+  [
+    "HTTP 503 with Slack's own code may have arrived",
+    { httpStatus: { method, status: 503, body: "{\"ok\":false,\"error\":\"service_unavailable\"}" } },
+    "Ambiguous"
+  ],
+  ["HTTP 502 with a proxy's page may have arrived", { httpStatus: { method, status: 502 } }, "Ambiguous"],
   ["HTTP 404 may have arrived", { httpStatus: { method, status: 404 } }, "Ambiguous"],
   ["a page of HTML with status 200 may have arrived", { httpStatus: { method, status: 200 } }, "Ambiguous"],
   ["an empty answer may have arrived", { httpStatus: { method, status: 200, body: "" } }, "Ambiguous"],
@@ -90,8 +103,12 @@ const transport: ReadonlyArray<
 /** slack.dev's codes, by what they mean. */
 const codes: ReadonlyArray<readonly [Tag, string]> = [
   ["RateLimited", "ratelimited rate_limited message_limit_exceeded"],
-  ["Ambiguous", "fatal_error internal_error service_unavailable request_timeout a_code_nobody_has_seen"],
-  ["NotSent", "team_added_to_org org_login_required external_channel_migrating accesslimited"],
+  [
+    "Ambiguous",
+    `fatal_error internal_error service_unavailable request_timeout update_failed messaging_processing_failed
+    a_code_nobody_has_seen`
+  ],
+  ["NotSent", "team_added_to_org org_login_required external_channel_migrating streaming_state_conflict accesslimited"],
   [
     "Credentials",
     `not_authed invalid_auth account_inactive token_revoked token_expired not_allowed_token_type
@@ -104,18 +121,40 @@ const codes: ReadonlyArray<readonly [Tag, string]> = [
     restricted_action_read_only_channel restricted_action_thread_only_channel restricted_action_non_threadable_channel
     restricted_action_thread_locked send_on_behalf_not_allowed`
   ],
+  // The target is gone.
   [
     "Permanent",
-    `channel_not_found is_archived not_in_channel cannot_reply_to_message team_not_found thread_not_found
-    channel_is_limited_access method_not_supported_for_channel_type user_not_found user_disabled user_not_visible
-    no_text msg_too_long msg_blocks_too_long msg_blocks_too_many invalid_blocks invalid_blocks_format
-    invalid_attachments too_many_attachments attachment_payload_limit_exceeded markdown_text_conflict
+    `channel_not_found is_archived not_in_channel cannot_reply_to_message team_not_found message_not_found
+    cant_update_message cant_delete_message edit_window_closed is_inactive thread_locked bad_timestamp thread_not_found
+    channel_is_limited_access method_not_supported_for_channel_type user_not_found user_disabled user_not_visible`
+  ],
+  // The content is refused.
+  [
+    "Permanent",
+    `no_text msg_too_long msg_blocks_too_long msg_blocks_too_many invalid_blocks invalid_blocks_format
+    invalid_attachments too_many_attachments attachment_payload_limit_exceeded markdown_text_conflict block_mismatch
     invalid_metadata_format invalid_metadata_schema metadata_too_large missing_file_data too_many_contact_cards
     slack_connect_canvas_sharing_blocked slack_connect_file_link_sharing_blocked slack_connect_lists_sharing_blocked
-    slack_connect_clip_sharing_blocked invalid_arg_name invalid_array_arg invalid_charset invalid_form_data
-    invalid_post_type missing_post_type missing_args as_user_not_supported method_deprecated deprecated_endpoint
-    unknown_method invalid_thread_ts duplicate_channel_not_found duplicate_message_not_found draft_not_found`
-  ]
+    slack_connect_clip_sharing_blocked`
+  ],
+  // The call is wrong.
+  [
+    "Permanent",
+    `invalid_arg_name invalid_array_arg invalid_charset invalid_form_data invalid_post_type missing_post_type
+    missing_args as_user_not_supported method_deprecated deprecated_endpoint unknown_method invalid_cursor
+    invalid_ts_latest invalid_ts_oldest invalid_thread_ts draft_not_found draft_already_deleted
+    duplicate_channel_not_found duplicate_message_not_found`
+  ],
+  // A stream cannot go on.
+  ["Permanent", "message_not_in_streaming_state stopped_by_user channel_type_not_supported"]
+]
+
+/** What a method refuses because it is done already; other methods mean something else by the same code. */
+const disguised: ReadonlyArray<readonly [name: string, code: string, elsewhere: readonly [name: string, tag: Tag]]> = [
+  ["reactions.add", "already_reacted", ["reactions.remove", "Ambiguous"]],
+  ["reactions.remove", "no_reaction", ["reactions.add", "Ambiguous"]],
+  ["chat.delete", "message_not_found", ["chat.update", "Permanent"]],
+  ["chat.stopStream", "message_not_in_streaming_state", ["chat.appendStream", "Permanent"]]
 ]
 
 describe("what a rejection means", () => {
@@ -123,7 +162,7 @@ describe("what a rejection means", () => {
     for (const [row, fault, tag, timeout] of transport) {
       it.effect(row, () =>
         Effect.gen(function*() {
-          const reason = yield* underFault(fault, timeout)
+          const reason = yield* underFault(fault, { timeout })
           assert.strictEqual(reason._tag, tag, JSON.stringify(reason))
         }))
     }
@@ -148,16 +187,56 @@ describe("what a rejection means", () => {
       }))
 
     for (const [tag, list] of codes) {
-      it.effect(`ok:false is ${tag} for each of its codes`, () =>
+      for (const code of list.trim().split(/\s+/)) {
+        it.effect(`${code} is ${tag}`, () =>
+          Effect.map(
+            underFault({ error: { method, code } }),
+            (reason) => assert.strictEqual(reason._tag, tag, JSON.stringify(reason))
+          ))
+      }
+    }
+
+    for (const [name, code, [other, tag]] of disguised) {
+      it.effect(`${code} is success in disguise for ${name}, and ${tag} for ${other}`, () =>
         Effect.gen(function*() {
-          const wrong: Array<string> = []
-          for (const code of list.trim().split(/\s+/)) {
-            const reason = yield* underFault({ error: { method, code } })
-            if (reason._tag !== tag) wrong.push(`${code}: ${reason._tag}`)
-          }
-          assert.deepStrictEqual(wrong, [])
+          const done = yield* underFault({ error: { method: name, code } }, { name })
+          assert.deepInclude(done, { _tag: "AlreadyDone", code })
+          assert.strictEqual((yield* underFault({ error: { method: other, code } }, { name: other }))._tag, tag)
         }))
     }
+
+    it.effect("200 with `ratelimited` says when in its Retry-After", () =>
+      Effect.gen(function*() {
+        const server = yield* rawServer(
+          okWith("{\"ok\":false,\"error\":\"ratelimited\"}", "retry-after: 9\r\n"),
+          "end"
+        )
+        const reason = yield* outcome(post(client(`http://127.0.0.1:${portOf(server)}/api/`)))
+        assert.deepInclude(reason, { _tag: "RateLimited", retryAfterMs: 9_000 })
+      }))
+
+    it.effect("200 with `ratelimited` and no Retry-After waits for a while", () =>
+      Effect.gen(function*() {
+        const reason = yield* underFault({ error: { method, code: "ratelimited" } })
+        assert.deepInclude(reason, { _tag: "RateLimited", retryAfterMs: 5_000 })
+        assert.notProperty(reason, "workspace")
+      }))
+
+    it.effect("a flood of messages is the workspace's, and takes its time", () =>
+      Effect.gen(function*() {
+        const reason = yield* underFault({ error: { method, code: "message_limit_exceeded" } })
+        assert.deepInclude(reason, { _tag: "RateLimited", retryAfterMs: 60_000, workspace: true })
+      }))
+
+    it.effect("a 429 that another client waited for by itself was not sent", () =>
+      Effect.gen(function*() {
+        const slack = yield* LocalSlack
+        yield* slack.faults({ rateLimit: { method, retryAfterSeconds: 1 } })
+        const web = new WebClient("xoxb-1", { slackApiUrl: slack.apiUrl, retryConfig: { retries: 0 }, logger: silent })
+        const reason = yield* outcome(post(web))
+        yield* slack.clearFaults
+        assert.deepInclude(reason, { _tag: "RateLimited", retryAfterMs: 1_000 })
+      }))
 
     it.effect("a missing scope names the scope that is needed", () =>
       Effect.gen(function*() {
@@ -205,10 +284,21 @@ describe("what a rejection means", () => {
     ))
 
   for (
-    const thrown of [undefined, null, "text", new Error("boom"), new TypeError("terminated"), { code: "ECONNREFUSED" }]
+    const thrown of [
+      undefined,
+      null,
+      "text",
+      new Error("boom"),
+      new TypeError("terminated"),
+      new TypeError("fetch failed", { cause: Object.assign(new Error("connect"), { code: "ECONNREFUSED" }) }),
+      new DOMException("The operation was aborted due to timeout", "TimeoutError"),
+      { code: "ECONNREFUSED" },
+      { code: "slack_webapi_platform_error", data: { ok: false, error: "token_revoked" } },
+      Object.assign(new Error("looks like one"), { code: "slack_webapi_rate_limited_error", retryAfter: 1 })
+    ]
   ) {
     it(`anything unknown may have arrived: ${String(thrown)}`, () => {
-      assert.strictEqual(classify(thrown)._tag, "Ambiguous")
+      assert.strictEqual(classify(thrown, method)._tag, "Ambiguous")
     })
   }
 })

@@ -2,7 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { type JournalEntry, LocalSlack } from "../../src/testing/index.ts"
-import { call, connect, webClient } from "./clients.ts"
+import { call, connect, type SlackFailure, webClient } from "./clients.ts"
 
 const channel = "C0GENERAL"
 const alice = { channel, user: "U0ALICE" }
@@ -127,4 +127,27 @@ it.effect("a post limit holds per channel and lets go with time", () =>
     yield* post(channel)
     yield* Effect.flip(post(channel))
     assert.strictEqual((yield* slack.messages(channel)).length, 3)
+  }).pipe(withSlack))
+
+it.effect("Slack's own limits hold for a channel's posts and for each method, and let go with time", () =>
+  Effect.gen(function*() {
+    const slack = yield* LocalSlack
+    const web = yield* webClient()
+    yield* slack.faults({ limits: "on" })
+    const post = (to: string) => call(() => web.chat.postMessage({ channel: to, text: "x" }))
+    const retryAfter = <A>(refused: Effect.Effect<A, SlackFailure>) =>
+      Effect.map(Effect.flip(refused), (failure) => failure.retryAfter)
+    let ts = ""
+    for (let burst = 0; burst < 5; burst++) ts = (yield* post(channel)).ts ?? ""
+    assert.strictEqual(yield* retryAfter(post(channel)), 1)
+    yield* post("D0ALICE")
+    yield* TestClock.adjust("1 second")
+    yield* post(channel)
+    const edit = call(() => web.chat.update({ channel, ts, text: "y" }))
+    for (let edits = 0; edits < 50; edits++) yield* edit
+    yield* TestClock.adjust("20 seconds")
+    assert.strictEqual(yield* retryAfter(edit), 40)
+    yield* call(() => web.reactions.add({ channel, timestamp: ts, name: "eyes" }))
+    yield* TestClock.adjust("40 seconds")
+    yield* edit
   }).pipe(withSlack))
