@@ -95,7 +95,7 @@ describe("identities", () => {
   it("of a mention that has an event_ts and no ts meet those of its message", () => {
     const { ts, ...rest } = message
     const mention = event({ ...rest, type: "app_mention", event_ts: ts }, { event_id: "Ev2" })
-    assert.includeMembers(mention.keys as Array<string>, event(message).keys.slice(1) as Array<string>)
+    assert.includeMembers(mention.keys as Array<string>, event(message).keys.slice(1))
   })
 
   it("of message and app_mention of one mention meet", () => {
