@@ -222,7 +222,14 @@ export class Conversations extends Context.Service<Conversations, {
             const mode = modeOf(key)
             const claimed = yield* store.claim(key, owner, now, mode === "followup" ? 1 : undefined)
             if (Option.isSome(claimed)) {
-              const run = makeRun({ claimed: claimed.value, owner, outbox, store, steer: mode === "steer" })
+              const run = makeRun({
+                claimed: claimed.value,
+                owner,
+                outbox,
+                slackApiUrl: config.slackApiUrl,
+                store,
+                steer: mode === "steer"
+              })
               const running: Running = { run, mode, superseded: yield* Deferred.make<void>() }
               active.set(key, running)
               yield* FiberSet.run(fibers, actor(claimed.value, running))

@@ -8,34 +8,11 @@
  */
 import { Context, Effect, Layer, Predicate, Schema, Stream } from "effect"
 import type { Option } from "effect"
+import type { Response, SlackMessage } from "./Dispatch.ts"
 import type { ConversationKey, InboundMessage, Reply, TurnId } from "./Message.ts"
 import type { HistoryEntry } from "./MessageStore.ts"
-
-/** The turn is over (finished, timed out, taken back): nothing it does counts any more. */
-export class TurnOver extends Schema.TaggedError<TurnOver>()("TurnOver", {}) {}
-/** The reply could not be stored or will never be delivered. */
-export class ReplyFailed extends Schema.TaggedError<ReplyFailed>()("ReplyFailed", { detail: Schema.String }) {}
-
-/** A step was named twice in one run, or its stored result cannot be read any more. */
-export class StepFailed extends Schema.TaggedError<StepFailed>()("StepFailed", {
-  step: Schema.String,
-  detail: Schema.String
-}) {}
-
-export class TurnError extends Schema.TaggedError<TurnError>()("TurnError", {
-  reason: Schema.Union([TurnOver, ReplyFailed, StepFailed])
-}) {
-  override get message(): string {
-    switch (this.reason._tag) {
-      case "TurnOver":
-        return "this turn is over"
-      case "ReplyFailed":
-        return this.reason.detail
-      case "StepFailed":
-        return `step "${this.reason.step}": ${this.reason.detail}`
-    }
-  }
-}
+import type { ReplyHandle } from "./ReplyHandle.ts"
+import type { TurnError } from "./TurnError.ts"
 
 /** The handler failed; whatever it failed with is the cause. */
 export class HandlerError extends Schema.TaggedError<HandlerError>()("HandlerError", { cause: Schema.Defect() }) {
@@ -45,17 +22,6 @@ export class HandlerError extends Schema.TaggedError<HandlerError>()("HandlerErr
       : typeof this.cause === "string"
       ? this.cause
       : "the handler failed"
-  }
-}
-
-/** A committed reply. */
-export class ReplyHandle {
-  readonly id: number
-  /** Waits until Slack has it. */
-  readonly delivered: Effect.Effect<{ readonly channel: string; readonly ts: string }, TurnError>
-  constructor(id: number, delivered: Effect.Effect<{ readonly channel: string; readonly ts: string }, TurnError>) {
-    this.id = id
-    this.delivered = delivered
   }
 }
 
@@ -72,10 +38,25 @@ export interface Turn {
   readonly signal: AbortSignal
   /** Commits a reply to this conversation; returns once it is on disk. */
   readonly reply: (reply: string | Reply) => Effect.Effect<ReplyHandle, TurnError>
+  /** Puts something else in the place of a reply, whether it was posted already or not. */
+  readonly update: (handle: ReplyHandle, reply: string | Reply) => Effect.Effect<ReplyHandle, TurnError>
+  readonly delete: (handle: ReplyHandle) => Effect.Effect<ReplyHandle, TurnError>
+  /** Adds a reaction, or takes it away: to the turn's last message, to another one, or to a reply. */
+  readonly react: (
+    name: string,
+    to?: ReplyHandle | SlackMessage,
+    options?: { readonly remove?: boolean }
+  ) => Effect.Effect<ReplyHandle, TurnError>
+  /**
+   * Answers the slash command or the button that the turn is about at its `response_url` (five times within half an
+   * hour); fails where there is none. What may have arrived there cannot be looked up.
+   */
+  readonly respond: (response: string | Response) => Effect.Effect<ReplyHandle, TurnError>
   /**
    * Runs the effect once in the life of the turn: its result is stored, and a re-run gets the stored one. The result
    * is kept as JSON, or as the schema encodes it. A name may be used once in a run; a stored result that no longer
-   * decodes fails with `StepFailed` and is never run again in silence.
+   * decodes fails with `StepFailed` and is never run again in silence. Replies made inside belong to the step, whatever
+   * else the turn says before.
    */
   readonly step: <A, E, R>(
     name: string,
@@ -100,17 +81,40 @@ export interface TurnState<out A, in B = unknown> {
   readonly set: (value: B) => Effect.Effect<void, TurnError>
 }
 
+/** A committed reply, for handlers that are async functions. */
+export interface PromiseReply {
+  readonly id: number
+  readonly delivered: () => Promise<SlackMessage>
+  readonly update: (reply: string | Reply) => Promise<PromiseReply>
+  readonly delete: () => Promise<PromiseReply>
+  readonly react: (name: string, options?: { readonly remove?: boolean }) => Promise<PromiseReply>
+}
+
+type Promised = "reply" | "update" | "delete" | "react" | "respond" | "step" | "state" | "stateAs" | "history"
+
 /** The same turn for handlers that are async functions. */
-export interface PromiseTurn extends Omit<Turn, "reply" | "step" | "state" | "stateAs" | "history" | "followups"> {
-  readonly reply: (reply: string | Reply) => Promise<{
-    readonly id: number
-    readonly delivered: () => Promise<{ readonly channel: string; readonly ts: string }>
-  }>
-  readonly step: <A>(name: string, run: () => A | Promise<A>) => Promise<A>
+export interface PromiseTurn extends Omit<Turn, Promised | "followups"> {
+  readonly reply: (reply: string | Reply) => Promise<PromiseReply>
+  readonly update: (handle: PromiseReply, reply: string | Reply) => Promise<PromiseReply>
+  readonly delete: (handle: PromiseReply) => Promise<PromiseReply>
+  readonly react: (
+    name: string,
+    to?: PromiseReply | SlackMessage,
+    options?: { readonly remove?: boolean }
+  ) => Promise<PromiseReply>
+  readonly respond: (response: string | Response) => Promise<PromiseReply>
+  /** `run` gets the turn as the step sees it: replies made with that one belong to the step. */
+  readonly step: <A>(name: string, run: (turn: PromiseTurn) => A | Promise<A>) => Promise<A>
   readonly state: { readonly get: () => Promise<unknown>; readonly set: (value: unknown) => Promise<void> }
   readonly history: (options?: { readonly limit?: number }) => Promise<ReadonlyArray<HistoryEntry>>
   readonly followups: AsyncIterable<InboundMessage>
 }
+
+/** The step that a fiber works for, and how much was said in it. */
+export const CurrentStep = Context.Reference<{ readonly name: string; said: number } | undefined>(
+  "slackwater/Handler/CurrentStep",
+  { defaultValue: () => undefined }
+)
 
 /** What a handler may return: final replies, or nothing. A `ReplyHandle` counts as nothing. */
 export type Answer = void | string | Reply | ReplyHandle | ReadonlyArray<string | Reply>
@@ -167,29 +171,46 @@ const quiet = <A>(promise: Promise<A>): Promise<A> => {
   return promise
 }
 
-const promiseTurn = (turn: Turn): PromiseTurn => ({
-  id: turn.id,
-  attempt: turn.attempt,
-  conversation: turn.conversation,
-  messages: turn.messages,
-  text: turn.text,
-  signal: turn.signal,
-  reply: (reply) =>
-    quiet(
-      Effect.runPromise(turn.reply(reply)).then((handle) => ({
-        id: handle.id,
-        delivered: () => quiet(Effect.runPromise(handle.delivered))
-      }))
-    ),
-  step: (name, run) =>
-    quiet(Effect.runPromise(turn.step(
-      name,
-      Effect.tryPromise({ try: async () => await run(), catch: (cause) => new HandlerError({ cause }) })
-    ))),
-  state: {
-    get: () => quiet(Effect.runPromise(turn.state.get)),
-    set: (value) => quiet(Effect.runPromise(turn.state.set(value)))
-  },
-  history: (options) => quiet(Effect.runPromise(turn.history(options))),
-  followups: Stream.toAsyncIterable(turn.followups)
-})
+const promiseTurn = (turn: Turn, step?: typeof CurrentStep.Service): PromiseTurn => {
+  const run = <A, E>(effect: Effect.Effect<A, E>) =>
+    quiet(Effect.runPromise(Effect.provideService(effect, CurrentStep, step)))
+  const promised = (effect: Effect.Effect<ReplyHandle, TurnError>): Promise<PromiseReply> =>
+    run(Effect.map(effect, (handle): PromiseReply => ({
+      id: handle.id,
+      delivered: () => run(handle.delivered),
+      update: (content) => promised(handle.update(content)),
+      delete: () => promised(handle.delete()),
+      react: (name, options) => promised(handle.react(name, options))
+    })))
+  return {
+    id: turn.id,
+    attempt: turn.attempt,
+    conversation: turn.conversation,
+    messages: turn.messages,
+    text: turn.text,
+    signal: turn.signal,
+    reply: (reply) => promised(turn.reply(reply)),
+    update: (reply, content) => reply.update(content),
+    delete: (reply) => reply.delete(),
+    react: (name, to, options) => {
+      if (to === undefined || "ts" in to) return promised(turn.react(name, to, options))
+      return to.react(name, options)
+    },
+    respond: (response) => promised(turn.respond(response)),
+    step: (name, body) =>
+      run(turn.step(
+        name,
+        Effect.flatMap(CurrentStep, (current) =>
+          Effect.tryPromise({
+            try: async () => await body(promiseTurn(turn, current)),
+            catch: (cause) => new HandlerError({ cause })
+          }))
+      )),
+    state: {
+      get: () => run(turn.state.get),
+      set: (value) => run(turn.state.set(value))
+    },
+    history: (options) => run(turn.history(options)),
+    followups: Stream.toAsyncIterable(turn.followups)
+  }
+}

@@ -5,16 +5,22 @@
  * error nobody knows is ambiguous.
  * Does not: retry, pace, or store.
  */
-import { Context, Schema } from "effect"
-import type { Effect } from "effect"
-import type { Destination, Dispatch } from "./Message.ts"
+import { Context, Effect, Schema } from "effect"
+import type { Dispatch, SlackMessage } from "./Dispatch.ts"
+import type { Destination } from "./Message.ts"
 
 /** The request did not reach Slack, or Slack said that it did nothing: refused, DNS, service unavailable. */
 export class NotSent extends Schema.TaggedError<NotSent>()("NotSent", { detail: Schema.String }) {}
 /** Slack refused it for now and did nothing. */
 export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", { retryAfterMs: Schema.Finite }) {}
-/** It may have happened: timeout, reset, 5xx, a body that makes no sense, an unknown error code. */
-export class Ambiguous extends Schema.TaggedError<Ambiguous>()("Ambiguous", { detail: Schema.String }) {}
+/**
+ * It may have happened: timeout, reset, 5xx, a body that makes no sense, an unknown error code. `late`: nobody heard the
+ * end of the request, so it may still happen (a timeout); otherwise it is over.
+ */
+export class Ambiguous extends Schema.TaggedError<Ambiguous>()("Ambiguous", {
+  detail: Schema.String,
+  late: Schema.Boolean.pipe(Schema.withConstructorDefault(Effect.succeed(false)))
+}) {}
 /** It will never work: target gone, bad content, our own mistake. */
 export class Permanent extends Schema.TaggedError<Permanent>()("Permanent", { code: Schema.String }) {}
 /** The token is not accepted: nothing can be sent until it is replaced. */
@@ -62,18 +68,26 @@ export interface Identity {
   readonly bot: string
 }
 
+export interface Found {
+  readonly channel: string
+  readonly ts: string | null
+  readonly newest: string | null
+}
+
 export class SlackApi extends Context.Service<SlackApi, {
   readonly identity: Effect.Effect<Identity, SlackApiError>
-  /** Makes the call; answers Slack's `ts` of the message it made or changed. `key` travels as opaque metadata. */
+  /**
+   * Makes the call; answers the message it made or changed (`ts` empty where Slack names none). `key` travels as opaque
+   * metadata of a post.
+   */
   readonly send: (
     destination: Destination,
     dispatch: Dispatch,
     key: string
-  ) => Effect.Effect<{ readonly ts: string }, SlackApiError>
-  /** Looks for a post of ours with this key at or after `since` (epoch ms). Absence is evidence, not proof. */
-  readonly find: (
-    destination: Destination,
-    key: string,
-    since: number
-  ) => Effect.Effect<{ readonly ts: string } | null, SlackApiError>
+  ) => Effect.Effect<SlackMessage, SlackApiError>
+  /**
+   * Looks for a post of ours with this key at or after `since` (epoch ms). Absence is evidence, not proof; `newest` is
+   * the newest message seen, ours or not.
+   */
+  readonly find: (destination: Destination, key: string, since: number) => Effect.Effect<Found, SlackApiError>
 }>()("slackwater/SlackApi") {}

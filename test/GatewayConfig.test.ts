@@ -40,6 +40,8 @@ describe("GatewayConfig", () => {
         paceBurst: 4,
         requestTimeout: Duration.seconds(10),
         reconcileWindow: Duration.seconds(30),
+        historyLag: Duration.seconds(10),
+        unknownPolicy: "hold",
         shutdownTimeout: Duration.seconds(25),
         watchdogThreshold: Duration.seconds(60)
       })

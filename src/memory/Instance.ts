@@ -8,7 +8,7 @@ import { Instance, type PreviousStop } from "../Instance.ts"
 import { OwnerId } from "../Message.ts"
 import { suspectAfter } from "../MessageStore.ts"
 import { call, type Data, Database, waits } from "./Database.ts"
-import { cutOff } from "./OutboxStore.ts"
+import { cutOff, endInterim } from "./outboxRows.ts"
 
 const crashed = "the process ended in the middle of this turn, again and again"
 
@@ -27,9 +27,9 @@ export const recover = (data: Data, id: OwnerId, maxCrashes: number, now: number
     const end = isDead ? { state: "failed", error: crashed, finishedAt: now } : { state: "waiting", dueAt: now }
     Object.assign(turn, { owner: null, crashes, ...end })
   }
-  for (const row of [...data.replies.values()].filter(({ state }) => state === "sending")) {
-    cutOff(row, "the process ended while it was sent", now)
-  }
+  // What was not sent live is not sent at all.
+  endInterim(data, () => true, now)
+  cutOff(data, () => true, "the process ended while it was sent", now)
   for (const row of [...data.replies.values()].filter(({ state }) => state === "failed_retryable")) {
     row.dueAt = Math.min(row.dueAt, now)
   }

@@ -41,7 +41,8 @@ const permanent = words(`
   invalid_metadata_format invalid_metadata_schema metadata_too_large missing_file_data too_many_contact_cards
   invalid_arg_name invalid_array_arg invalid_charset invalid_form_data invalid_post_type missing_post_type missing_args
   as_user_not_supported method_deprecated deprecated_endpoint unknown_method invalid_cursor invalid_ts_latest
-  invalid_ts_oldest invalid_thread_ts duplicate_channel_not_found duplicate_message_not_found`)
+  invalid_ts_oldest invalid_thread_ts duplicate_channel_not_found duplicate_message_not_found already_reacted no_reaction
+  used_url expired_url user_not_in_channel no_item_specified invalid_name too_many_emoji too_many_reactions`)
 
 /** What a waiting client is told when Slack names no time (docs: 1 to 30 s). */
 const defaultRetryAfterMs = 5_000
@@ -83,6 +84,10 @@ const codeOf = (error: unknown): string => {
   return code
 }
 
+/** We stopped listening; Slack may still be at it. */
+const isTimeout = (error: unknown): boolean =>
+  error instanceof Error && (error.name === "TimeoutError" || error.name === "AbortError" || isTimeout(error.cause))
+
 export const classify = (error: unknown): SlackApiReason => {
   if (error instanceof WebAPIRateLimitedError) {
     return new RateLimited({ retryAfterMs: error.retryAfter > 0 ? error.retryAfter * 1_000 : defaultRetryAfterMs })
@@ -95,11 +100,45 @@ export const classify = (error: unknown): SlackApiReason => {
   }
   if (error instanceof WebAPIRequestError) {
     const code = codeOf(error.original)
-    return neverArrived.has(code) ? new NotSent({ detail: code }) : new Ambiguous({ detail: code || "no answer" })
+    return neverArrived.has(code)
+      ? new NotSent({ detail: code })
+      : new Ambiguous({ detail: code || "no answer", late: isTimeout(error.original) })
   }
+  // Of our own requests: fetch says only that it failed, and why in the cause.
+  if (error instanceof TypeError && neverArrived.has(codeOf(error))) return new NotSent({ detail: codeOf(error) })
   // The client throws a bare Error for a 429 without Retry-After.
   if (error instanceof Error && /Retry header did not contain|retry-after/i.test(error.message)) {
     return new RateLimited({ retryAfterMs: defaultRetryAfterMs })
   }
-  return new Ambiguous({ detail: error instanceof Error ? error.name : "unknown failure" })
+  return new Ambiguous({ detail: error instanceof Error ? error.name : "unknown failure", late: isTimeout(error) })
+}
+
+/** What an answer to a `response_url` means; undefined when it was taken. */
+export const ofResponse = (answer: {
+  readonly status: number
+  readonly retryAfter: string | null
+  readonly text: string
+}): SlackApiReason | undefined => {
+  if (answer.status === 429) {
+    const seconds = Number(answer.retryAfter)
+    return new RateLimited({ retryAfterMs: seconds > 0 ? seconds * 1_000 : defaultRetryAfterMs })
+  }
+  if (answer.status >= 500) return new Ambiguous({ detail: `HTTP ${answer.status}` })
+  const said = parsed(answer.text)
+  const code: unknown = typeof said === "object" && said !== null ? Reflect.get(said, "error") : answer.text.trim()
+  const isTaken = answer.status === 200 &&
+    (code === "ok" || code === "" || (typeof said === "object" && said !== null && Reflect.get(said, "ok") === true))
+  if (isTaken) return undefined
+  if (answer.status === 200) return byCode(code, {})
+  return new Permanent({
+    code: typeof code === "string" && /^[a-z0-9_]{1,60}$/.test(code) ? code : `HTTP ${answer.status}`
+  })
+}
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }

@@ -3,7 +3,7 @@
  *
  * Only the holder of the owner lock comes here, so every other owner found in the tables is dead. One transaction
  * records the start and gives back: running turns wait again with one crash more, replies in `sending` become
- * `unknown` and are looked up, quiet windows end.
+ * `unknown` and are looked up, interim ones end, quiet windows end.
  */
 import { Clock, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
@@ -11,6 +11,7 @@ import { GatewayConfig } from "../GatewayConfig.ts"
 import { Instance, type PreviousStop } from "../Instance.ts"
 import { suspectAfter } from "../MessageStore.ts"
 import { Owner } from "./Database.ts"
+import { cutOff, endInterim } from "./outboxRows.ts"
 import { statement, transaction } from "./transaction.ts"
 
 const crashed = "the process ended in the middle of this turn, again and again"
@@ -47,15 +48,15 @@ export const layer = Layer.effect(
       const turns = yield* sql`UPDATE slackwater_turns SET state = 'waiting', owner = NULL, crashes = crashes + 1,
         due_at = ${startedAt} WHERE state = 'running' RETURNING id`
       yield* sql`UPDATE slackwater_messages SET state = 'queued' WHERE state = 'processing'`
-      const replies = yield* sql`UPDATE slackwater_outbox SET state = 'unknown', owner = NULL,
-        reason = 'the process ended while it was sent', unknown_since = ${startedAt}, looks = 0, due_at = ${startedAt}
-        WHERE state = 'sending' RETURNING id`
+      // What was not sent live is not sent at all.
+      yield* endInterim(sql, sql`1`, startedAt)
+      const replies = yield* cutOff(sql, sql`1`, "the process ended while it was sent", startedAt)
       yield* sql`UPDATE slackwater_messages SET due_at = ${startedAt}
         WHERE state = 'queued' AND turn_id IS NULL AND due_at > ${startedAt}`
       // What kept a reply waiting (a refused token, an outage) may be over: that is often why we were restarted.
       yield* sql`UPDATE slackwater_outbox SET due_at = ${startedAt}
         WHERE state = 'failed_retryable' AND due_at > ${startedAt}`
-      return { previousStop, turns: turns.length, replies: replies.length, failed: dead.length }
+      return { previousStop, turns: turns.length, replies, failed: dead.length }
     }).pipe(transaction(sql, "start"))
 
     yield* Effect.logInfo("started").pipe(Effect.annotateLogs({ instance: id, ...recovered }))

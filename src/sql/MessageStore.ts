@@ -6,11 +6,12 @@
  */
 import { Effect, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
+import { textOf } from "../Dispatch.ts"
 import { ConversationKey, InboundMessage, type OwnerId, TurnId } from "../Message.ts"
 import { type ClaimedTurn, type HistoryEntry, MessageStore, type NewMessage, suspectAfter } from "../MessageStore.ts"
 import { TurnLost } from "../StoreError.ts"
 import { GroupCommit } from "./GroupCommit.ts"
-import { decodeDispatch, insertReplies, requireRun } from "./OutboxStore.ts"
+import { decodeDispatch, insertReplies, requireRun, saidIn } from "./outboxRows.ts"
 import { statement } from "./transaction.ts"
 
 const MessageJson = Schema.fromJsonString(InboundMessage)
@@ -259,14 +260,14 @@ export const layer = Layer.effect(
               ORDER BY id DESC LIMIT ${limit})
             UNION ALL
             SELECT * FROM (SELECT 'reply' AS kind, id, enqueued_at AS at, dispatch AS body, slack_ts AS ts
-              FROM slackwater_outbox WHERE lane = ${conversation} AND state NOT IN ('failed_terminal', 'expired')
+              FROM slackwater_outbox WHERE lane = ${conversation} AND ${saidIn(sql)}
               ORDER BY id DESC LIMIT ${limit})
           ) ORDER BY at DESC, kind DESC, id DESC LIMIT ${limit}`,
         (rows) =>
           rows.map((row): HistoryEntry =>
             row.kind === "message"
               ? { _tag: "Message", at: row.at, message: decodeMessage(row.body) }
-              : { _tag: "Reply", at: row.at, text: decodeDispatch(row.body).text, ts: row.ts }
+              : { _tag: "Reply", at: row.at, text: textOf(decodeDispatch(row.body)), ts: row.ts }
           ).toReversed()
       ).pipe(statement("history"))
 

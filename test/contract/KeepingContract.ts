@@ -3,7 +3,7 @@ import { assert, describe } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { OwnerId } from "../../src/Message.ts"
 import type { HistoryEntry, MessageStore } from "../../src/MessageStore.ts"
-import { arrival, inbound, key, post, tsAt } from "../fixtures/messages.ts"
+import { arrival, at, failure, inbound, key, post, tsAt } from "../fixtures/messages.ts"
 import { claimed, me, now, type Test, texts, twin } from "./TurnsContract.ts"
 
 const lines = (entries: ReadonlyArray<HistoryEntry>) =>
@@ -63,8 +63,8 @@ export const keepingContract = (test: Test) => {
               admit: () => true,
               expireBefore: 0
             })
-            if (row?.key === "refused") yield* outbox.failed(row.id, me, "is_archived", now)
-            else yield* outbox.delivered(row?.id ?? -1, me, "1.000001", now)
+            if (row?.key === "refused") yield* outbox.failed(row.id, me, failure("is_archived"), now)
+            else yield* outbox.delivered(row?.id ?? -1, me, at("1.000001"), now)
           }
           assert.deepStrictEqual(yield* store.history(key("D1"), 9), [
             { _tag: "Reply", at: now, text: "posted", ts: "1.000001" }
@@ -189,10 +189,10 @@ export const keepingContract = (test: Test) => {
           const ids = rows.map(({ id }) => id)
           yield* outbox.claim({ owner: me, now, limit: 9, exclude: [], admit: () => true, expireBefore: 0 })
           const [a = 0, b = 0, c = 0, d = 0] = ids
-          yield* outbox.delivered(d, me, "1.1", now + 1)
-          yield* outbox.failed(a, me, "is_archived", now + 2)
-          yield* outbox.unknown(b, me, "reset", now, now)
-          yield* outbox.delivered(c, me, "1.1", now + 9)
+          yield* outbox.delivered(d, me, at("1.1"), now + 1)
+          yield* outbox.failed(a, me, failure("is_archived"), now + 2)
+          yield* outbox.unknown(b, me, failure("reset"), { now: now, lookAt: now, late: false })
+          yield* outbox.delivered(c, me, at("1.1"), now + 9)
           assert.strictEqual(yield* outbox.prune({ finishedBefore: now + 9, most: 1 }), 1)
           assert.isNull(yield* outbox.find(d))
           assert.strictEqual(yield* outbox.prune({ finishedBefore: now + 9, most: 9 }), 1)

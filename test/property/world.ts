@@ -30,16 +30,30 @@ const columns = {
     "key",
     "lane",
     "channel",
+    "kind",
     "state",
+    "interim",
     "owner",
     "turn_id",
+    "target_id",
+    "part_of",
+    "tries",
     "attempts",
     "due_at",
     "enqueued_at",
+    "lives_from",
     "sent_at",
     "unknown_since",
+    "late",
     "looks",
+    "newest",
+    "held",
+    "degraded",
+    "error_class",
     "reason",
+    "failed_at",
+    "retried_at",
+    "slack_channel",
     "slack_ts",
     "finished_at"
   ]
@@ -63,8 +77,16 @@ export interface ReplyRow {
   readonly id: number
   readonly key: string
   readonly lane: string
+  readonly kind: string
   readonly state: string
+  readonly interim: number
+  readonly turn_id: string | null
+  readonly target_id: number | null
+  readonly part_of: number | null
+  readonly due_at: number
   readonly unknown_since: number | null
+  readonly error_class: string | null
+  readonly reason: string | null
 }
 export interface Tables {
   readonly messages: ReadonlyArray<MessageRow>
@@ -138,17 +160,31 @@ const tablesOf = (data: Data): string =>
       key: row.key,
       lane: row.lane,
       channel: row.destination.channel,
+      kind: row.dispatch._tag,
       state: row.state,
+      interim: Number(row.interim),
       owner: row.owner,
       turn_id: row.turn,
+      target_id: row.target,
+      part_of: row.partOf,
+      tries: row.tries,
       attempts: row.attempts,
       due_at: row.dueAt,
       enqueued_at: row.enqueuedAt,
+      lives_from: row.livesFrom,
       sent_at: row.sentAt,
       unknown_since: row.unknownSince,
+      late: Number(row.late),
       looks: row.looks,
+      newest: row.newest,
+      held: Number(row.held),
+      degraded: Number(row.degraded),
+      error_class: row.error,
       reason: row.reason,
-      slack_ts: row.ts,
+      failed_at: row.failedAt,
+      retried_at: row.retriedAt,
+      slack_channel: row.at?.channel ?? null,
+      slack_ts: row.at?.ts ?? null,
       finished_at: row.finishedAt
     }))
   })

@@ -5,7 +5,7 @@ import { SqlClient, Statement } from "effect/sql"
 import { OwnerId } from "../../src/Message.ts"
 import { MessageStore } from "../../src/MessageStore.ts"
 import { OutboxStore } from "../../src/OutboxStore.ts"
-import { arrival, key, post } from "../fixtures/messages.ts"
+import { arrival, failure, key, post } from "../fixtures/messages.ts"
 import { stores } from "../fixtures/stores.ts"
 import { epoch } from "../fixtures/time.ts"
 
@@ -49,7 +49,8 @@ const bounded = new Set([
   "slackwater_outbox_ready",
   "slackwater_outbox_lane",
   "slackwater_outbox_sending",
-  "slackwater_outbox_unknown"
+  "slackwater_outbox_unknown",
+  "slackwater_outbox_interim"
 ])
 
 /** A whole conversation's past. */
@@ -71,8 +72,9 @@ const seeded = Effect.gen(function*() {
     INSERT INTO slackwater_messages (conversation, slack_ts, message, state, turn_id, due_at, received_at, finished_at)
     SELECT 'D1', i, '{}', 'done', 't' || i, i, i, i FROM n`
   yield* sql`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
-    INSERT INTO slackwater_outbox (key, lane, channel, dispatch, state, due_at, enqueued_at, finished_at)
-    SELECT 'k' || i, 'D1', 'D1', '{}', 'delivered', i, i, i FROM n`
+    INSERT INTO slackwater_outbox
+      (key, lane, channel, kind, dispatch, state, due_at, enqueued_at, lives_from, finished_at)
+    SELECT 'k' || i, 'D1', 'D1', 'Post', '{}', 'delivered', i, i, i, i FROM n`
 })
 
 describe("query plans", () => {
@@ -178,6 +180,38 @@ describe("query plans", () => {
         assert.include(stepsOf(found), `slackwater_${index}`)
       }
     }))
+
+  test(
+    "rows that change others, and that are only progress, are found by index",
+    (messages, outbox) =>
+      Effect.gen(function*() {
+        yield* messages.append(arrival())
+        const { attempt, id: turn } = Option.getOrThrow(yield* messages.claim(key("D1"), me, now))
+        const run = { turn, owner: me, attempt }
+        const [first] = yield* outbox.enqueue([post("a", "D1", { interim: true })], run, now)
+        const update = post("b", "D1", { target: first?.id ?? 0, dispatch: { _tag: "Update", text: "b" } })
+        assertSteady(yield* plans(outbox.enqueue([update], run, now)))
+        assertSteady(
+          yield* plans(outbox.claim({ owner: me, now, limit: 1, exclude: [], admit: () => true, expireBefore: 0 }))
+        )
+        assertSteady(yield* plans(outbox.failed(first?.id ?? 0, me, failure("x"), now)))
+      })
+  )
+
+  test(
+    "looking for a place in a re-run, and for what an operator mends, reads few rows",
+    (_messages, outbox) =>
+      Effect.gen(function*() {
+        assertSteady(yield* plans(outbox.keysAt("turn_1:0:")))
+        assertSteady(yield* plans(outbox.held))
+        const expired = yield* plans(outbox.list({ states: ["expired"], error: "Credentials" }, { limit: 10 }))
+        assert.include(stepsOf(expired), "slackwater_outbox_ended")
+        const waiting = yield* plans(outbox.list({ states: ["failed_retryable"], error: "Credentials" }, { limit: 1 }))
+        assert.include(stepsOf(waiting), "slackwater_outbox_ready")
+        assertSteady(yield* plans(outbox.retry({ ids: [1, 2] }, now)))
+        assertSteady(yield* plans(outbox.expire(0, failure("old"), now)))
+      })
+  )
 
   test(
     "releasing what a sender holds does not read what was sent",

@@ -1,0 +1,123 @@
+/**
+ * What of the outbox may go next: lane heads that are due, and rows to look up. Reads the partial indexes of what is not
+ * settled; finished rows cost nothing.
+ */
+import { Effect } from "effect"
+import type { SqlClient } from "effect/sql"
+import { aimedAt, type Dispatch, isRepeatable } from "../Dispatch.ts"
+import { type ClaimedReply, type ClaimOptions, holdLaneFor, type UnknownReply } from "../OutboxStore.ts"
+import { claimed, decodeDispatch, encodeDispatch, end, endInterim, type Row } from "./outboxRows.ts"
+
+/** Lane heads looked at in one claim; paced channels may hide others behind them only this far. */
+const scan = 256
+
+const expired = { error: "Expired", reason: "older than its time to live" }
+
+/**
+ * Heads of lanes: nothing unsettled stands before them, and what they change is settled. A row before them does not
+ * count while it waits for its own target or its "not before", when it is interim and they are not, or when its fate
+ * has been unknown for too long.
+ */
+export const heads = (sql: SqlClient.SqlClient, now: number, exclude: ReadonlyArray<string>) =>
+  sql`o.state IN ('queued', 'failed_retryable')
+    AND ${exclude.length === 0 ? sql`1` : sql`NOT ${sql.in("o.channel", exclude)}`}
+    AND NOT EXISTS (SELECT 1 FROM slackwater_outbox t WHERE t.id = o.target_id
+      AND t.state IN ('queued', 'failed_retryable', 'sending', 'unknown'))
+    AND NOT EXISTS (SELECT 1 FROM slackwater_outbox p WHERE p.lane = o.lane AND p.id < o.id
+      AND p.state IN ('queued', 'failed_retryable', 'sending', 'unknown') AND (
+        p.state = 'sending'
+        OR (p.state = 'unknown' AND p.unknown_since > ${now - holdLaneFor})
+        OR ((p.state = 'failed_retryable' OR (p.state = 'queued' AND p.due_at <= ${now}))
+          AND (p.interim = 0 OR o.interim = 1)
+          AND NOT EXISTS (SELECT 1 FROM slackwater_outbox t WHERE t.id = p.target_id
+            AND t.state IN ('queued', 'failed_retryable', 'sending', 'unknown')))))`
+
+/** What becomes of a row that changes another one: the message to change, a call of its own, or why it is over. */
+const resolve = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, row: Row, dispatch: Dispatch) {
+  if (row.target_id === null || !isRepeatable(dispatch._tag)) return dispatch
+  const [target] = yield* sql<Row>`SELECT * FROM slackwater_outbox WHERE id = ${row.target_id}`
+  if (target === undefined) return "the message it changes is no longer kept"
+  // An interim message that was never sent may have been replaced by a post since.
+  const [there] = target.state === "delivered" ? [target] : yield* sql<Row>`SELECT * FROM slackwater_outbox
+    WHERE target_id = ${target.id} AND kind = 'Post' AND state = 'delivered' ORDER BY id DESC LIMIT 1`
+  if (there !== undefined) {
+    if (there.kind !== "Post") return "what it changes cannot be changed"
+    return aimedAt(dispatch, { channel: there.slack_channel ?? there.channel, ts: there.slack_ts ?? "" })
+  }
+  if (dispatch._tag === "Update" && target.interim === 1 && row.interim === 0) {
+    return { ...dispatch, _tag: "Post" } as const
+  }
+  return `the message it changes was not sent (${target.reason ?? target.state})`
+})
+
+export const claim = Effect.fn("OutboxStore.claim")(function*(sql: SqlClient.SqlClient, options: ClaimOptions) {
+  const { now, owner } = options
+  const found = yield* sql<Row>`SELECT o.* FROM slackwater_outbox o
+    WHERE ${heads(sql, now, options.exclude)} AND o.due_at <= ${now} ORDER BY o.id LIMIT ${scan}`
+  const rows: Array<ClaimedReply> = []
+  const old: Array<number> = []
+  const ended: Array<number> = []
+  const lanes = new Set<string>()
+  for (const row of found) {
+    // An interim row may stand before a final one without holding it up; a lane has one request on its way.
+    if (lanes.has(row.lane)) continue
+    const waits = sql`id = ${row.id} AND state IN ('queued', 'failed_retryable')`
+    if (row.lives_from < options.expireBefore) {
+      if (row.interim === 1) ended.push(...yield* end(sql, waits, "failed_terminal", expired, now))
+      else old.push(...yield* end(sql, waits, "expired", expired, now))
+      continue
+    }
+    const before = decodeDispatch(row.dispatch)
+    const dispatch = yield* resolve(sql, row, before)
+    if (typeof dispatch === "string") {
+      ended.push(...yield* end(sql, waits, "failed_terminal", { error: "Target", reason: dispatch }, now))
+      continue
+    }
+    if (rows.length >= options.limit || !options.admit(row.channel, dispatch._tag)) continue
+    lanes.add(row.lane)
+    if (row.interim === 0) {
+      // Few rows are interim and unsent: their own index is read, and not the lane's whole past.
+      const isBefore = sql`lane || '' = ${row.lane} AND id + 0 < ${row.id} AND state = 'queued'`
+      const overtaken = yield* endInterim(sql, isBefore, now)
+      ended.push(...overtaken.map(({ id }) => id))
+    }
+    if (dispatch._tag !== before._tag) {
+      yield* sql`UPDATE slackwater_outbox SET kind = ${dispatch._tag}, dispatch = ${encodeDispatch(dispatch)}
+        WHERE ${waits}`
+    }
+    yield* sql`UPDATE slackwater_outbox SET state = 'sending', owner = ${owner}, sent_at = ${now}, tries = tries + 1
+      WHERE ${waits}`
+    rows.push(claimed(row, dispatch))
+  }
+  return { claimed: rows, expired: old, ended }
+})
+
+export const unknownReply = (row: Row): UnknownReply => ({
+  ...claimed(row),
+  sentAt: row.sent_at ?? row.enqueued_at,
+  unknownSince: row.unknown_since ?? row.enqueued_at,
+  late: row.late === 1,
+  looks: row.looks,
+  newest: row.newest,
+  held: row.held === 1
+})
+
+export const nextDueAt = (
+  sql: SqlClient.SqlClient,
+  now: number,
+  exclude: ReadonlyArray<string>,
+  inHand: ReadonlyArray<number>
+) =>
+  Effect.map(
+    sql<{ readonly send: number | null; readonly look: number | null; readonly hold: number | null }>`SELECT
+      (SELECT min(o.due_at) FROM slackwater_outbox o WHERE ${heads(sql, now, exclude)}) AS send,
+      (SELECT min(due_at) FROM slackwater_outbox WHERE state = 'unknown'
+        AND ${inHand.length === 0 ? sql`1` : sql`NOT ${sql.in("id", inHand)}`}) AS look,
+      (SELECT min(unknown_since) + ${holdLaneFor} FROM slackwater_outbox
+        WHERE state = 'unknown' AND unknown_since > ${now - holdLaneFor}) AS hold`,
+    ([row]) => {
+      // A lane held by an unknown row may go on when the hold ends.
+      const sends = [row?.send, row?.hold].filter((due) => typeof due === "number")
+      return { send: sends.length === 0 ? null : Math.min(...sends), look: row?.look ?? null }
+    }
+  )
