@@ -16,7 +16,17 @@ import {
 } from "../OutboxStore.ts"
 import { call, Database, heldTurn, least, oldest, type ReplyRow } from "./Database.ts"
 import { discard, list, retry } from "./outboxByHand.ts"
-import { checkReplies, claimed, cutOff, end, endInterim, insertReplies, stored, waits } from "./outboxRows.ts"
+import {
+  cancelledBy,
+  checkReplies,
+  claimed,
+  cutOff,
+  end,
+  endInterim,
+  insertReplies,
+  stored,
+  waits
+} from "./outboxRows.ts"
 
 const tooOld: Failure = { error: "Expired", reason: "older than its time to live" }
 
@@ -33,9 +43,11 @@ export const layer = Layer.effect(
     const holdsLane = (row: ReplyRow, now: number) =>
       row.state === "unknown" && (row.unknownSince ?? 0) > now - holdLaneFor
 
-    /** Whether this row, unsettled, keeps another one behind it in its lane. */
+    /** Whether this row keeps another one of its lane from being sent. */
     const holdsUp = (row: ReplyRow, behind: ReplyRow, now: number) => {
-      if (row.state === "sending" || holdsLane(row, now)) return true
+      if (row.state === "sending") return true
+      if (row.id > behind.id) return false
+      if (holdsLane(row, now)) return true
       if (!waits(row) || (row.state === "queued" && row.dueAt > now)) return false
       return (!row.interim || behind.interim) && !waitsForTarget(row)
     }
@@ -44,7 +56,7 @@ export const layer = Layer.effect(
     const heads = (now: number, exclude: ReadonlyArray<string>) =>
       rows().filter((row) =>
         waits(row) && !exclude.includes(row.destination.channel) && !waitsForTarget(row) &&
-        !rows().some((other) => other.lane === row.lane && other.id < row.id && holdsUp(other, row, now))
+        !rows().some((other) => other.lane === row.lane && other !== row && holdsUp(other, row, now))
       )
 
     /** What becomes of a row that changes another one: the message to change, a call of its own, or why it is over. */
@@ -63,6 +75,15 @@ export const layer = Layer.effect(
       return `the message it changes was not sent (${aim.reason ?? aim.state})`
     }
 
+    /** The part that will never be there, and so ends what stands behind it. */
+    const brokenOff = ({ id, partOf, retriedAt }: ReplyRow) =>
+      partOf === null || retriedAt !== null ?
+        undefined :
+        rows().find((row) =>
+          (row.id === partOf || row.partOf === partOf) && row.id < id &&
+          (row.state === "failed_terminal" || row.state === "expired")
+        )
+
     const claim = ({ admit, exclude, expireBefore, limit, now, owner }: ClaimOptions) => {
       const taken: Array<ClaimedReply> = []
       const expired: Array<number> = []
@@ -74,6 +95,11 @@ export const layer = Layer.effect(
         if (row.livesFrom < expireBefore) {
           if (row.interim) ended.push(...end(data, isIt, "failed_terminal", tooOld, now))
           else expired.push(...end(data, isIt, "expired", tooOld, now))
+          continue
+        }
+        const broken = brokenOff(row)
+        if (broken !== undefined) {
+          ended.push(...end(data, isIt, "failed_terminal", cancelledBy(broken.id), now))
           continue
         }
         const dispatch = resolve(row)

@@ -113,6 +113,11 @@ const newRow = (
   }
 }
 
+export const cancelledBy = (part: number): Failure => ({
+  error: cancelled,
+  reason: `an earlier part (${part}) was not sent`
+})
+
 /** Ends rows, and what hangs on them. Answers those that ended. */
 export const end = (
   data: Data,
@@ -135,7 +140,7 @@ export const end = (
     // What stands behind a part that will never be there is not sent either.
     for (const later of data.replies.values()) {
       if (later.partOf !== (row.partOf ?? row.id) || later.id <= row.id || !waits(later)) continue
-      over(later, { error: cancelled, reason: `an earlier part (${row.id}) was not sent` }).state = "failed_terminal"
+      over(later, cancelledBy(row.id)).state = "failed_terminal"
     }
   }
   return rows.map(({ id }) => id)

@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
 import { aimedAt, type Dispatch, isRepeatable } from "../Dispatch.ts"
 import { type ClaimedReply, type ClaimOptions, holdLaneFor, type UnknownReply } from "../OutboxStore.ts"
-import { claimed, decodeDispatch, encodeDispatch, end, endInterim, type Row } from "./outboxRows.ts"
+import { cancelledBy, claimed, decodeDispatch, encodeDispatch, end, endInterim, type Row } from "./outboxRows.ts"
 
 /** Lane heads looked at in one claim; paced channels may hide others behind them only this far. */
 const scan = 256
@@ -14,7 +14,8 @@ const scan = 256
 const expired = { error: "Expired", reason: "older than its time to live" }
 
 /**
- * Heads of lanes: nothing unsettled stands before them, and what they change is settled. A row before them does not
+ * Heads of lanes: nothing unsettled stands before them, nothing of their lane is being sent, and what they change is
+ * settled. A row before them does not
  * count while it waits for its own target or its "not before", when it is interim and they are not, or when its fate
  * has been unknown for too long.
  */
@@ -23,11 +24,11 @@ export const heads = (sql: SqlClient.SqlClient, now: number, exclude: ReadonlyAr
     AND ${exclude.length === 0 ? sql`1` : sql`NOT ${sql.in("o.channel", exclude)}`}
     AND NOT EXISTS (SELECT 1 FROM slackwater_outbox t WHERE t.id = o.target_id
       AND t.state IN ('queued', 'failed_retryable', 'sending', 'unknown'))
-    AND NOT EXISTS (SELECT 1 FROM slackwater_outbox p WHERE p.lane = o.lane AND p.id < o.id
+    AND NOT EXISTS (SELECT 1 FROM slackwater_outbox p WHERE p.lane = o.lane
       AND p.state IN ('queued', 'failed_retryable', 'sending', 'unknown') AND (
         p.state = 'sending'
-        OR (p.state = 'unknown' AND p.unknown_since > ${now - holdLaneFor})
-        OR ((p.state = 'failed_retryable' OR (p.state = 'queued' AND p.due_at <= ${now}))
+        OR (p.id < o.id AND p.state = 'unknown' AND p.unknown_since > ${now - holdLaneFor})
+        OR (p.id < o.id AND (p.state = 'failed_retryable' OR (p.state = 'queued' AND p.due_at <= ${now}))
           AND (p.interim = 0 OR o.interim = 1)
           AND NOT EXISTS (SELECT 1 FROM slackwater_outbox t WHERE t.id = p.target_id
             AND t.state IN ('queued', 'failed_retryable', 'sending', 'unknown')))))`
@@ -50,6 +51,15 @@ const resolve = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, row: Row, 
   return `the message it changes was not sent (${target.reason ?? target.state})`
 })
 
+/** A part that will never be there ends what stands behind it, also where that was under way at the time. */
+const brokenOff = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, row: Row) {
+  if (row.part_of === null || row.retried_at !== null) return undefined
+  const [earlier] = yield* sql<{ readonly id: number }>`SELECT id FROM slackwater_outbox
+    WHERE (id = ${row.part_of} OR part_of = ${row.part_of}) AND id < ${row.id}
+      AND state IN ('failed_terminal', 'expired') ORDER BY id LIMIT 1`
+  return earlier?.id
+})
+
 export const claim = Effect.fn("OutboxStore.claim")(function*(sql: SqlClient.SqlClient, options: ClaimOptions) {
   const { now, owner } = options
   const found = yield* sql<Row>`SELECT o.* FROM slackwater_outbox o
@@ -65,6 +75,11 @@ export const claim = Effect.fn("OutboxStore.claim")(function*(sql: SqlClient.Sql
     if (row.lives_from < options.expireBefore) {
       if (row.interim === 1) ended.push(...yield* end(sql, waits, "failed_terminal", expired, now))
       else old.push(...yield* end(sql, waits, "expired", expired, now))
+      continue
+    }
+    const broken = yield* brokenOff(sql, row)
+    if (broken !== undefined) {
+      ended.push(...yield* end(sql, waits, "failed_terminal", cancelledBy(broken), now))
       continue
     }
     const before = decodeDispatch(row.dispatch)

@@ -125,12 +125,18 @@ export const endInterim = (sql: SqlClient.SqlClient, which: Statement.Fragment, 
     error_class = 'Interim', reason = ${interimReason}, failed_at = ${now}, finished_at = ${now}
     WHERE interim = 1 AND state IN ('queued', 'sending') AND ${which} RETURNING id`
 
+export const cancelledBy = (part: number): Failure => ({
+  error: cancelled,
+  reason: `an earlier part (${part}) was not sent`
+})
+
 /** What stands behind a part that will never be there is not sent either. */
-export const cancelParts = (sql: SqlClient.SqlClient, row: Pick<Row, "id" | "part_of">, now: number) =>
-  sql`UPDATE slackwater_outbox SET state = 'failed_terminal', error_class = ${cancelled},
-    reason = CASE WHEN interim = 1 THEN ${interimReason} ELSE ${`an earlier part (${row.id}) was not sent`} END,
-    failed_at = ${now}, finished_at = ${now}
+export const cancelParts = (sql: SqlClient.SqlClient, row: Pick<Row, "id" | "part_of">, now: number) => {
+  const { error, reason } = cancelledBy(row.id)
+  return sql`UPDATE slackwater_outbox SET state = 'failed_terminal', error_class = ${error},
+    reason = CASE WHEN interim = 1 THEN ${interimReason} ELSE ${reason} END, failed_at = ${now}, finished_at = ${now}
     WHERE part_of = ${row.part_of ?? row.id} AND id > ${row.id} AND state IN ('queued', 'failed_retryable')`
+}
 
 /** Ends rows in one of the states, and what hangs on them. Answers those that ended. */
 export const end = Effect.fnUntraced(function*(
