@@ -72,7 +72,8 @@ const writes: ReadonlyArray<
     (store, id) => store.unknown(id, me, failure("again"), { now: now, lookAt: now, late: false })
   ],
   ["absent", ["unknown"], (store, id) => store.absent(id, now)],
-  ["failed", ["sending", "unknown"], (store, id) => store.failed(id, me, failure("again"), now)]
+  ["failed", ["sending", "unknown"], (store, id) => store.failed(id, me, failure("again"), now)],
+  ["retry", ["unknown", "failed_terminal", "expired"], (store, id) => store.retry({ ids: [id] }, now)]
 ]
 
 export const states: ReadonlyArray<ReplyState> = [
@@ -107,6 +108,19 @@ export const guards = (test: Test) =>
           }
         }))
     }
+
+    test("expire and discard leave what waits, and what is on its way or done stays", (store) =>
+      Effect.gen(function*() {
+        const ids = yield* seed(store)
+        yield* store.expire(now + 1, failure("again"), now)
+        const after = yield* Effect.forEach(states, (state) => store.find(ids[state]))
+        const expired = ["expired", "sending", "unknown", "expired", "delivered", "failed_terminal", "expired"]
+        assert.deepStrictEqual(after.map((row) => row?.state ?? ""), expired)
+        yield* store.discard({}, now)
+        const discarded = yield* Effect.forEach(states, (state) => store.find(ids[state]))
+        const kept = expired.map((state) => state === "sending" || state === "delivered" ? state : "failed_terminal")
+        assert.deepStrictEqual(discarded.map((row) => row?.state ?? ""), kept)
+      }))
 
     test("are refused to a sender that no longer holds the row", (store) =>
       Effect.gen(function*() {

@@ -1,0 +1,376 @@
+/** What rows of the outbox do to each other, on every adapter: targets, parts, progress, and what an operator mends. */
+import { assert, describe } from "@effect/vitest"
+import { Effect, Option } from "effect"
+import { TestClock } from "effect/testing"
+import { OwnerId } from "../../src/Message.ts"
+import type { MessageStore } from "../../src/MessageStore.ts"
+import type { NewReply } from "../../src/OutboxStore.ts"
+import { arrival, at, failure, key, post } from "../fixtures/messages.ts"
+import { epoch } from "../fixtures/time.ts"
+import { claim, claimOrExpire, keys, type Store, type Test } from "./OutboxStoreGuards.ts"
+import { Restart } from "./Restart.ts"
+
+const me = OwnerId.make("me")
+const now = epoch
+const hold = 120_000
+
+const add = (store: Store, ...replies: ReadonlyArray<NewReply>) =>
+  Effect.map(store.enqueue(replies, null, now), (rows) => rows.map(({ id }) => id))
+
+const update = (target: number, text = "new", given: Partial<NewReply> = {}) =>
+  post(`update-${target}-${text}`, "D1", { target, dispatch: { _tag: "Update", text }, ...given })
+
+const stateOf = (store: Store, id = 0) => Effect.map(store.find(id), (row) => row?.state)
+const record = (store: Store, id = 0) => Effect.map(store.list({ ids: [id] }, { limit: 1 }), ([row]) => row)
+
+const running = Effect.fnUntraced(function*(messages: MessageStore["Service"]) {
+  yield* messages.append(arrival())
+  const { attempt, id: turn } = Option.getOrThrow(yield* messages.claim(key("D1"), me, now))
+  return { turn, owner: me, attempt }
+})
+
+/** The first part of a text of three fails. */
+const brokenText = Effect.fnUntraced(function*(store: Store) {
+  const [a = 0, b = 0, c = 0] = yield* add(
+    store,
+    post("t"),
+    post("t#1", "D1", { part: 1 }),
+    post("t#2", "D1", { part: 2 })
+  )
+  yield* claim(store)
+  yield* store.failed(a, me, failure("is_archived", "Permanent"), now)
+  return { a, b, c }
+})
+
+export const rowsContract = (test: Test) => {
+  describe("a row that changes another one", () => {
+    test("is told where that is in Slack, once it is there", (store) =>
+      Effect.gen(function*() {
+        const [a = 0] = yield* add(store, post("a", "U1"))
+        yield* add(store, update(a, "b", { lane: key("U1") }))
+        assert.deepStrictEqual(keys(yield* claim(store)), ["a"])
+        yield* store.delivered(a, me, at("5.5", "D9"), now)
+        const [row] = yield* claim(store)
+        assert.deepStrictEqual(row?.dispatch, { _tag: "Update", text: "b", target: at("5.5", "D9") })
+      }))
+
+    test("ends when that was never sent, and says why", (store) =>
+      Effect.gen(function*() {
+        const [a = 0] = yield* add(store, post("a"))
+        const [b = 0] = yield* add(store, update(a))
+        yield* claim(store)
+        yield* store.failed(a, me, failure("is_archived", "Permanent"), now)
+        assert.deepStrictEqual(yield* claimOrExpire(store), { claimed: [], expired: [], ended: [b] })
+        assert.deepInclude(yield* record(store, b), {
+          state: "failed_terminal",
+          error: "Target",
+          reason: "the message it changes was not sent (is_archived)"
+        })
+      }))
+
+    test("waits while the fate of that is open, and holds nobody up meanwhile", (store) =>
+      Effect.gen(function*() {
+        const [a = 0] = yield* add(store, post("a"))
+        const [b = 0] = yield* add(store, update(a), post("c"))
+        yield* claim(store)
+        yield* store.unknown(a, me, failure("reset", "Ambiguous"), { now, lookAt: now, late: false })
+        assert.deepStrictEqual(keys(yield* claim(store, now + hold)), ["c"])
+        yield* store.delivered(3, me, at("6.6"), now)
+        yield* store.delivered(a, me, at("5.5"), now + hold)
+        assert.deepStrictEqual((yield* claim(store, now + hold)).map(({ id }) => id), [b])
+      }))
+
+    test("becomes a post of its own when that was only progress and was never sent", (store) =>
+      Effect.gen(function*() {
+        const [a = 0] = yield* add(store, post("a", "D1", { interim: true }))
+        yield* add(store, update(a, "final"))
+        yield* claim(store)
+        yield* store.failed(a, me, failure("interim", "RateLimited"), now)
+        const [row] = yield* claim(store)
+        assert.deepStrictEqual(row?.dispatch, { _tag: "Post", text: "final" })
+        yield* store.delivered(row?.id ?? 0, me, at("7.7"), now)
+        yield* add(store, update(a, "again"))
+        assert.deepStrictEqual((yield* claim(store))[0]?.dispatch, { _tag: "Update", text: "again", target: at("7.7") })
+      }))
+
+    test("is sent again after a crash, since doing it twice is as good as once", (store) =>
+      Effect.gen(function*() {
+        const [a = 0] = yield* add(store, post("a"))
+        const [b = 0] = yield* add(store, update(a))
+        yield* claim(store)
+        yield* store.delivered(a, me, at("5.5"), now)
+        yield* claim(store)
+        yield* (yield* Restart).crash()
+        assert.deepInclude(yield* record(store, b), { state: "failed_retryable", attempts: 1, tries: 1 })
+        assert.strictEqual((yield* claim(store))[0]?.id, b)
+      }))
+  })
+
+  describe("the parts of a text", () => {
+    test("go one after the other; when one fails, those behind it are cancelled and name it", (store) =>
+      Effect.gen(function*() {
+        const { a, b, c } = yield* brokenText(store)
+        assert.deepStrictEqual(yield* claim(store), [])
+        for (const id of [b, c]) {
+          assert.deepInclude(yield* record(store, id), {
+            state: "failed_terminal",
+            error: "Cancelled",
+            reason: `an earlier part (${a}) was not sent`,
+            partOf: a
+          })
+        }
+      }))
+
+    test("are cancelled also where one was under way when an earlier one failed", (store) =>
+      Effect.gen(function*() {
+        const [a = 0, b = 0] = yield* add(store, post("t"), post("t#1", "D1", { part: 1 }))
+        yield* claim(store)
+        yield* store.unknown(a, me, failure("reset", "Ambiguous"), { now, lookAt: now, late: false })
+        yield* claim(store, now + hold)
+        yield* store.failed(a, me, failure("gone", "Permanent"), now)
+        yield* store.notSent(b, me, failure("refused"), { now, dueAt: now, countAttempt: false })
+        assert.deepStrictEqual((yield* claimOrExpire(store, now + hold)).ended, [b])
+      }))
+
+    test("come back together by hand, behind the part that is retried", (store) =>
+      Effect.gen(function*() {
+        const { a, b, c } = yield* brokenText(store)
+        assert.deepStrictEqual(yield* store.retry({ ids: [b] }, now), [b, c])
+        assert.strictEqual(yield* stateOf(store, a), "failed_terminal")
+        assert.deepStrictEqual(yield* store.retry({ ids: [a] }, now), [a])
+        assert.deepStrictEqual(keys(yield* claim(store)), ["t"])
+      }))
+
+    test("belong to the first part of their first commit, also when it is repeated", (store) =>
+      Effect.gen(function*() {
+        const text = [post("t"), post("t#1", "D1", { part: 1 })]
+        assert.deepStrictEqual(yield* add(store, ...text), yield* add(store, ...text))
+        assert.strictEqual((yield* store.counts).queued, 2)
+      }))
+  })
+
+  describe("what is only progress", () => {
+    test("ends when a final reply of its turn is committed behind it", (store, messages) =>
+      Effect.gen(function*() {
+        const run = yield* running(messages)
+        const [a] = yield* store.enqueue([post("thinking", "D1", { interim: true })], run, now)
+        yield* store.enqueue([post("other", "D2")], null, now)
+        assert.strictEqual(yield* stateOf(store, a?.id), "queued")
+        yield* store.enqueue([post("answer")], run, now)
+        assert.deepInclude(yield* record(store, a?.id), {
+          state: "failed_terminal",
+          reason: "interim",
+          error: "Interim"
+        })
+        assert.strictEqual((yield* store.counts).failed_terminal, 0)
+      }))
+
+    test("ends with the final replies of the completion too", (store, messages) =>
+      Effect.gen(function*() {
+        const run = yield* running(messages)
+        const [a] = yield* store.enqueue([post("thinking", "D1", { interim: true })], run, now)
+        yield* messages.complete(run.turn, me, [post("answer")], now)
+        assert.strictEqual(yield* stateOf(store, a?.id), "failed_terminal")
+        assert.deepStrictEqual(keys(yield* claim(store)), ["answer"])
+      }))
+
+    test("is not ended by more progress, and keeps its order with it", (store, messages) =>
+      Effect.gen(function*() {
+        const run = yield* running(messages)
+        yield* store.enqueue(["1", "2"].map((text) => post(text, "D1", { interim: true })), run, now)
+        assert.deepStrictEqual(keys(yield* claim(store)), ["1"])
+        assert.deepStrictEqual(keys(yield* claim(store)), [])
+      }))
+
+    test("holds no final reply up while it waits for its pace, and does not come after it", (store) =>
+      Effect.gen(function*() {
+        const [a = 0] = yield* add(store, post("progress", "D1", { interim: true }), post("final"))
+        let asked = 0
+        const taken = yield* claimOrExpire(store, now, { admit: () => ++asked > 1 })
+        assert.deepStrictEqual(keys(taken.claimed), ["final"])
+        assert.deepStrictEqual(taken.ended, [a])
+        assert.strictEqual(yield* stateOf(store, a), "failed_terminal")
+      }))
+
+    test("is not sent after a crash, whether it waited or was on its way", (store) =>
+      Effect.gen(function*() {
+        const progress = ["A", "B"].map((lane) => post(lane, lane, { interim: true }))
+        const ids = yield* add(store, ...progress)
+        yield* claim(store, now, { limit: 1 })
+        yield* (yield* Restart).crash()
+        for (const id of ids) {
+          assert.deepInclude(yield* record(store, id), { state: "failed_terminal", reason: "interim" })
+        }
+        assert.deepStrictEqual(yield* claim(store), [])
+        assert.deepStrictEqual(yield* store.claimUnknown(now + hold, 9), [])
+      }))
+
+    test("never waits for a retry and never becomes unknown", (store) =>
+      Effect.gen(function*() {
+        const [id = 0] = yield* add(store, post("a", "D1", { interim: true }))
+        yield* claim(store)
+        yield* store.notSent(id, me, failure("refused"), { now, dueAt: now, countAttempt: false })
+        yield* store.unknown(id, me, failure("reset"), { now, lookAt: now, late: false })
+        assert.strictEqual(yield* stateOf(store, id), "sending")
+        yield* store.failed(id, me, failure("refused"), now)
+        assert.deepInclude(yield* record(store, id), { state: "failed_terminal", reason: "interim", error: "NotSent" })
+      }))
+
+    test("is not brought back by hand", (store) =>
+      Effect.gen(function*() {
+        const [id = 0] = yield* add(store, post("a", "D1", { interim: true }))
+        yield* claim(store)
+        yield* store.failed(id, me, failure("refused"), now)
+        assert.deepStrictEqual(yield* store.retry({ ids: [id] }, now), [])
+        assert.deepStrictEqual(yield* store.retry({ states: ["failed_terminal"] }, now), [])
+      }))
+  })
+
+  describe("by hand", () => {
+    test("a retry gives new attempts and a new life, and is recorded", (store) =>
+      Effect.gen(function*() {
+        const [id = 0] = yield* add(store, post("a"))
+        yield* claim(store)
+        yield* store.unknown(id, me, failure("reset", "Ambiguous"), { now, lookAt: now, late: true })
+        yield* store.absent(id, now)
+        yield* claimOrExpire(store, now + 500, { expireBefore: now + 1 })
+        assert.strictEqual(yield* stateOf(store, id), "expired")
+        assert.deepStrictEqual(yield* store.retry({ states: ["expired"] }, now + 1_000), [id])
+        assert.deepInclude(yield* record(store, id), { state: "queued", attempts: 0, tries: 1, retriedAt: now + 1_000 })
+        const [row] = yield* claim(store, now + 1_000, { expireBefore: now + 1 })
+        assert.strictEqual(row?.id, id)
+      }))
+
+    test("an unknown row may be sent again, and looks that are under way change nothing then", (store) =>
+      Effect.gen(function*() {
+        const [id = 0] = yield* add(store, post("a"))
+        yield* claim(store)
+        yield* store.unknown(id, me, failure("reset", "Ambiguous"), { now, lookAt: now, late: false })
+        yield* store.retry({ ids: [id] }, now)
+        yield* store.absent(id, now)
+        yield* store.looked(id, { lookAt: now + 9, counts: true, newest: null, held: true })
+        assert.deepInclude(yield* record(store, id), { state: "queued", attempts: 0, looks: 0, held: false })
+      }))
+
+    test("a discard ends what waits, with the parts behind it, and leaves what is sent alone", (store) =>
+      Effect.gen(function*() {
+        const [a = 0, b = 0, c = 0] = yield* add(store, post("t"), post("t#1", "D1", { part: 1 }), post("sent", "D2"))
+        yield* claim(store, now, { exclude: ["D1"] })
+        assert.deepStrictEqual(yield* store.discard({ ids: [a, c] }, now), [a])
+        assert.deepInclude(yield* record(store, a), {
+          state: "failed_terminal",
+          reason: "discarded",
+          error: "Discarded"
+        })
+        assert.strictEqual(yield* stateOf(store, b), "failed_terminal")
+        assert.strictEqual(yield* stateOf(store, c), "sending")
+      }))
+
+    test("lists page by page what was asked for, with everything that is known", (store) =>
+      Effect.gen(function*() {
+        yield* add(store, post("a"), post("b", "D2"), post("c"))
+        const first = yield* store.list({ lane: key("D1") }, { limit: 1 })
+        assert.deepStrictEqual(first.map(({ text }) => text), ["a"])
+        const rest = yield* store.list({ lane: key("D1"), states: ["queued"] }, { after: first[0]?.id ?? 0, limit: 9 })
+        assert.deepStrictEqual(rest.map(({ text }) => text), ["c"])
+        assert.deepStrictEqual(yield* store.list({ states: [] }, { limit: 9 }), [])
+      }))
+
+    test("never shows the address of an answer to a command", (store) =>
+      Effect.gen(function*() {
+        const url = "https://hooks.slack.com/secret"
+        yield* add(store, post("a", "D1", { dispatch: { _tag: "Respond", url, text: "hi" } }))
+        assert.notInclude(JSON.stringify(yield* store.list({}, { limit: 1 })), "secret")
+      }))
+  })
+
+  describe("time", () => {
+    test("keeps a row until its \"not before\", holds nobody up till then, and its life begins there", (store) =>
+      Effect.gen(function*() {
+        const [later = 0] = yield* add(store, post("later", "D1", { notBefore: now + 1_000 }), post("now"))
+        const [row] = yield* claim(store)
+        assert.strictEqual(row?.key, "now")
+        yield* store.delivered(row?.id ?? 0, me, at("1.1"), now)
+        assert.strictEqual((yield* store.nextDueAt(now, [], [])).send, now + 1_000)
+        const [due] = yield* claim(store, now + 1_000, { expireBefore: now + 1_000 })
+        assert.strictEqual(due?.id, later)
+      }))
+
+    test("expires what waits and is too old, for the failure that kept it waiting", (store) =>
+      Effect.gen(function*() {
+        const [a] = yield* add(store, post("a"))
+        yield* store.enqueue([post("b")], null, now + 10)
+        const failed = failure("grew too old", "Credentials")
+        assert.strictEqual(yield* store.expire(now + 5, failed, now + 20), 1)
+        assert.deepInclude(yield* record(store, a), { state: "expired", ...failed, failedAt: now + 20 })
+        assert.strictEqual((yield* store.list({ states: ["expired"], error: "Credentials" }, { limit: 9 })).length, 1)
+      }))
+
+    test("sends one row of a lane at a time, also when an older one becomes due meanwhile", (store) =>
+      Effect.gen(function*() {
+        yield* add(store, post("later", "D1", { notBefore: now + 1_000 }), post("now"))
+        yield* claim(store)
+        yield* TestClock.setTime(now + 1_000)
+        assert.deepStrictEqual(yield* claim(store, now + 1_000), [])
+      }))
+  })
+
+  test("knows every failure of a row: its class, its words, its time, and how often it was tried", (store) =>
+    Effect.gen(function*() {
+      const [id = 0] = yield* add(store, post("a"))
+      yield* claim(store)
+      yield* store.notSent(id, me, failure("ECONNREFUSED"), { now: now + 1, dueAt: now, countAttempt: false })
+      assert.deepInclude(yield* record(store, id), {
+        error: "NotSent",
+        reason: "ECONNREFUSED",
+        failedAt: now + 1,
+        tries: 1,
+        attempts: 0
+      })
+      yield* claim(store)
+      yield* store.failed(id, me, failure("is_archived", "Permanent"), now + 2)
+      assert.deepInclude(yield* record(store, id), {
+        error: "Permanent",
+        reason: "is_archived",
+        failedAt: now + 2,
+        tries: 2
+      })
+    }))
+
+  test("leaves the blocks out once they were refused, and only then", (store) =>
+    Effect.gen(function*() {
+      const dispatch = { _tag: "Post", text: "a", blocks: [{ type: "divider" }] } as const
+      const [id = 0] = yield* add(store, post("a", "D1", { dispatch }))
+      assert.deepStrictEqual((yield* claim(store))[0]?.dispatch, dispatch)
+      yield* store.notSent(id, me, failure("invalid_blocks", "Permanent"), {
+        now,
+        dueAt: now,
+        countAttempt: false,
+        degrade: true
+      })
+      const [row] = yield* claim(store)
+      assert.deepInclude(row, { dispatch: { _tag: "Post", text: "a" }, degraded: true, attempts: 0 })
+    }))
+
+  test("knows the keys of a place, and no others", (store) =>
+    Effect.gen(function*() {
+      yield* add(store, post("t:1:abc"), post("t:1:def", "D2"), post("t:10:abc", "D3"), post("s:1:abc", "D4"))
+      assert.deepStrictEqual(yield* store.keysAt("t:1:"), ["t:1:abc", "t:1:def"])
+    }))
+
+  test(
+    "tells what was said: as it reads now, without progress, reactions and what was taken back",
+    (store, messages) =>
+      Effect.gen(function*() {
+        const [a = 0, b = 0] = yield* add(store, post("a"), post("b"), post("progress", "D1", { interim: true }))
+        yield* add(
+          store,
+          update(a, "a, corrected"),
+          post("gone", "D1", { target: b, dispatch: { _tag: "Delete" } }),
+          post("eyes", "D1", { target: a, dispatch: { _tag: "React", name: "eyes" } })
+        )
+        const said = yield* messages.history(key("D1"), 9)
+        assert.deepStrictEqual(said.map((entry) => entry._tag === "Reply" ? entry.text : ""), ["a, corrected"])
+      })
+  )
+}
