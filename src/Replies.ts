@@ -46,9 +46,9 @@ export const makeReplies = (options: RepliesOptions) => {
     destination: to
   })
 
-  /** The next place of the step that this fiber works for, or of the run. */
-  const nextSpot = (to: Destination) =>
-    Effect.map(
+  /** The next place of the step that this fiber works for, or of the run. What has a key of its own takes no place. */
+  const nextSpot = (to: Destination, key?: string) =>
+    key !== undefined ? Effect.succeed(spotAt("", to)) : Effect.map(
       CurrentStep,
       (step) => spotAt(step === undefined ? String(ordinal++) : `step:${escaped(step.name)}:${step.said++}`, to)
     )
@@ -64,7 +64,8 @@ export const makeReplies = (options: RepliesOptions) => {
   const change = Effect.fn("Turn.change")(function*(wanted: Change, standing: Messages) {
     const problem = wanted._tag === "Update" ? problemOf(wanted.reply) : undefined
     if (problem !== undefined) return yield* failed(problem)
-    const { kept, rows } = yield* rowsOfChange(yield* nextSpot(standing.destination), wanted, standing)
+    const spot = yield* nextSpot(standing.destination, wanted._tag === "Update" ? wanted.reply.key : undefined)
+    const { kept, rows } = yield* rowsOfChange(spot, wanted, standing)
     const ids = yield* commit(rows)
     return { rows: ids, messages: [...kept, ...ids.filter((_, index) => rows[index]?.dispatch._tag === "Post")] }
   })
@@ -79,7 +80,7 @@ export const makeReplies = (options: RepliesOptions) => {
     const wanted = typeof given === "string" ? { text: given } : given
     const problem = problemOf(wanted)
     if (problem !== undefined) return yield* failed(problem)
-    return yield* committed(yield* rowsOfReply(yield* nextSpot(destination), wanted), destination)
+    return yield* committed(yield* rowsOfReply(yield* nextSpot(destination, wanted.key), wanted), destination)
   })
 
   const respond = Effect.fn("Turn.respond")(function*(given: string | Response) {
@@ -90,7 +91,7 @@ export const makeReplies = (options: RepliesOptions) => {
     const problem = wanted.deleteOriginal === true ? undefined : problemOf(wanted)
     if (problem !== undefined) return yield* failed(problem)
     const to = destination ?? { channel: "" }
-    return yield* committed(yield* rowsOfResponse(yield* nextSpot(to), wanted, url), to)
+    return yield* committed(yield* rowsOfResponse(yield* nextSpot(to, wanted.key), wanted, url), to)
   })
 
   /** A reaction to a message that is no reply of ours. */
