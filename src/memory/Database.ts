@@ -45,7 +45,7 @@ export interface ReplyRow {
   readonly lane: ConversationKey
   readonly destination: Destination
   dispatch: Dispatch
-  readonly interim: boolean
+  interim: boolean
   readonly turn: TurnId | null
   readonly target: number | null
   readonly partOf: number | null

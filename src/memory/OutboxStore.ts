@@ -10,6 +10,7 @@ import {
   type ClaimOptions,
   type Failure,
   holdLaneFor,
+  interimReason,
   type OutboxCounts,
   OutboxStore,
   type ReplyState
@@ -27,6 +28,13 @@ import {
   stored,
   waits
 } from "./outboxRows.ts"
+
+/** It will never be sent, and why; `quiet` where that loses nothing, since it was about progress that was never sent. */
+interface Over {
+  readonly over: string
+  readonly quiet: boolean
+}
+const over = (why: string, quiet = false): Over => ({ over: why, quiet })
 
 const tooOld: Failure = { error: "Expired", reason: "older than its time to live" }
 
@@ -60,19 +68,19 @@ export const layer = Layer.effect(
       )
 
     /** What becomes of a row that changes another one: the message to change, a call of its own, or why it is over. */
-    const resolve = ({ dispatch, interim, target }: ReplyRow): Dispatch | string => {
+    const resolve = ({ dispatch, interim, target }: ReplyRow): Dispatch | Over => {
       if (target === null || !isRepeatable(dispatch._tag)) return dispatch
       const aim = data.replies.get(target)
-      if (aim === undefined) return "the message it changes is no longer kept"
+      if (aim === undefined) return over("the message it changes is no longer kept")
       // An interim message that was never sent may have been replaced by a post since.
       const there = aim.state === "delivered"
         ? aim
         : rows().findLast((row) => row.target === target && row.dispatch._tag === "Post" && row.state === "delivered")
       if (there !== undefined && there.at !== null) {
-        return there.dispatch._tag === "Post" ? aimedAt(dispatch, there.at) : "what it changes cannot be changed"
+        return there.dispatch._tag === "Post" ? aimedAt(dispatch, there.at) : over("what it changes cannot be changed")
       }
       if (dispatch._tag === "Update" && aim.interim && !interim) return { ...dispatch, _tag: "Post" }
-      return `the message it changes was not sent (${aim.reason ?? aim.state})`
+      return over(`the message it changes was not sent (${aim.reason ?? aim.state})`, aim.interim)
     }
 
     /** The part that will never be there, and so ends what stands behind it. */
@@ -103,8 +111,9 @@ export const layer = Layer.effect(
           continue
         }
         const dispatch = resolve(row)
-        if (typeof dispatch === "string") {
-          ended.push(...end(data, isIt, "failed_terminal", { error: "Target", reason: dispatch }, now))
+        if ("over" in dispatch) {
+          ended.push(...end(data, isIt, "failed_terminal", { error: "Target", reason: dispatch.over }, now))
+          if (dispatch.quiet) Object.assign(row, { interim: true, reason: interimReason })
           continue
         }
         if (taken.length >= limit || !admit(row.destination.channel, dispatch._tag)) continue

@@ -5,7 +5,7 @@
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
 import { aimedAt, type Dispatch, isRepeatable } from "../Dispatch.ts"
-import { type ClaimedReply, type ClaimOptions, holdLaneFor, type UnknownReply } from "../OutboxStore.ts"
+import { type ClaimedReply, type ClaimOptions, holdLaneFor, interimReason, type UnknownReply } from "../OutboxStore.ts"
 import { cancelledBy, claimed, decodeDispatch, encodeDispatch, end, endInterim, type Row } from "./outboxRows.ts"
 
 /** Lane heads looked at in one claim; paced channels may hide others behind them only this far. */
@@ -33,22 +33,29 @@ export const heads = (sql: SqlClient.SqlClient, now: number, exclude: ReadonlyAr
           AND NOT EXISTS (SELECT 1 FROM slackwater_outbox t WHERE t.id = p.target_id
             AND t.state IN ('queued', 'failed_retryable', 'sending', 'unknown')))))`
 
+/** It will never be sent, and why; `quiet` where that loses nothing, since it was about progress that was never sent. */
+interface Over {
+  readonly over: string
+  readonly quiet: boolean
+}
+const over = (why: string, quiet = false): Over => ({ over: why, quiet })
+
 /** What becomes of a row that changes another one: the message to change, a call of its own, or why it is over. */
 const resolve = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, row: Row, dispatch: Dispatch) {
   if (row.target_id === null || !isRepeatable(dispatch._tag)) return dispatch
   const [target] = yield* sql<Row>`SELECT * FROM slackwater_outbox WHERE id = ${row.target_id}`
-  if (target === undefined) return "the message it changes is no longer kept"
+  if (target === undefined) return over("the message it changes is no longer kept")
   // An interim message that was never sent may have been replaced by a post since.
   const [there] = target.state === "delivered" ? [target] : yield* sql<Row>`SELECT * FROM slackwater_outbox
     WHERE target_id = ${target.id} AND kind = 'Post' AND state = 'delivered' ORDER BY id DESC LIMIT 1`
   if (there !== undefined) {
-    if (there.kind !== "Post") return "what it changes cannot be changed"
+    if (there.kind !== "Post") return over("what it changes cannot be changed")
     return aimedAt(dispatch, { channel: there.slack_channel ?? there.channel, ts: there.slack_ts ?? "" })
   }
   if (dispatch._tag === "Update" && target.interim === 1 && row.interim === 0) {
     return { ...dispatch, _tag: "Post" } as const
   }
-  return `the message it changes was not sent (${target.reason ?? target.state})`
+  return over(`the message it changes was not sent (${target.reason ?? target.state})`, target.interim === 1)
 })
 
 /** A part that will never be there ends what stands behind it, also where that was under way at the time. */
@@ -84,8 +91,11 @@ export const claim = Effect.fn("OutboxStore.claim")(function*(sql: SqlClient.Sql
     }
     const before = decodeDispatch(row.dispatch)
     const dispatch = yield* resolve(sql, row, before)
-    if (typeof dispatch === "string") {
-      ended.push(...yield* end(sql, waits, "failed_terminal", { error: "Target", reason: dispatch }, now))
+    if ("over" in dispatch) {
+      ended.push(...yield* end(sql, waits, "failed_terminal", { error: "Target", reason: dispatch.over }, now))
+      if (dispatch.quiet) {
+        yield* sql`UPDATE slackwater_outbox SET interim = 1, reason = ${interimReason} WHERE id = ${row.id}`
+      }
       continue
     }
     if (rows.length >= options.limit || !options.admit(row.channel, dispatch._tag)) continue

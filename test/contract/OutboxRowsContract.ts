@@ -93,6 +93,17 @@ export const rowsContract = (test: Test) => {
         assert.deepStrictEqual((yield* claim(store))[0]?.dispatch, { _tag: "Update", text: "again", target: at("7.7") })
       }))
 
+    test("is no dead letter when it only takes back progress that was never sent", (store) =>
+      Effect.gen(function*() {
+        const [a = 0] = yield* add(store, post("a", "D1", { interim: true }))
+        const [b = 0] = yield* add(store, post("gone", "D1", { target: a, dispatch: { _tag: "Delete" } }))
+        yield* claim(store)
+        yield* store.failed(a, me, failure("429", "RateLimited"), now)
+        assert.deepStrictEqual((yield* claimOrExpire(store)).ended, [b])
+        assert.deepInclude(yield* record(store, b), { state: "failed_terminal", reason: "interim", error: "Target" })
+        assert.strictEqual((yield* store.counts).failed_terminal, 0)
+      }))
+
     test("is sent again after a crash, since doing it twice is as good as once", (store) =>
       Effect.gen(function*() {
         const [a = 0] = yield* add(store, post("a"))
