@@ -114,7 +114,7 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
       return yield* record(store.notSent(row.id, owner, failure, { now, dueAt, countAttempt: false }))
     }
     if (reason._tag === "Ambiguous") return yield* doubtful(row, reason, now)
-    if (refusesBlocks(reason) && !row.degraded && canDegrade(row.dispatch)) {
+    if (refusesBlocks(reason) && canDegrade(row.dispatch)) {
       yield* Effect.logWarning("Slack does not take the blocks; the text goes alone").pipe(
         Effect.annotateLogs({ reason: failure.reason })
       )

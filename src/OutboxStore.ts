@@ -51,7 +51,7 @@ export interface NewReply {
   readonly place?: string
 }
 
-/** A row taken for sending; its call names the message it changes. */
+/** A row taken for sending; its call names the message it changes, and leaves out what Slack would not take before. */
 export interface ClaimedReply {
   readonly id: number
   readonly key: string
@@ -59,8 +59,6 @@ export interface ClaimedReply {
   readonly destination: Destination
   readonly dispatch: Dispatch
   readonly interim: boolean
-  /** Whether blocks were left out already because Slack would not take them. */
-  readonly degraded: boolean
   /** Sends that may have arrived and did not, so far; outages and rate limits do not count. */
   readonly attempts: number
   readonly enqueuedAt: number

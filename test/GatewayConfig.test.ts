@@ -67,6 +67,20 @@ describe("GatewayConfig", () => {
       assert.deepInclude(settings, { debounce: Duration.zero, outboxTtl: Duration.hours(2), maxCrashes: 0 })
     }))
 
+  it.effect("wants a reconcile window that outlasts a request and the history's lag", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(read({ SLACKWATER_RECONCILE_WINDOW: "20 seconds" }))
+      assert.strictEqual(error.setting, "SLACKWATER_RECONCILE_WINDOW")
+      assert.include(error.message, "SLACKWATER_REQUEST_TIMEOUT and SLACKWATER_HISTORY_LAG")
+      yield* read({ SLACKWATER_RECONCILE_WINDOW: "20 seconds", SLACKWATER_HISTORY_LAG: "9 seconds" })
+    }))
+
+  it.effect("takes `resend` for what nobody can find out, and no other word", () =>
+    Effect.gen(function*() {
+      assert.strictEqual((yield* read({ SLACKWATER_UNKNOWN_POLICY: "resend" })).unknownPolicy, "resend")
+      assert.include((yield* Effect.flip(read({ SLACKWATER_UNKNOWN_POLICY: "maybe" }))).message, "hold, resend")
+    }))
+
   it.effect("takes `off` for the outbox's time to live", () =>
     Effect.map(read({ SLACKWATER_OUTBOX_TTL: "off" }), ({ outboxTtl }) => assert.isNull(outboxTtl)))
 

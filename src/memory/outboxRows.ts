@@ -34,7 +34,6 @@ export const claimed = (row: ReplyRow, dispatch = row.dispatch): ClaimedReply =>
   destination: row.destination,
   dispatch: row.degraded ? withoutBlocks(dispatch) : dispatch,
   interim: row.interim,
-  degraded: row.degraded,
   attempts: row.attempts,
   enqueuedAt: row.enqueuedAt
 })

@@ -65,7 +65,6 @@ export const claimed = (row: Row, dispatch: Dispatch = decodeDispatch(row.dispat
   destination: row.thread_ts === null ? { channel: row.channel } : { channel: row.channel, threadTs: row.thread_ts },
   dispatch: row.degraded === 1 ? withoutBlocks(dispatch) : dispatch,
   interim: row.interim === 1,
-  degraded: row.degraded === 1,
   attempts: row.attempts,
   enqueuedAt: row.enqueued_at
 })

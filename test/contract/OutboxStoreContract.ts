@@ -67,7 +67,7 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           })
           yield* store.enqueue([reply], null, now)
           const [row] = yield* claim(store)
-          assert.deepInclude(row, { ...reply, interim: false, degraded: false, attempts: 0, enqueuedAt: now })
+          assert.deepInclude(row, { ...reply, interim: false, attempts: 0, enqueuedAt: now })
         }))
     })
 
