@@ -30,7 +30,9 @@ export const recover = (data: Data, id: OwnerId, maxCrashes: number, now: number
   // What was not sent live is not sent at all.
   endInterim(data, () => true, now)
   cutOff(data, () => true, "the process ended while it was sent", now)
-  for (const row of [...data.replies.values()].filter(({ state }) => state === "failed_retryable")) {
+  for (
+    const row of [...data.replies.values()].filter(({ state }) => state === "failed_retryable" || state === "unknown")
+  ) {
     row.dueAt = Math.min(row.dueAt, now)
   }
   for (const row of [...data.messages.values()].filter(waits)) {

@@ -98,7 +98,8 @@ export const layer = Layer.effect(
       const ended: Array<number> = []
       const lanes = new Set<string>()
       for (const row of heads(now, exclude).filter(({ dueAt }) => dueAt <= now)) {
-        if (lanes.has(row.lane)) continue
+        // A row that ended a moment ago may have taken this one with it.
+        if (lanes.has(row.lane) || !waits(row)) continue
         const isIt = (other: ReplyRow) => other === row && waits(row)
         if (row.livesFrom < expireBefore) {
           if (row.interim) ended.push(...end(data, isIt, "failed_terminal", tooOld, now))

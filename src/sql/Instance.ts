@@ -53,9 +53,10 @@ export const layer = Layer.effect(
       const replies = yield* cutOff(sql, sql`1`, "the process ended while it was sent", startedAt)
       yield* sql`UPDATE slackwater_messages SET due_at = ${startedAt}
         WHERE state = 'queued' AND turn_id IS NULL AND due_at > ${startedAt}`
-      // What kept a reply waiting (a refused token, an outage) may be over: that is often why we were restarted.
+      // What kept a reply waiting (a refused token, a missing scope, an outage) may be over: that is often why we were restarted.
       yield* sql`UPDATE slackwater_outbox SET due_at = ${startedAt}
         WHERE state = 'failed_retryable' AND due_at > ${startedAt}`
+      yield* sql`UPDATE slackwater_outbox SET due_at = ${startedAt} WHERE state = 'unknown' AND due_at > ${startedAt}`
       return { previousStop, turns: turns.length, replies, failed: dead.length }
     }).pipe(transaction(sql, "start"))
 

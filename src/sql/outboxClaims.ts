@@ -75,9 +75,16 @@ export const claim = Effect.fn("OutboxStore.claim")(function*(sql: SqlClient.Sql
   const old: Array<number> = []
   const ended: Array<number> = []
   const lanes = new Set<string>()
+  const isGone = (id: number) =>
+    Effect.map(
+      sql`SELECT 1 AS yes FROM slackwater_outbox WHERE id = ${id} AND state IN ('queued', 'failed_retryable')`,
+      (rows) => rows.length === 0
+    )
   for (const row of found) {
     // An interim row may stand before a final one without holding it up; a lane has one request on its way.
     if (lanes.has(row.lane)) continue
+    // A row that ended a moment ago may have taken this one with it.
+    if (old.length + ended.length > 0 && (yield* isGone(row.id))) continue
     const waits = sql`id = ${row.id} AND state IN ('queued', 'failed_retryable')`
     if (row.lives_from < options.expireBefore) {
       if (row.interim === 1) ended.push(...yield* end(sql, waits, "failed_terminal", expired, now))

@@ -185,6 +185,14 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           assert.deepInclude(row, { key: "1", sentAt: now, unknownSince: now + 5_000, looks: 0 })
         }))
 
+      test("is looked for at once after a restart, which may have brought what looking needs", (store) =>
+        Effect.gen(function*() {
+          const id = yield* lost(store)
+          yield* store.looked(id, { lookAt: now + 3_600_000, counts: false, newest: null, held: true })
+          yield* (yield* Restart).restart
+          assert.deepStrictEqual((yield* store.claimUnknown(now, 9)).map((row) => row.id), [id])
+        }))
+
       test("is what a shutdown makes of what its owner has in sending, and of nothing else", (store) =>
         Effect.gen(function*() {
           yield* store.enqueue([post("mine", "A"), post("theirs", "B")], null, now)
