@@ -31,9 +31,9 @@ const atOnce = 64
 const identity = { team: "T1", user: "U0BOT", bot: "B0BOT" }
 const slack = Layer.succeed(SlackApi, {
   identity: Effect.succeed(identity),
-  send: () => Effect.map(Clock.currentTimeMillis, (now) => ({ ts: (now / 1_000).toFixed(6) })),
+  send: ({ channel }) => Effect.map(Clock.currentTimeMillis, (now) => ({ channel, ts: (now / 1_000).toFixed(6) })),
   setStatus: () => Effect.void,
-  find: () => Effect.succeed(null)
+  find: ({ channel }) => Effect.succeed({ channel, ts: null, newest: null })
 })
 
 const envelope = (n: number): Envelope => ({

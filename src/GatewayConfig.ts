@@ -103,6 +103,9 @@ const list = (env: string) =>
 export type Mode = "collect" | "followup" | "steer" | "interrupt"
 export const modes: ReadonlyArray<Mode> = ["collect", "followup", "steer", "interrupt"]
 
+export type UnknownPolicy = "hold" | "resend"
+const unknownPolicies: ReadonlyArray<UnknownPolicy> = ["hold", "resend"]
+
 const name = (env: string, fallback: string) =>
   knob(env, Config.String(env).pipe(Config.withDefault(fallback)), "must not be empty", (value) => value.trim() !== "")
 
@@ -183,6 +186,18 @@ export const knobs = {
   requestTimeout: duration("SLACKWATER_REQUEST_TIMEOUT", "10 seconds"),
   /** How long a reply that may have arrived is looked for before it counts as absent. */
   reconcileWindow: duration("SLACKWATER_RECONCILE_WINDOW", "30 seconds"),
+  /** How much later than it was posted a message may appear in Slack's history. */
+  historyLag: duration("SLACKWATER_HISTORY_LAG", "10 seconds", 0),
+  /**
+   * A reply that may have arrived where nobody can look: `hold` (it waits for a person) or `resend` (it may come
+   * twice).
+   */
+  unknownPolicy: knob(
+    "SLACKWATER_UNKNOWN_POLICY",
+    Config.Literals(unknownPolicies, "SLACKWATER_UNKNOWN_POLICY").pipe(Config.withDefault<UnknownPolicy>("hold")),
+    `must be one of ${unknownPolicies.join(", ")}`,
+    (value: UnknownPolicy) => unknownPolicies.includes(value)
+  ),
   /** One absolute deadline for everything between the signal and the end of the process. */
   shutdownTimeout: duration("SLACKWATER_SHUTDOWN_TIMEOUT", "25 seconds"),
   /** Continuously down for this long: the connection is forced anew. */
@@ -205,15 +220,23 @@ const readOne = Effect.fnUntraced(function*<A>(entry: Knob<A>, given: A | undefi
 
 export class GatewayConfig extends Context.Service<GatewayConfig, Settings>()("slackwater/GatewayConfig") {
   /** Reads what `given` leaves out from the ConfigProvider; checks both. */
-  static readonly read = (given: Partial<Settings> = {}): Effect.Effect<Settings, GatewayConfigError> =>
-    Effect.map(
-      Effect.forEach(Object.entries(knobs), ([field, entry]) =>
-        Effect.map(
-          readOne<unknown>(entry as Knob<unknown>, given[field as keyof Settings]),
-          (value) => [field, value] as const
-        )),
-      (entries) => Object.fromEntries(entries) as unknown as Settings
-    )
+  static readonly read = Effect.fnUntraced(function*(given: Partial<Settings> = {}) {
+    const entries = yield* Effect.forEach(Object.entries(knobs), ([field, entry]) =>
+      Effect.map(
+        readOne<unknown>(entry as Knob<unknown>, given[field as keyof Settings]),
+        (value) => [field, value] as const
+      ))
+    const settings = Object.fromEntries(entries) as unknown as Settings
+    const longest = Duration.sum(settings.requestTimeout, settings.historyLag)
+    // A post that comes at the end of its request, and shows up late, must not count as absent before.
+    if (!Duration.isGreaterThan(settings.reconcileWindow, longest)) {
+      return yield* new GatewayConfigError({
+        setting: knobs.reconcileWindow.env,
+        detail: `must be longer than ${knobs.requestTimeout.env} and ${knobs.historyLag.env} together`
+      })
+    }
+    return settings
+  })
 
   static readonly layer = (given: Partial<Settings> = {}) => Layer.effect(GatewayConfig, GatewayConfig.read(given))
 }

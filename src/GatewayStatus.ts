@@ -44,6 +44,8 @@ export interface Snapshot {
     readonly oldestQueuedAgeMs: number | null
   }
   readonly outbox: Readonly<Record<ReplyState, number>> & {
+    /** Of the unknown ones, those that only a person can settle. */
+    readonly held: number
     readonly paused: boolean
     readonly oldestQueuedAgeMs: number | null
   }

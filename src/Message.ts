@@ -69,23 +69,17 @@ export const Destination = Schema.Struct({
 })
 export type Destination = typeof Destination.Type
 
-/** What a handler answers. `key` names the reply, so that a re-run recognises it whatever its place or content. */
+/**
+ * What a handler answers: text, blocks (then `text` is their fallback), or `markdown`, which goes alone. `key` names the
+ * reply, so that a re-run recognises it whatever its place or content. An `interim` one (progress, partial text) is sent
+ * live or not at all. With `ephemeral` only that person sees it.
+ */
 export const Reply = Schema.Struct({
-  text: Schema.String,
+  text: Schema.optionalKey(Schema.String),
   blocks: Schema.optionalKey(Schema.Array(Schema.Unknown)),
-  key: Schema.optionalKey(Schema.String)
+  markdown: Schema.optionalKey(Schema.String),
+  key: Schema.optionalKey(Schema.String),
+  interim: Schema.optionalKey(Schema.Boolean),
+  ephemeral: Schema.optionalKey(Schema.String)
 })
 export type Reply = typeof Reply.Type
-
-/** The call the outbox makes for us, as it is stored. */
-export const Dispatch = Schema.TaggedStruct("Post", {
-  text: Schema.String,
-  blocks: Schema.optionalKey(Schema.Array(Schema.Unknown))
-})
-export type Dispatch = typeof Dispatch.Type
-
-export const postOf = (reply: Reply): Dispatch => ({
-  _tag: "Post",
-  text: reply.text,
-  ...(reply.blocks === undefined ? {} : { blocks: reply.blocks })
-})

@@ -5,27 +5,35 @@
  *  enqueue ─▶ queued ── claim ──▶ sending ── ok ─────────────────────────────▶ delivered
  *               ▲                  │ │ │ │                                         ▲
  *               │                  │ │ │ └ may have arrived (reset, timeout, 5xx) ▶ unknown ── found
- *               │                  │ │ │                                           │ looked for, absent
+ *               │                  │ │ │                                           │ absent, or policy `resend`
  *               │                  │ │ └── not sent (429, refused, DNS) ──▶ failed_retryable ◀─┘
  *               │                  │ │                                       └── due ──▶ sending
  *               │                  │ └── permanent error, attempts spent ──▶ failed_terminal
  *               │                  └──── older than its TTL (checked at every send) ──▶ expired
- *               └── token or scope problem: the row waits, the outbox pauses
+ *               ├── token or scope problem: the row waits, the outbox pauses
+ *               └── retry by hand, from unknown, failed_terminal, expired
  * ```
  *
  * Guarantees, also after `kill -9`: one row per idempotency key; per lane (conversation) rows are claimed in commit
- * order, one at a time; a row in `sending` at a crash becomes `unknown`, never `queued`; `delivered`,
- * `failed_terminal` and `expired` never change by themselves.
+ * order, one at a time; a row in `sending` at a crash becomes `unknown` (what may be repeated: `failed_retryable`),
+ * never `queued`; `delivered`, `failed_terminal` and `expired` change only by an operator's `retry` or `discard`.
+ * An `interim` row is sent live or not at all: it never is `unknown` or `failed_retryable`, holds nobody up while it
+ * waits, and ends as `failed_terminal`, reason `interim`.
  * Does not: talk to Slack, keep time, or decide what an error means.
  */
 import { Context } from "effect"
 import type { Effect } from "effect"
 import type { Cutoff } from "./Cutoff.ts"
-import type { ConversationKey, Destination, Dispatch, OwnerId, TurnId } from "./Message.ts"
+import type { Dispatch, Kind, SlackMessage } from "./Dispatch.ts"
+import type { ConversationKey, Destination, OwnerId, TurnId } from "./Message.ts"
 import type { StoreError } from "./StoreError.ts"
 
 /** A row whose fate is unknown holds its lane for at most this long (ms). */
 export const holdLaneFor = 120_000
+
+/** Why an interim row ended unsent, and what a later part of a cut text is told. */
+export const interimReason = "interim"
+export const cancelled = "Cancelled"
 
 export interface NewReply {
   /** Idempotency key: a second row with the same key is not made. */
@@ -33,11 +41,25 @@ export interface NewReply {
   readonly lane: ConversationKey
   readonly destination: Destination
   readonly dispatch: Dispatch
+  readonly interim?: boolean
+  /** The row it changes, before it in the same lane: it waits until that one is settled. */
+  readonly target?: number
+  /** A later part of a cut text, from 1; the first part is the last row before it without a number. */
+  readonly part?: number
+  /** Epoch ms before which it is not sent. It holds nobody up till then. */
+  readonly notBefore?: number
+  /** How the key begins whatever the content is. In a re-run there may be something else at this place. */
+  readonly place?: string
 }
 
-/** A row taken for sending. */
-export interface ClaimedReply extends NewReply {
+/** A row taken for sending; its call names the message it changes, and leaves out what Slack would not take before. */
+export interface ClaimedReply {
   readonly id: number
+  readonly key: string
+  readonly lane: ConversationKey
+  readonly destination: Destination
+  readonly dispatch: Dispatch
+  readonly interim: boolean
   /** Sends that may have arrived and did not, so far; outages and rate limits do not count. */
   readonly attempts: number
   readonly enqueuedAt: number
@@ -48,8 +70,13 @@ export interface UnknownReply extends ClaimedReply {
   /** When the send that may have arrived began and when it became unknown (epoch ms). */
   readonly sentAt: number
   readonly unknownSince: number
-  /** Completed looks that did not find it. */
+  /** The request may still take effect: nobody heard its end. */
+  readonly late: boolean
+  /** Completed looks that did not find it, and count. */
   readonly looks: number
+  /** The newest message that the first completed look saw. */
+  readonly newest: string | null
+  readonly held: boolean
 }
 
 /** One run of a turn: replies of an earlier run, or of a former owner, do not count. */
@@ -63,11 +90,11 @@ export interface ClaimOptions {
   readonly owner: OwnerId
   readonly now: number
   readonly limit: number
-  /** Channels that must wait for their pace. */
+  /** Channels whose posts must wait for their pace. */
   readonly exclude: ReadonlyArray<string>
   /** Asked once per row, in order; false leaves the row where it is. */
-  readonly admit: (channel: string) => boolean
-  /** Rows enqueued before this moment are set to `expired` instead. */
+  readonly admit: (channel: string, kind: Kind) => boolean
+  /** Rows whose life began before this moment are set to `expired` instead. */
   readonly expireBefore: number
 }
 
@@ -80,36 +107,93 @@ export type ReplyState =
   | "failed_terminal"
   | "expired"
 
+/** What went wrong: the class of the error, and one line about it. */
+export interface Failure {
+  readonly error: string
+  readonly reason: string
+}
+
 export interface StoredReply {
   readonly id: number
   readonly state: ReplyState
   readonly channel: string
-  /** Slack's ts once delivered. */
+  /** Slack's ts once delivered; empty where Slack names none. */
   readonly ts: string | null
   readonly reason: string | null
+  readonly interim: boolean
+  /** It may have arrived, and nobody can find out. */
+  readonly held: boolean
 }
 
-export type OutboxCounts = Readonly<Record<ReplyState, number>> & { readonly oldestQueuedAt: number | null }
+/** Everything that is known about a row, but for what must not be shown. */
+export interface ReplyRecord extends StoredReply {
+  readonly key: string
+  readonly kind: Kind
+  readonly lane: ConversationKey
+  readonly threadTs: string | null
+  readonly text: string
+  readonly turn: string | null
+  readonly target: number | null
+  readonly partOf: number | null
+  /** All sends, and those that count against the limit. */
+  readonly tries: number
+  readonly attempts: number
+  readonly looks: number
+  readonly degraded: boolean
+  readonly error: string | null
+  readonly failedAt: number | null
+  readonly dueAt: number
+  readonly enqueuedAt: number
+  readonly sentAt: number | null
+  readonly unknownSince: number | null
+  readonly retriedAt: number | null
+  readonly finishedAt: number | null
+}
+
+/** Rows to look at or to mend; what is left out does not matter. */
+export interface Selection {
+  readonly ids?: ReadonlyArray<number>
+  readonly states?: ReadonlyArray<ReplyState>
+  readonly lane?: ConversationKey
+  readonly error?: string
+}
+
+/** Dead letters only are `failed_terminal`: interim rows that were not sent are none. */
+export type OutboxCounts = Readonly<Record<ReplyState, number>> & {
+  /** Of the unknown ones, those that only a person can settle. */
+  readonly held: number
+  readonly oldestQueuedAt: number | null
+}
 
 export class OutboxStore extends Context.Service<OutboxStore, {
   /**
    * Adds replies of a running turn, fenced by its owner (`TurnLost` otherwise), or of the host (`turn` null). Answers
-   * the rows in the order given; a key seen before answers its first row. Durable when it returns.
+   * the rows in the order given; a key seen before answers its first row. Durable when it returns. A final reply ends
+   * the interim ones of its turn that are not sent yet.
    */
   readonly enqueue: (
     replies: ReadonlyArray<NewReply>,
     from: TurnRun | null,
     now: number
   ) => Effect.Effect<ReadonlyArray<StoredReply>, StoreError>
-  /** Lane heads that are due, as `sending` under this owner. */
+  /** The keys that begin like this. */
+  readonly keysAt: (place: string) => Effect.Effect<ReadonlyArray<string>, StoreError>
+  /**
+   * Lane heads that are due, as `sending` under this owner. `ended` are those that will never be sent: what they would
+   * change was not sent itself, or a later reply went first.
+   */
   readonly claim: (options: ClaimOptions) => Effect.Effect<
-    { readonly claimed: ReadonlyArray<ClaimedReply>; readonly expired: ReadonlyArray<number> },
+    {
+      readonly claimed: ReadonlyArray<ClaimedReply>
+      readonly expired: ReadonlyArray<number>
+      readonly ended: ReadonlyArray<number>
+    },
     StoreError
   >
   /** Rows to look up now, oldest first. */
   readonly claimUnknown: (now: number, limit: number) => Effect.Effect<ReadonlyArray<UnknownReply>, StoreError>
   /**
-   * The next moments at which `claim` and `claimUnknown` may say more; null when nothing waits. Rows of excluded
+   * The next moments at which `claim` and `claimUnknown` may say more; null when nothing waits. Posts to excluded
    * channels and rows in hand do not count.
    */
   readonly nextDueAt: (
@@ -118,29 +202,46 @@ export class OutboxStore extends Context.Service<OutboxStore, {
     inHand: ReadonlyArray<number>
   ) => Effect.Effect<{ readonly send: number | null; readonly look: number | null }, StoreError>
   /** From `sending` (ours) or `unknown`. */
-  readonly delivered: (id: number, owner: OwnerId, ts: string, now: number) => Effect.Effect<void, StoreError>
-  /** From `sending` (ours): the request did not reach Slack; again at `dueAt`. */
+  readonly delivered: (id: number, owner: OwnerId, at: SlackMessage, now: number) => Effect.Effect<void, StoreError>
+  /** From `sending` (ours), not interim: again at `dueAt`, without its blocks if `degrade`. */
   readonly notSent: (
     id: number,
     owner: OwnerId,
-    reason: string,
-    options: { readonly dueAt: number; readonly countAttempt: boolean }
+    failure: Failure,
+    options: {
+      readonly now: number
+      readonly dueAt: number
+      readonly countAttempt: boolean
+      readonly degrade?: boolean
+    }
   ) => Effect.Effect<void, StoreError>
-  /** From `sending` (ours): it may have arrived; first look at `lookAt`. */
+  /** From `sending` (ours), not interim: it may have arrived; first look at `lookAt`. */
   readonly unknown: (
     id: number,
     owner: OwnerId,
-    reason: string,
-    now: number,
-    lookAt: number
+    failure: Failure,
+    options: { readonly now: number; readonly lookAt: number; readonly late: boolean }
   ) => Effect.Effect<void, StoreError>
-  /** From `unknown`: a look that settled nothing; the next one at `lookAt`. `completed` when the look itself worked. */
-  readonly looked: (id: number, lookAt: number, completed: boolean) => Effect.Effect<void, StoreError>
+  /**
+   * From `unknown`: a look that settled nothing; the next one at `lookAt`. `counts` when the look itself worked and
+   * proves something; `newest` is kept from the first. `held` when nobody but a person can settle it.
+   */
+  readonly looked: (
+    id: number,
+    options: {
+      readonly lookAt: number
+      readonly counts: boolean
+      readonly newest: string | null
+      readonly held: boolean
+    }
+  ) => Effect.Effect<void, StoreError>
   /** From `unknown`: looked for and absent; it may be sent again. */
   readonly absent: (id: number, now: number) => Effect.Effect<void, StoreError>
-  /** From `sending` (ours) or `unknown`: it will never be sent. */
-  readonly failed: (id: number, owner: OwnerId, reason: string, now: number) => Effect.Effect<void, StoreError>
-  /** What this owner still holds in `sending`: unknown from now on. Answers the number of rows. */
+  /** From `sending` (ours) or `unknown`: it will never be sent, nor will later parts of the same text. */
+  readonly failed: (id: number, owner: OwnerId, failure: Failure, now: number) => Effect.Effect<void, StoreError>
+  /** What waits and whose life began before the moment: expired, for this failure. Answers the number of rows. */
+  readonly expire: (before: number, failure: Failure, now: number) => Effect.Effect<number, StoreError>
+  /** What this owner still holds in `sending`, as after a crash. Answers the number of rows. */
   readonly releaseAll: (owner: OwnerId, now: number) => Effect.Effect<number, StoreError>
   /** As of the inbox. */
   readonly cutoffKeeping: (newest: number) => Effect.Effect<Cutoff | null, StoreError>
@@ -155,5 +256,19 @@ export class OutboxStore extends Context.Service<OutboxStore, {
     readonly most: number
   }) => Effect.Effect<number, StoreError>
   readonly find: (id: number) => Effect.Effect<StoredReply | null, StoreError>
+  /** Rows by id, `after` that of the last page. */
+  readonly list: (
+    which: Selection,
+    page: { readonly after?: number; readonly limit: number }
+  ) => Effect.Effect<ReadonlyArray<ReplyRecord>, StoreError>
+  /**
+   * By hand, from `failed_terminal` (not interim), `expired` and `unknown`: `queued` with new attempts and a new life,
+   * together with the later parts that were cancelled with it. Answers the rows.
+   */
+  readonly retry: (which: Selection, now: number) => Effect.Effect<ReadonlyArray<number>, StoreError>
+  /** By hand, from everything but `sending` and `delivered`: `failed_terminal`, reason `discarded`. Answers the rows. */
+  readonly discard: (which: Selection, now: number) => Effect.Effect<ReadonlyArray<number>, StoreError>
   readonly counts: Effect.Effect<OutboxCounts, StoreError>
+  /** How many of the unknown ones only a person can settle. */
+  readonly held: Effect.Effect<number, StoreError>
 }>()("slackwater/OutboxStore") {}

@@ -98,9 +98,10 @@ export class Pace {
     bucket.pausedUntil = Math.max(bucket.pausedUntil, until)
   }
 
-  /** The moment from which the method itself lets a call out; now when it does. */
-  openAt(now: number, method = posting): number {
-    return Math.max(now, freeAt(this.method(method, now)))
+  /** The moment from which the method lets a call out, to this channel if there is one; now when it does. */
+  openAt(now: number, method = posting, channel?: string): number {
+    const isLimited = channel !== undefined && this.isPerChannel(method)
+    return Math.max(now, freeAt(this.method(method, now)), isLimited ? freeAt(this.channel(channel, now)) : 0)
   }
 
   /** Channels whose posts must wait, whatever the method says. Forgets what is full again. */

@@ -5,19 +5,31 @@
  * error nobody knows is ambiguous.
  * Does not: retry, pace, or store.
  */
-import { Context, Schema } from "effect"
-import type { Effect } from "effect"
-import type { Destination, Dispatch } from "./Message.ts"
+import { Context, Effect, Schema } from "effect"
+import type { Dispatch, SlackMessage } from "./Dispatch.ts"
+import type { Destination } from "./Message.ts"
 
-/** The request did not reach Slack, or Slack said that it did nothing: refused, DNS, service unavailable. */
-export class NotSent extends Schema.TaggedError<NotSent>()("NotSent", { detail: Schema.String }) {}
+/**
+ * The request did not reach Slack, or Slack said that it did nothing: refused, DNS, service unavailable. `onlyThis` when
+ * that says nothing about other calls.
+ */
+export class NotSent extends Schema.TaggedError<NotSent>()("NotSent", {
+  detail: Schema.String,
+  onlyThis: Schema.optionalKey(Schema.Literal(true))
+}) {}
 /** Slack refused it for now and did nothing. `workspace` when Slack says that it means all of the workspace. */
 export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", {
   retryAfterMs: Schema.Finite,
   workspace: Schema.optionalKey(Schema.Literal(true))
 }) {}
-/** It may have happened: timeout, reset, 5xx, a body that makes no sense, an unknown error code. */
-export class Ambiguous extends Schema.TaggedError<Ambiguous>()("Ambiguous", { detail: Schema.String }) {}
+/**
+ * It may have happened: timeout, reset, 5xx, a body that makes no sense, an unknown error code. `late`: nobody heard the
+ * end of the request, so it may still happen (a timeout); otherwise it is over.
+ */
+export class Ambiguous extends Schema.TaggedError<Ambiguous>()("Ambiguous", {
+  detail: Schema.String,
+  late: Schema.Boolean.pipe(Schema.withConstructorDefault(Effect.succeed(false)))
+}) {}
 /** Slack refused it because it is done already: a reaction that is there, a message that is gone. */
 export class AlreadyDone extends Schema.TaggedError<AlreadyDone>()("AlreadyDone", { code: Schema.String }) {}
 /** It will never work: target gone, bad content, our own mistake. */
@@ -77,23 +89,31 @@ export interface Identity {
   readonly bot: string
 }
 
+export interface Found {
+  readonly channel: string
+  readonly ts: string | null
+  readonly newest: string | null
+}
+
 export class SlackApi extends Context.Service<SlackApi, {
   readonly identity: Effect.Effect<Identity, SlackApiError>
-  /** Makes the call; answers Slack's `ts` of the message it made or changed. `key` travels as opaque metadata. */
+  /**
+   * Makes the call; answers the message it made or changed (`ts` empty where Slack names none). `key` travels as opaque
+   * metadata of a post.
+   */
   readonly send: (
     destination: Destination,
     dispatch: Dispatch,
     key: string
-  ) => Effect.Effect<{ readonly ts: string }, SlackApiError>
+  ) => Effect.Effect<SlackMessage, SlackApiError>
   /** Says under a thread what the bot is doing, for two minutes or until it posts; an empty text takes it away. */
   readonly setStatus: (
     destination: Required<Destination>,
     text: string
   ) => Effect.Effect<void, SlackApiError>
-  /** Looks for a post of ours with this key at or after `since` (epoch ms). Absence is evidence, not proof. */
-  readonly find: (
-    destination: Destination,
-    key: string,
-    since: number
-  ) => Effect.Effect<{ readonly ts: string } | null, SlackApiError>
+  /**
+   * Looks for a post of ours with this key at or after `since` (epoch ms). Absence is evidence, not proof; `newest` is
+   * the newest message seen, ours or not.
+   */
+  readonly find: (destination: Destination, key: string, since: number) => Effect.Effect<Found, SlackApiError>
 }>()("slackwater/SlackApi") {}

@@ -14,8 +14,10 @@ export const ackFailures = counter("ack_failures_total", "Acknowledgements that 
 export const answers = counter("answers_total", "Runs of the responder by what they put into the ack")
 /** By `outcome`: done, retried, failed, interrupted, lost. */
 export const turns = counter("turns_total", "Runs of the handler by how they ended")
-/** By `outcome`: delivered, not_sent, unknown, failed, expired. */
+/** By `outcome`: delivered, not_sent, unknown, failed, expired, interim. */
 export const sends = counter("sends_total", "Web API sends by outcome")
+/** A re-run said something else at the same place; both were posted. */
+export const repliesDiverged = counter("replies_diverged_total", "Replies of a re-run that differ from those before")
 /** By `outcome`: found, absent, failed. */
 export const looks = counter("reconcile_looks_total", "Look-ups of replies that may have arrived")
 /** By `outcome`: connected, failed. */

@@ -1,21 +1,24 @@
 /**
  * One run of a turn: makes the `Turn` the handler sees, and what its answer means for the outbox.
  *
- * Owns the idempotency keys of replies: turn, ordinal and a hash of the content, or the caller's own key. The same
- * reply in a re-run is recognised; another one at the same place is a new reply.
+ * Owns the life of the run: what it may do while it lasts, its steps, its state. What it says is `Replies`'.
  * Guarantees: `reply` returns after its row is on disk; once the run is over every call fails with `TurnOver`, also
  * for a promise that was left running.
  */
 import { Cause, Clock, Effect, Latch, Option, Predicate, Schema, Stream } from "effect"
+import { CurrentStep } from "./CurrentWork.ts"
+import { problemOf } from "./Dispatch.ts"
 import { eventOf } from "./Event.ts"
-import { fingerprint } from "./fingerprint.ts"
-import { ReplyFailed, ReplyHandle, StepFailed, type Turn, TurnError, TurnOver } from "./Handler.ts"
-import { type Destination, type InboundMessage, type OwnerId, postOf, Reply, textOf } from "./Message.ts"
+import type { Turn } from "./HandlerTurn.ts"
+import { type Destination, type InboundMessage, type OwnerId, Reply, textOf } from "./Message.ts"
 import type { ClaimedTurn, MessageStore } from "./MessageStore.ts"
 import type { Outbox } from "./Outbox.ts"
 import type { NewReply } from "./OutboxStore.ts"
+import { makeReplies } from "./Replies.ts"
+import { ReplyHandle } from "./ReplyHandle.ts"
 import { makeStatusLine, type StatusLine } from "./StatusLine.ts"
 import type { StoreError } from "./StoreError.ts"
+import { ReplyFailed, StepFailed, TurnError, TurnOver } from "./TurnError.ts"
 
 /** Where the answer to these messages belongs: the thread they are in, which in a channel they may begin. */
 export const destinationOf = (messages: ReadonlyArray<InboundMessage>): Destination | undefined => {
@@ -37,10 +40,15 @@ export const answersOf = (answer: unknown): ReadonlyArray<Reply> | string => {
   const replies: Array<Reply> = []
   for (const item of list) {
     if (item === undefined || item === null || item instanceof ReplyHandle) continue
-    if (typeof item === "string" || isReply(item)) replies.push(asReply(item))
     // The promise style's handle: `return turn.reply(...)` is as good as `await` without a return.
-    else if (Predicate.hasProperty(item, "delivered")) continue
-    else return "the handler returned something that is neither text nor a reply"
+    if (Predicate.hasProperty(item, "delivered")) continue
+    if (typeof item !== "string" && !isReply(item)) {
+      return "the handler returned something that is neither text nor a reply"
+    }
+    const reply = asReply(item)
+    const problem = problemOf(reply)
+    if (problem !== undefined) return `the handler returned ${problem}`
+    replies.push(reply)
   }
   return replies
 }
@@ -89,13 +97,15 @@ export interface RunOptions {
   readonly owner: OwnerId
   readonly outbox: Outbox["Service"]
   readonly store: MessageStore["Service"]
+  /** The Web API's address, whose host a `response_url` may have. */
+  readonly slackApiUrl: string
   /** Whether `turn.followups` offers messages that arrive meanwhile. */
   readonly steer: boolean
 }
 
 const defaultHistory = 50
 
-export const makeRun = ({ claimed, outbox, owner, steer, store }: RunOptions): Run => {
+export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: RunOptions): Run => {
   const run = { turn: claimed.id, owner, attempt: claimed.attempt }
   const controller = new AbortController()
   const destination = destinationOf(claimed.messages)
@@ -105,17 +115,8 @@ export const makeRun = ({ claimed, outbox, owner, steer, store }: RunOptions): R
   const named = new Set<string>()
   let finished: ReadonlyMap<string, string> | undefined
   let newState: string | undefined
-  let ordinal = 0
   let calls = 0
   let over = false
-
-  const row = (place: string, reply: Reply) =>
-    Effect.map(fingerprint(JSON.stringify([reply.text, reply.blocks ?? null])), (hash): NewReply => ({
-      key: reply.key === undefined ? `${claimed.id}:${place}:${hash}` : `${claimed.id}:key:${reply.key}`,
-      lane: claimed.conversation,
-      destination: destination ?? { channel: "" },
-      dispatch: postOf(reply)
-    }))
 
   const turnOver = new TurnError({ reason: new TurnOver() })
   const alive = Effect.suspend(() => over ? Effect.fail(turnOver) : Effect.void)
@@ -142,19 +143,16 @@ export const makeRun = ({ claimed, outbox, owner, steer, store }: RunOptions): R
       )
     })
 
-  const reply = Effect.fn("Turn.reply")(function*(given: string | Reply) {
-    yield* alive
-    if (destination === undefined) {
-      return yield* new TurnError({
-        reason: new ReplyFailed({ detail: "this turn came from nowhere one could answer: no channel and no user" })
-      })
-    }
-    const place = String(ordinal++)
-    const wanted = yield* row(place, asReply(given))
-    const [stored] = yield* ofStore(outbox.commit([wanted], run))
-    if (stored === undefined) return yield* Effect.die(new Error("the outbox answered no row"))
-    line.replied()
-    return new ReplyHandle(stored.id, outbox.delivered(stored.id))
+  const replies = makeReplies({
+    run,
+    conversation: claimed.conversation,
+    messages: claimed.messages,
+    destination,
+    outbox,
+    slackApiUrl,
+    call: (effect) => call(Effect.andThen(alive, effect)),
+    ofStore,
+    replied: line.replied
   })
 
   const step = Effect.fn("Turn.step")(function*<A, E, R>(
@@ -176,7 +174,7 @@ export const makeRun = ({ claimed, outbox, owner, steer, store }: RunOptions): R
         (error) => failed(`its stored result does not decode any more (${error.message.slice(0, 300)})`)
       )
     }
-    const result = yield* effect
+    const result = yield* Effect.provideService(effect, CurrentStep, { name, said: 0 })
     const encoded = schema === undefined ? result : yield* Effect.mapError(
       Schema.encodeEffect(schema)(result),
       (error) => failed(`its result does not encode (${error.message.slice(0, 300)})`)
@@ -243,7 +241,7 @@ export const makeRun = ({ claimed, outbox, owner, steer, store }: RunOptions): R
       events: claimed.messages.map(eventOf),
       text: textOf(claimed.messages),
       signal: controller.signal,
-      reply: (given) => call(reply(given)),
+      ...replies.turn,
       status: (text) => Effect.suspend(() => over ? Effect.void : line.set(text)),
       step: (name, effect, schema) => call(step(name, effect, schema)),
       state: { get: state, set: setState },
@@ -264,10 +262,7 @@ export const makeRun = ({ claimed, outbox, owner, steer, store }: RunOptions): R
     arrived: () => {
       arrivals.openUnsafe()
     },
-    rows: (kind, replies) =>
-      destination === undefined
-        ? Effect.succeed([])
-        : Effect.forEach(replies, (item, index) => row(`${kind}:${index}`, item)),
+    rows: replies.rows,
     newState: () => newState
   }
 }

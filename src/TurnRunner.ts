@@ -9,7 +9,7 @@
 import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Option, Random, Schedule } from "effect"
 import { GatewayConfig, type Mode } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
-import { Handler, HandlerError } from "./Handler.ts"
+import { Handler } from "./Handler.ts"
 import { Instance } from "./Instance.ts"
 import type { TurnId } from "./Message.ts"
 import { type ClaimedTurn, MessageStore, suspectAfter } from "./MessageStore.ts"
@@ -18,6 +18,7 @@ import { Shutdown } from "./Shutdown.ts"
 import type { StoreError } from "./StoreError.ts"
 import { counted, turns } from "./Telemetry.ts"
 import { answersOf, makeRun, messageOf, type Run, stackOf } from "./Turn.ts"
+import { HandlerError } from "./TurnError.ts"
 
 /** A handler that was interrupted may clean up for this long; then its turn is over whatever it does. */
 const interruptGrace = Duration.seconds(1)
@@ -113,7 +114,7 @@ export const makeTurnRunner = Effect.gen(function*() {
     const rows = yield* run.rows(`resume:${claimed.attempt}`, [{ text: config.resumeNote }])
     const [note] = yield* outbox.commit(rows, { turn: claimed.id, owner, attempt: claimed.attempt })
     // Slack takes the status away with every post.
-    if (note !== undefined) yield* Effect.forkScoped(Effect.andThen(outbox.delivered(note.id), run.line.again))
+    if (note !== undefined) yield* Effect.forkScoped(Effect.andThen(outbox.delivered([note.id]), run.line.again))
   }, Effect.catch((error) => Effect.logWarning("the thread could not be told that its turn goes on", error)))
 
   const execute = Effect.fnUntraced(function*(running: Running) {
@@ -162,7 +163,7 @@ export const makeTurnRunner = Effect.gen(function*() {
   return {
     begin: (claimed: ClaimedTurn, mode: Mode): Running => ({
       claimed,
-      run: makeRun({ claimed, owner, outbox, store, steer: mode === "steer" }),
+      run: makeRun({ claimed, owner, outbox, slackApiUrl: config.slackApiUrl, store, steer: mode === "steer" }),
       mode,
       superseded: Deferred.makeUnsafe<void>()
     }),

@@ -3,6 +3,9 @@
  * method). The tiers are what Slack promises at least. Posting is a tier of its own: one a second and channel with
  * short bursts, and "several hundred messages per minute" in all, of which the least is taken here.
  */
+import type { Kind } from "./Dispatch.ts"
+import type { Destination } from "./Message.ts"
+
 export interface RateLimit {
   readonly perMinute: number
   /** Slack limits each channel too, and a 429 may mean the channel only. */
@@ -15,6 +18,20 @@ const tier4 = { perMinute: 100 }
 
 /** The method that answers go out by. */
 export const posting = "chat.postMessage"
+
+/** The method that a row of this kind is sent by. Taking a reaction away is rarer, and counted as adding one. */
+export const methodOf: Readonly<Record<Kind, string>> = {
+  Post: posting,
+  Update: "chat.update",
+  Delete: "chat.delete",
+  React: "reactions.add",
+  Ephemeral: "chat.postEphemeral",
+  Respond: "response_url"
+}
+
+/** The method that looks for a message there. */
+export const lookingFor = ({ threadTs }: Destination): string =>
+  threadTs === undefined ? "conversations.history" : "conversations.replies"
 
 /** Methods that are not named here have no limit that is known. */
 export const rateLimits: ReadonlyMap<string, RateLimit> = new Map(Object.entries({

@@ -43,6 +43,8 @@ describe("GatewayConfig", () => {
         paceBurst: 4,
         requestTimeout: Duration.seconds(10),
         reconcileWindow: Duration.seconds(30),
+        historyLag: Duration.seconds(10),
+        unknownPolicy: "hold",
         shutdownTimeout: Duration.seconds(25),
         watchdogThreshold: Duration.seconds(60)
       })
@@ -81,6 +83,20 @@ describe("GatewayConfig", () => {
       const said = yield* read({ SLACKWATER_FAILURE_NOTICE: "no luck", SLACKWATER_RESUME_NOTE: "back again" })
       assert.deepStrictEqual([said.failureNotice, said.resumeNote], ["no luck", "back again"])
       assert.isNull((yield* read({}, { failureNotice: null })).failureNotice)
+    }))
+
+  it.effect("wants a reconcile window that outlasts a request and the history's lag", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(read({ SLACKWATER_RECONCILE_WINDOW: "20 seconds" }))
+      assert.strictEqual(error.setting, "SLACKWATER_RECONCILE_WINDOW")
+      assert.include(error.message, "SLACKWATER_REQUEST_TIMEOUT and SLACKWATER_HISTORY_LAG")
+      yield* read({ SLACKWATER_RECONCILE_WINDOW: "20 seconds", SLACKWATER_HISTORY_LAG: "9 seconds" })
+    }))
+
+  it.effect("takes `resend` for what nobody can find out, and no other word", () =>
+    Effect.gen(function*() {
+      assert.strictEqual((yield* read({ SLACKWATER_UNKNOWN_POLICY: "resend" })).unknownPolicy, "resend")
+      assert.include((yield* Effect.flip(read({ SLACKWATER_UNKNOWN_POLICY: "maybe" }))).message, "hold, resend")
     }))
 
   const bad: ReadonlyArray<readonly [variable: string, value: string]> = [

@@ -314,9 +314,11 @@ describe("the note to the thread", () => {
         const sql = yield* SqlClient.SqlClient
         const [turn] = yield* sql<{ readonly id: string }>`SELECT id FROM slackwater_turns`
         // As an instance left it that said so and was stopped in order.
-        const hash = yield* fingerprint(JSON.stringify(["back again", null]))
-        yield* sql`INSERT INTO slackwater_outbox (key, lane, channel, dispatch, state, due_at, enqueued_at)
-        VALUES (${`${turn?.id}:resume:1:0:${hash}`}, 'R1', 'R1', '{"_tag":"Post","text":"back again"}', 'delivered', 0, 0)`
+        const hash = yield* fingerprint(JSON.stringify([{ dispatch: { _tag: "Post", text: "back again" } }]))
+        yield* sql`INSERT INTO slackwater_outbox
+          (key, lane, channel, kind, dispatch, state, due_at, enqueued_at, lives_from)
+          VALUES (${`${turn?.id}:resume:1:0:${hash}`}, 'R1', 'R1', 'Post', '{"_tag":"Post","text":"back again"}',
+            'delivered', 0, 0, 0)`
         yield* store.releaseAll(dead, epoch)
       })
     }

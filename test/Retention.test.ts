@@ -6,7 +6,7 @@ import type { Settings } from "../src/GatewayConfig.ts"
 import { MessageStore } from "../src/MessageStore.ts"
 import { OutboxStore } from "../src/OutboxStore.ts"
 import { Retention } from "../src/Retention.ts"
-import { arrival, key, post } from "./fixtures/messages.ts"
+import { arrival, at, key, post } from "./fixtures/messages.ts"
 import { advance, epoch, ground, inRooms, me } from "./fixtures/rooms.ts"
 import { whileTimePasses } from "./fixtures/time.ts"
 
@@ -39,7 +39,7 @@ const answered = Effect.fnUntraced(function*(from: number, n: number) {
       admit: () => true,
       expireBefore: 0
     })
-    for (const { id } of claimed) yield* outbox.delivered(id, me, "1.1", now)
+    for (const { id } of claimed) yield* outbox.delivered(id, me, at("1.1"), now)
   }
 })
 

@@ -120,6 +120,7 @@ describe("a turn of mixed kinds", () => {
     }),
     () =>
       Effect.gen(function*() {
+        yield* settle
         yield* happen("D1", mixed)
         yield* settle
         assert.deepStrictEqual(seen, [
@@ -154,6 +155,7 @@ describe("a turn of mixed kinds", () => {
     }),
     () =>
       Effect.gen(function*() {
+        yield* settle
         yield* happen("D1", mixed)
         yield* advance("1 minute")
         assert.deepStrictEqual(steps, ["one\ntwo", "three"])

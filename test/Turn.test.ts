@@ -1,11 +1,11 @@
 /** One run of a turn: where it answers, what it reads, what its answers mean, and its idempotency keys. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { ReplyHandle } from "../src/Handler.ts"
 import { type InboundMessage, OwnerId, type Reply, textOf, TurnId } from "../src/Message.ts"
 import type { MessageStore } from "../src/MessageStore.ts"
 import type { Outbox } from "../src/Outbox.ts"
 import type { NewReply } from "../src/OutboxStore.ts"
+import { type ReplyDoor, ReplyHandle } from "../src/ReplyHandle.ts"
 import { StoreError, TurnLost } from "../src/StoreError.ts"
 import { answersOf, destinationOf, makeRun } from "../src/Turn.ts"
 import { inbound, key, tsAt } from "./fixtures/messages.ts"
@@ -54,12 +54,16 @@ describe("a turn's text", () => {
 })
 
 describe("what a handler returned", () => {
-  const handle = new ReplyHandle(1, Effect.never)
+  const door: ReplyDoor = { delivered: () => Effect.never, change: () => Effect.never }
+  const standing = { rows: [1], lane: key("D1"), destination: { channel: "D1" } }
+  const handle = new ReplyHandle(door, [1], { messages: standing })
   const good: ReadonlyArray<readonly [string, unknown, ReadonlyArray<Reply>]> = [
     ["nothing", undefined, []],
     ["null", null, []],
     ["a text", "a", [{ text: "a" }]],
     ["a reply", { text: "a", blocks: [], key: "k" }, [{ text: "a", blocks: [], key: "k" }]],
+    ["blocks alone", { blocks: [{ type: "divider" }] }, [{ blocks: [{ type: "divider" }] }]],
+    ["markdown", { markdown: "**a**" }, [{ markdown: "**a**" }]],
     ["several of both", ["a", { text: "b" }], [{ text: "a" }, { text: "b" }]],
     ["a handle", handle, []],
     ["the promise style's handle", { id: 1, delivered: () => Promise.resolve() }, []],
@@ -70,7 +74,8 @@ describe("what a handler returned", () => {
     it(`is understood: ${what}`, () => assert.deepStrictEqual(answersOf(answer), expected))
   }
 
-  for (const answer of [42, true, {}, { text: 1 }, { blocks: [] }, ["a", 1], [["a"]], () => "a", Symbol("a")]) {
+  const mistakes = [42, true, {}, "", " \n", { text: 1 }, { text: "" }, { blocks: [] }, { text: "a", markdown: "b" }]
+  for (const answer of [...mistakes, ["a", 1], [["a"]], () => "a", Symbol("a")]) {
     it(`is a mistake: ${JSON.stringify(answer) ?? String(answer)}`, () => assert.isString(answersOf(answer)))
   }
 })
@@ -91,7 +96,9 @@ const recording = (failure?: StoreError) => {
           state: "queued" as const,
           channel: reply.destination.channel,
           ts: null,
-          reason: null
+          reason: null,
+          interim: false,
+          held: false
         }))
       })
   }
@@ -114,6 +121,7 @@ const run = (attempt = 1, options: { readonly failure?: StoreError; readonly mes
     },
     owner: OwnerId.make("me"),
     outbox,
+    slackApiUrl: "https://slack.com/api/",
     store: {} as MessageStore["Service"],
     steer: false
   })

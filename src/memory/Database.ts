@@ -10,8 +10,9 @@
  */
 import { Context, Effect, Layer } from "effect"
 import type { Cutoff } from "../Cutoff.ts"
-import type { ConversationKey, InboundMessage, OwnerId, TurnId } from "../Message.ts"
-import type { NewReply, ReplyState } from "../OutboxStore.ts"
+import type { Dispatch, SlackMessage } from "../Dispatch.ts"
+import type { ConversationKey, Destination, InboundMessage, OwnerId, TurnId } from "../Message.ts"
+import type { ReplyState } from "../OutboxStore.ts"
 import { StoreError, StoreUnavailable, TurnLost } from "../StoreError.ts"
 
 export interface MessageRow {
@@ -41,19 +42,36 @@ export interface TurnRow {
   finishedAt: number | null
 }
 
-export interface ReplyRow extends NewReply {
+export interface ReplyRow {
   readonly id: number
+  readonly key: string
+  readonly lane: ConversationKey
+  readonly destination: Destination
+  dispatch: Dispatch
+  interim: boolean
   readonly turn: TurnId | null
+  readonly target: number | null
+  readonly partOf: number | null
   state: ReplyState
   owner: OwnerId | null
+  tries: number
   attempts: number
   dueAt: number
   readonly enqueuedAt: number
+  livesFrom: number
   sentAt: number | null
   unknownSince: number | null
+  late: boolean
   looks: number
+  newest: string | null
+  held: boolean
+  degraded: boolean
+  error: string | null
   reason: string | null
-  ts: string | null
+  failedAt: number | null
+  retriedAt: number | null
+  /** Where it is in Slack. */
+  at: SlackMessage | null
   finishedAt: number | null
 }
 

@@ -6,17 +6,19 @@ import { Clock, Effect, Layer } from "effect"
 import { Instance, type PreviousStop } from "../Instance.ts"
 import { OwnerId } from "../Message.ts"
 import { call, type Data, Database, waits } from "./Database.ts"
-import { cutOff } from "./OutboxStore.ts"
+import { cutOff, endInterim } from "./outboxRows.ts"
 
 /** Records the start of `id`, the only instance that lives. */
 export const begin = (data: Data, id: OwnerId, now: number): PreviousStop => {
   const previous = data.instances.at(-1)
   data.instances.push({ id, stoppedAt: null })
 
-  for (const row of [...data.replies.values()].filter(({ state }) => state === "sending")) {
-    cutOff(row, "the process ended while it was sent", now)
-  }
-  for (const row of [...data.replies.values()].filter(({ state }) => state === "failed_retryable")) {
+  // What was not sent live is not sent at all.
+  endInterim(data, () => true, now)
+  cutOff(data, () => true, "the process ended while it was sent", now)
+  for (
+    const row of [...data.replies.values()].filter(({ state }) => state === "failed_retryable" || state === "unknown")
+  ) {
     row.dueAt = Math.min(row.dueAt, now)
   }
   for (const row of [...data.messages.values()].filter(waits)) {

@@ -4,6 +4,7 @@
  */
 import { Effect, Layer, Option } from "effect"
 import { checkCutoffs, endedBefore } from "../Cutoff.ts"
+import { textOf } from "../Dispatch.ts"
 import { type ConversationKey, type OwnerId, TurnId } from "../Message.ts"
 import { type ClaimedTurn, type HistoryEntry, type InboxCounts, MessageStore, suspectAfter } from "../MessageStore.ts"
 import { append } from "./append.ts"
@@ -19,7 +20,7 @@ import {
   waiting,
   waits
 } from "./Database.ts"
-import { checkReplies, insertReplies } from "./OutboxStore.ts"
+import { checkReplies, insertReplies, isSaid } from "./outboxRows.ts"
 
 const bySlackTs = (a: MessageRow, b: MessageRow) => {
   if (a.message.ts !== b.message.ts) return a.message.ts < b.message.ts ? -1 : 1
@@ -106,13 +107,11 @@ export const layer = Layer.effect(
 
     const history = (conversation: ConversationKey, limit: number) => {
       const messages = rows().filter((row) => row.conversation === conversation && row.state !== "ignored")
-      const replies = [...data.replies.values()].filter((row) =>
-        row.lane === conversation && row.state !== "failed_terminal" && row.state !== "expired"
-      )
+      const replies = [...data.replies.values()].filter((row) => row.lane === conversation && isSaid(data, row))
       const entries: ReadonlyArray<HistoryEntry> = [
         ...last(messages, limit).map((row) => ({ _tag: "Message", at: row.receivedAt, message: row.message }) as const),
-        ...last(replies, limit).map(({ dispatch, enqueuedAt, ts }) =>
-          ({ _tag: "Reply", at: enqueuedAt, text: dispatch.text, ts }) as const
+        ...last(replies, limit).map(({ at, dispatch, enqueuedAt }) =>
+          ({ _tag: "Reply", at: enqueuedAt, text: textOf(dispatch), ts: at?.ts ?? null }) as const
         )
       ]
       return last(entries.toSorted((a, b) => a.at - b.at), limit)

@@ -2,83 +2,42 @@
  * The durable outbox in memory: what `../OutboxStore.ts` promises, said as plainly as can be. The SQL adapter is
  * measured against it. See `Database.ts` for what it is for, and what not.
  */
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Layer } from "effect"
 import { checkCutoffs, earlier, endedBefore } from "../Cutoff.ts"
-import { Destination, type OwnerId, type TurnId } from "../Message.ts"
+import { aimedAt, type Dispatch, isRepeatable } from "../Dispatch.ts"
+import type { OwnerId, TurnId } from "../Message.ts"
 import {
   type ClaimedReply,
+  type ClaimOptions,
+  type Failure,
   holdLaneFor,
-  type NewReply,
+  interimReason,
   type OutboxCounts,
   OutboxStore,
-  type ReplyState,
-  type StoredReply
+  type ReplyState
 } from "../OutboxStore.ts"
-import { call, cutoffKeeping, type Data, Database, heldTurn, least, oldest, type ReplyRow } from "./Database.ts"
+import { call, cutoffKeeping, Database, heldTurn, least, oldest, type ReplyRow } from "./Database.ts"
+import { discard, list, retry } from "./outboxByHand.ts"
+import {
+  cancelledBy,
+  checkReplies,
+  claimed,
+  cutOff,
+  end,
+  endInterim,
+  insertReplies,
+  stored,
+  waits
+} from "./outboxRows.ts"
 
-const stored = ({ destination, id, reason, state, ts }: ReplyRow): StoredReply => ({
-  id,
-  state,
-  channel: destination.channel,
-  ts,
-  reason
-})
-
-const claimed = ({ attempts, destination, dispatch, enqueuedAt, id, key, lane }: ReplyRow): ClaimedReply => ({
-  id,
-  key,
-  lane,
-  destination,
-  dispatch,
-  attempts,
-  enqueuedAt
-})
-
-const waits = ({ state }: ReplyRow) => state === "queued" || state === "failed_retryable"
-
-const isDestination = Schema.is(Destination)
-
-/** Replies that can be stored, or an error before anything is. */
-export const checkReplies = (replies: ReadonlyArray<NewReply>): void => {
-  for (const { destination, key } of replies) {
-    if (!isDestination(destination)) throw new TypeError(`reply ${key} has no place to go`)
-  }
+/** It will never be sent, and why; `quiet` where that loses nothing, since it was about progress that was never sent. */
+interface Over {
+  readonly over: string
+  readonly quiet: boolean
 }
+const over = (why: string, quiet = false): Over => ({ over: why, quiet })
 
-/** Adds rows to checked replies' keys that are new. Answers them in order; a known key answers its first row. */
-export const insertReplies = (
-  data: Data,
-  replies: ReadonlyArray<NewReply>,
-  turn: TurnId | null,
-  now: number
-): ReadonlyArray<StoredReply> =>
-  replies.map((reply) => {
-    const known = [...data.replies.values()].find(({ key }) => key === reply.key)
-    if (known !== undefined) return stored(known)
-    const row: ReplyRow = {
-      ...reply,
-      id: data.nextReply++,
-      turn,
-      state: "queued",
-      owner: null,
-      attempts: 0,
-      dueAt: now,
-      enqueuedAt: now,
-      sentAt: null,
-      unknownSince: null,
-      looks: 0,
-      reason: null,
-      ts: null,
-      finishedAt: null
-    }
-    data.replies.set(row.id, row)
-    return stored(row)
-  })
-
-/** What nobody finished sending may have arrived. */
-export const cutOff = (row: ReplyRow, reason: string, now: number): void => {
-  Object.assign(row, { state: "unknown", owner: null, reason, unknownSince: now, looks: 0, dueAt: now })
-}
+const tooOld: Failure = { error: "Expired", reason: "older than its time to live" }
 
 export const layer = Layer.effect(
   OutboxStore,
@@ -86,15 +45,92 @@ export const layer = Layer.effect(
     const data = yield* Database
     const rows = () => [...data.replies.values()]
 
-    const holdsLane = (row: ReplyRow, now: number) =>
-      waits(row) || row.state === "sending" || (row.state === "unknown" && (row.unknownSince ?? 0) > now - holdLaneFor)
+    const isUnsettled = (row: ReplyRow | undefined) =>
+      row !== undefined && (waits(row) || row.state === "sending" || row.state === "unknown")
+    const waitsForTarget = ({ target }: ReplyRow) => target !== null && isUnsettled(data.replies.get(target))
 
-    /** Heads of lanes: nothing unsettled stands before them. */
+    const holdsLane = (row: ReplyRow, now: number) =>
+      row.state === "unknown" && (row.unknownSince ?? 0) > now - holdLaneFor
+
+    /** Whether this row keeps another one of its lane from being sent. */
+    const holdsUp = (row: ReplyRow, behind: ReplyRow, now: number) => {
+      if (row.state === "sending") return true
+      if (row.id > behind.id) return false
+      if (holdsLane(row, now)) return true
+      if (!waits(row) || (row.state === "queued" && row.dueAt > now)) return false
+      return (!row.interim || behind.interim) && !waitsForTarget(row)
+    }
+
+    /** Heads of lanes: nothing stands before them, and what they change is settled. */
     const heads = (now: number, exclude: ReadonlyArray<string>) =>
       rows().filter((row) =>
-        waits(row) && !exclude.includes(row.destination.channel) &&
-        !rows().some((other) => other.lane === row.lane && other.id < row.id && holdsLane(other, now))
+        waits(row) && !(row.dispatch._tag === "Post" && exclude.includes(row.destination.channel)) &&
+        !waitsForTarget(row) &&
+        !rows().some((other) => other.lane === row.lane && other !== row && holdsUp(other, row, now))
       )
+
+    /** What becomes of a row that changes another one: the message to change, a call of its own, or why it is over. */
+    const resolve = ({ dispatch, interim, target }: ReplyRow): Dispatch | Over => {
+      if (target === null || !isRepeatable(dispatch._tag)) return dispatch
+      const aim = data.replies.get(target)
+      if (aim === undefined) return over("the message it changes is no longer kept")
+      // An interim message that was never sent may have been replaced by a post since.
+      const there = aim.state === "delivered"
+        ? aim
+        : rows().findLast((row) => row.target === target && row.dispatch._tag === "Post" && row.state === "delivered")
+      if (there !== undefined && there.at !== null) {
+        return there.dispatch._tag === "Post" ? aimedAt(dispatch, there.at) : over("what it changes cannot be changed")
+      }
+      if (dispatch._tag === "Update" && aim.interim && !interim) return { ...dispatch, _tag: "Post" }
+      return over(`the message it changes was not sent (${aim.reason ?? aim.state})`, aim.interim)
+    }
+
+    /** The part that will never be there, and so ends what stands behind it. */
+    const brokenOff = ({ id, partOf, retriedAt }: ReplyRow) =>
+      partOf === null || retriedAt !== null ?
+        undefined :
+        rows().find((row) =>
+          (row.id === partOf || row.partOf === partOf) && row.id < id &&
+          (row.state === "failed_terminal" || row.state === "expired")
+        )
+
+    const claim = ({ admit, exclude, expireBefore, limit, now, owner }: ClaimOptions) => {
+      const taken: Array<ClaimedReply> = []
+      const expired: Array<number> = []
+      const ended: Array<number> = []
+      const lanes = new Set<string>()
+      for (const row of heads(now, exclude).filter(({ dueAt }) => dueAt <= now)) {
+        // A row that ended a moment ago may have taken this one with it.
+        if (lanes.has(row.lane) || !waits(row)) continue
+        const isIt = (other: ReplyRow) => other === row && waits(row)
+        if (row.livesFrom < expireBefore) {
+          if (row.interim) ended.push(...end(data, isIt, "failed_terminal", tooOld, now))
+          else expired.push(...end(data, isIt, "expired", tooOld, now))
+          continue
+        }
+        const broken = brokenOff(row)
+        if (broken !== undefined) {
+          ended.push(...end(data, isIt, "failed_terminal", cancelledBy(broken.id), now))
+          continue
+        }
+        const dispatch = resolve(row)
+        if ("over" in dispatch) {
+          ended.push(...end(data, isIt, "failed_terminal", { error: "Target", reason: dispatch.over }, now))
+          if (dispatch.quiet) Object.assign(row, { interim: true, reason: interimReason })
+          continue
+        }
+        if (taken.length >= limit || !admit(row.destination.channel, dispatch._tag)) continue
+        lanes.add(row.lane)
+        if (!row.interim) {
+          const isOvertaken = ({ id, lane, state }: ReplyRow) => lane === row.lane && id < row.id && state === "queued"
+          ended.push(...endInterim(data, isOvertaken, now))
+        }
+        if (dispatch._tag !== row.dispatch._tag) row.dispatch = dispatch
+        Object.assign(row, { state: "sending", owner, sentAt: now, tries: row.tries + 1 })
+        taken.push(claimed(row, dispatch))
+      }
+      return { claimed: taken, expired, ended }
+    }
 
     /** Changes the row if it is in one of these states and, being sent, held by this owner. */
     const change = (
@@ -107,6 +143,10 @@ export const layer = Layer.effect(
       if (row === undefined || !from.includes(row.state) || (row.state === "sending" && row.owner !== owner)) return
       Object.assign(row, { owner: null, ...to(row) })
     }
+    /** As `change`, for what only a final row can become. */
+    const changeFinal = (id: number, owner: OwnerId, to: (row: ReplyRow) => Partial<ReplyRow>) => {
+      if (data.replies.get(id)?.interim === false) change(id, owner, ["sending"], to)
+    }
 
     return OutboxStore.of({
       enqueue: (replies, from, now) =>
@@ -115,22 +155,10 @@ export const layer = Layer.effect(
           checkReplies(replies)
           return insertReplies(data, replies, from?.turn ?? null, now)
         }),
+      keysAt: (place) =>
+        call("keysAt")(() => rows().map(({ key }) => key).filter((key) => key.startsWith(place)).toSorted()),
 
-      claim: ({ admit, exclude, expireBefore, limit, now, owner }) =>
-        call("claim")(() => {
-          const taken: Array<ClaimedReply> = []
-          const expired: Array<number> = []
-          for (const row of heads(now, exclude).filter(({ dueAt }) => dueAt <= now)) {
-            if (row.enqueuedAt < expireBefore) {
-              Object.assign(row, { state: "expired", reason: "older than its time to live", finishedAt: now })
-              expired.push(row.id)
-            } else if (taken.length < limit && admit(row.destination.channel)) {
-              Object.assign(row, { state: "sending", owner, sentAt: now })
-              taken.push(claimed(row))
-            }
-          }
-          return { claimed: taken, expired }
-        }),
+      claim: (options) => call("claim")(() => claim(options)),
 
       claimUnknown: (now, limit) =>
         call("claimUnknown")(() =>
@@ -141,7 +169,10 @@ export const layer = Layer.effect(
               ...claimed(row),
               sentAt: row.sentAt ?? row.enqueuedAt,
               unknownSince: row.unknownSince ?? row.enqueuedAt,
-              looks: row.looks
+              late: row.late,
+              looks: row.looks,
+              newest: row.newest,
+              held: row.held
             }))
         ),
 
@@ -156,34 +187,42 @@ export const layer = Layer.effect(
           }
         }),
 
-      delivered: (id, owner, ts, now) =>
+      delivered: (id, owner, at, now) =>
         call("delivered")(() =>
-          change(id, owner, ["sending", "unknown"], () => ({ state: "delivered", ts, finishedAt: now }))
+          change(id, owner, ["sending", "unknown"], () => ({ state: "delivered", held: false, at, finishedAt: now }))
         ),
-      notSent: (id, owner, reason, { countAttempt, dueAt }) =>
+      notSent: (id, owner, failure, { countAttempt, degrade, dueAt, now }) =>
         call("notSent")(() =>
-          change(id, owner, ["sending"], ({ attempts }) => ({
+          changeFinal(id, owner, ({ attempts, degraded }) => ({
+            ...failure,
             state: "failed_retryable",
-            reason,
+            failedAt: now,
             dueAt: Math.round(dueAt),
-            attempts: attempts + (countAttempt ? 1 : 0)
+            attempts: attempts + (countAttempt ? 1 : 0),
+            degraded: degraded || degrade === true
           }))
         ),
-      unknown: (id, owner, reason, now, lookAt) =>
+      unknown: (id, owner, failure, { late, lookAt, now }) =>
         call("unknown")(() =>
-          change(id, owner, ["sending"], () => ({
+          changeFinal(id, owner, () => ({
+            ...failure,
             state: "unknown",
-            reason,
+            failedAt: now,
             unknownSince: now,
+            late,
             looks: 0,
+            newest: null,
+            held: false,
             dueAt: Math.round(lookAt)
           }))
         ),
-      looked: (id, lookAt, completed) =>
+      looked: (id, { counts, held, lookAt, newest }) =>
         call("looked")(() =>
-          change(id, null, ["unknown"], ({ looks }) => ({
+          change(id, null, ["unknown"], (row) => ({
             dueAt: Math.round(lookAt),
-            looks: looks + (completed ? 1 : 0)
+            looks: row.looks + (counts ? 1 : 0),
+            newest: row.newest ?? newest,
+            held
           }))
         ),
       absent: (id, now) =>
@@ -192,20 +231,23 @@ export const layer = Layer.effect(
             state: "failed_retryable",
             attempts: attempts + 1,
             dueAt: now,
-            unknownSince: null
+            unknownSince: null,
+            held: false
           }))
         ),
-      failed: (id, owner, reason, now) =>
-        call("failed")(() =>
-          change(id, owner, ["sending", "unknown"], () => ({ state: "failed_terminal", reason, finishedAt: now }))
+      failed: (id, owner, failure, now) =>
+        call("failed")(() => {
+          const isIt = (row: ReplyRow) =>
+            row.id === id && (row.state === "unknown" || (row.state === "sending" && row.owner === owner))
+          end(data, isIt, "failed_terminal", failure, now)
+        }),
+      expire: (before, failure, now) =>
+        call("expire")(() =>
+          end(data, (row) => waits(row) && !row.interim && row.livesFrom < before, "expired", failure, now).length
         ),
 
       releaseAll: (owner, now) =>
-        call("releaseAll")(() => {
-          const held = rows().filter((row) => row.state === "sending" && row.owner === owner)
-          for (const row of held) cutOff(row, "cut off by the shutdown", now)
-          return held.length
-        }),
+        call("releaseAll")(() => cutOff(data, (row) => row.owner === owner, "cut off by the shutdown", now)),
 
       cutoffKeeping: (newest) => call("cutoffKeeping")(() => cutoffKeeping(rows(), newest)),
       prune: ({ finishedBefore, keysBefore, most }) =>
@@ -227,6 +269,9 @@ export const layer = Layer.effect(
           const row = data.replies.get(id)
           return row === undefined ? null : stored(row)
         }),
+      list: (which, page) => call("list")(() => list(data, which, page)),
+      retry: (which, now) => call("retry")(() => retry(data, which, now)),
+      discard: (which, now) => call("discard")(() => discard(data, which, now)),
 
       counts: call("counts")(() => {
         const of = (state: ReplyState) => rows().filter((row) => row.state === state)
@@ -236,11 +281,13 @@ export const layer = Layer.effect(
           unknown: of("unknown").length,
           failed_retryable: of("failed_retryable").length,
           delivered: of("delivered").length,
-          failed_terminal: of("failed_terminal").length,
+          failed_terminal: of("failed_terminal").filter(({ interim }) => !interim).length,
           expired: of("expired").length,
+          held: of("unknown").filter(({ held }) => held).length,
           oldestQueuedAt: least(of("queued").map(({ enqueuedAt }) => enqueuedAt))
         } satisfies OutboxCounts
-      })
+      }),
+      held: call("held")(() => rows().filter(({ held, state }) => held && state === "unknown").length)
     })
   })
 )

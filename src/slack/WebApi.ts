@@ -7,10 +7,12 @@
  */
 import { WebClient } from "@slack/web-api"
 import { Duration, Effect, Layer, Redacted } from "effect"
+import type { Content, Dispatch, SlackMessage } from "../Dispatch.ts"
 import { GatewayConfig } from "../GatewayConfig.ts"
-import type { Destination, Dispatch } from "../Message.ts"
-import { Ambiguous, SlackApi, SlackApiError } from "../SlackApi.ts"
+import type { Destination } from "../Message.ts"
+import { Ambiguous, Permanent, SlackApi, SlackApiError } from "../SlackApi.ts"
 import { classify } from "./classify.ts"
+import { respond } from "./responseUrl.ts"
 import { silent } from "./silent.ts"
 
 const eventType = "slackwater_reply"
@@ -31,6 +33,9 @@ const carries = (message: unknown, key: string) => {
   const metadata = field(message, "metadata")
   return field(metadata, "event_type") === eventType && field(field(metadata, "event_payload"), "key") === key
 }
+
+const contentArgs = ({ blocks, markdown, text }: Content) =>
+  markdown === undefined ? { text, ...(blocks === undefined ? {} : { blocks }) } : { markdown_text: markdown }
 
 export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
   SlackApi,
@@ -54,17 +59,68 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
     const senseless = (method: string, detail: string) =>
       new SlackApiError({ method, reason: new Ambiguous({ detail }) })
 
+    const refused = (method: string, code: string) => new SlackApiError({ method, reason: new Permanent({ code }) })
+
+    /** A thread that is not one fails here: Slack would take an empty one for the channel. */
+    const threadOf = (method: string, { threadTs }: Destination) =>
+      threadTs === undefined
+        ? Effect.succeed({})
+        : /^\d+\.\d+$/.test(threadTs)
+        ? Effect.succeed({ thread_ts: threadTs })
+        : Effect.fail(refused(method, "invalid_thread_ts"))
+
+    const change = (method: string, target: SlackMessage | undefined, args: Record<string, unknown>) =>
+      target === undefined
+        ? Effect.fail(refused(method, "message_not_found"))
+        : Effect.as(call(method, args), target)
+
     const send = Effect.fn("SlackApi.send")(function*(destination: Destination, dispatch: Dispatch, key: string) {
-      const answer = yield* call("chat.postMessage", {
-        channel: destination.channel,
-        text: dispatch.text,
-        metadata: { event_type: eventType, event_payload: { key } },
-        ...(destination.threadTs === undefined ? {} : { thread_ts: destination.threadTs }),
-        ...(dispatch.blocks === undefined ? {} : { blocks: dispatch.blocks })
-      })
-      const ts = text(answer, "ts")
-      if (ts === undefined) return yield* senseless("chat.postMessage", "ok without a ts")
-      return { ts }
+      const { channel } = destination
+      switch (dispatch._tag) {
+        case "Post": {
+          const answer = yield* call("chat.postMessage", {
+            channel,
+            ...contentArgs(dispatch),
+            metadata: { event_type: eventType, event_payload: { key } },
+            ...(yield* threadOf("chat.postMessage", destination))
+          })
+          const ts = text(answer, "ts")
+          if (ts === undefined) return yield* senseless("chat.postMessage", "ok without a ts")
+          return { channel: text(answer, "channel") ?? channel, ts }
+        }
+        case "Update": {
+          const { target } = dispatch
+          return yield* change("chat.update", target, { ...target, ...contentArgs(dispatch) })
+        }
+        case "Delete": {
+          const { target } = dispatch
+          return yield* change("chat.delete", target, { ...target })
+        }
+        case "React": {
+          const { name, remove, target } = dispatch
+          const method = remove === true ? "reactions.remove" : "reactions.add"
+          return yield* change(method, target, { channel: target?.channel, timestamp: target?.ts, name })
+        }
+        case "Ephemeral": {
+          const answer = yield* call("chat.postEphemeral", {
+            channel,
+            user: dispatch.user,
+            ...contentArgs(dispatch),
+            ...(yield* threadOf("chat.postEphemeral", destination))
+          })
+          return { channel, ts: text(answer, "message_ts") ?? "" }
+        }
+        case "Respond": {
+          const { deleteOriginal, replaceOriginal, responseType, url } = dispatch
+          yield* respond(url, {
+            ...(deleteOriginal === true ? { delete_original: true } : contentArgs(dispatch)),
+            replace_original: replaceOriginal === true,
+            ...(responseType === undefined ? {} : { response_type: responseType }),
+            ...(yield* threadOf("response_url", destination))
+          }, { slackApiUrl: config.slackApiUrl, timeoutMs: Duration.toMillis(config.requestTimeout) })
+          return { channel, ts: "" }
+        }
+      }
     })
 
     const setStatus = (destination: Required<Destination>, status: string) =>
@@ -86,6 +142,7 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
     const find = Effect.fn("SlackApi.find")(function*(destination: Destination, key: string, since: number) {
       const channel = yield* channelOf(destination)
       const method = destination.threadTs === undefined ? "conversations.history" : "conversations.replies"
+      let newest: string | null = null
       let cursor: string | undefined
       for (let page = 0; page < maxPages; page++) {
         const answer = yield* call(method, {
@@ -108,9 +165,13 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
         const messages = field(answer, "messages")
         if (!Array.isArray(messages)) return yield* senseless(method, "ok without messages")
         const found = text(messages.find((message) => carries(message, key)), "ts")
-        if (found !== undefined) return { ts: found }
+        if (found !== undefined) return { channel, ts: found, newest: found }
+        for (const message of messages) {
+          const ts = text(message, "ts")
+          if (ts !== undefined && (newest === null || Number(ts) > Number(newest))) newest = ts
+        }
         cursor = text(field(answer, "response_metadata"), "next_cursor")
-        if (cursor === undefined) return null
+        if (cursor === undefined) return { channel, ts: null, newest }
       }
       // There is more than we read: what was not seen is not absent.
       return yield* senseless(method, "more messages than can be looked through")

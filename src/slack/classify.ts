@@ -30,9 +30,9 @@ const alreadyDone = new Map(Object.entries({
   "chat.stopStream": words("message_not_in_streaming_state")
 }))
 
-/** Slack says that it did nothing, and may do it later. */
-const later = words(`
-  team_added_to_org org_login_required external_channel_migrating streaming_state_conflict accesslimited`)
+/** Slack says that it did nothing, and may do it later; it says so of this channel, or this message. */
+const later = words("team_added_to_org org_login_required accesslimited")
+const laterHere = words("external_channel_migrating streaming_state_conflict")
 
 export const credentialCodes = words(`
   not_authed invalid_auth account_inactive token_revoked token_expired not_allowed_token_type user_removed_from_team
@@ -52,7 +52,8 @@ const permanent = words(`
   invalid_metadata_format invalid_metadata_schema metadata_too_large missing_file_data too_many_contact_cards
   invalid_arg_name invalid_array_arg invalid_charset invalid_form_data invalid_post_type missing_post_type missing_args
   as_user_not_supported method_deprecated deprecated_endpoint unknown_method invalid_cursor invalid_thread_ts
-  message_not_in_streaming_state stopped_by_user channel_type_not_supported`)
+  message_not_in_streaming_state stopped_by_user channel_type_not_supported
+  used_url expired_url user_not_in_channel no_item_specified invalid_name too_many_emoji too_many_reactions`)
 const permanents = /^(slack_connect_.+_blocked|(draft|duplicate|invalid_ts)_.+)$/
 
 /** What a waiting client is told when Slack names no time (docs: 1 to 30 s). */
@@ -79,6 +80,7 @@ const byCode = (code: unknown, data: object, method: string): SlackApiReason => 
   }
   if (rateLimited.has(code)) return rateLimit(retryAfter)
   if (later.has(code)) return new NotSent({ detail: code })
+  if (laterHere.has(code)) return new NotSent({ detail: code, onlyThis: true })
   if (credentialCodes.has(code)) return new Credentials({ code })
   if (configuration.has(code) || configurations.test(code)) {
     const needed: unknown = Reflect.get(data, "needed")
@@ -104,6 +106,10 @@ const codeOf = (error: unknown): string => {
   return code
 }
 
+/** We stopped listening; Slack may still be at it. */
+const isTimeout = (error: unknown): boolean =>
+  error instanceof Error && (error.name === "TimeoutError" || error.name === "AbortError" || isTimeout(error.cause))
+
 /** What a rejection of this method's call means. */
 export const classify = (error: unknown, method: string): SlackApiReason => {
   if (error instanceof WebAPIRateLimitedError) return rateLimit(error.retryAfter)
@@ -118,11 +124,45 @@ export const classify = (error: unknown, method: string): SlackApiReason => {
     const waited = /rate limit was exceeded \(.*retry-after: (\d+)\)/.exec(error.original.message)
     if (waited !== null) return rateLimit(Number(waited[1]))
     const code = codeOf(error.original)
-    return neverArrived.has(code) ? new NotSent({ detail: code }) : new Ambiguous({ detail: code || "no answer" })
+    return neverArrived.has(code)
+      ? new NotSent({ detail: code })
+      : new Ambiguous({ detail: code || "no answer", late: isTimeout(error.original) })
   }
+  // Of our own requests: fetch says only that it failed, and why in the cause.
+  if (error instanceof TypeError && neverArrived.has(codeOf(error))) return new NotSent({ detail: codeOf(error) })
   // The client throws a bare Error for a 429 without Retry-After.
   if (error instanceof Error && /Retry header did not contain|retry-after/i.test(error.message)) {
     return rateLimit(undefined)
   }
-  return new Ambiguous({ detail: error instanceof Error ? error.name : "unknown failure" })
+  return new Ambiguous({ detail: error instanceof Error ? error.name : "unknown failure", late: isTimeout(error) })
+}
+
+/** What calls to a `response_url` are called, which is no method of Slack's. */
+export const responding = "response_url"
+
+/** What an answer to a `response_url` means; undefined when it was taken. */
+export const ofResponse = (answer: {
+  readonly status: number
+  readonly retryAfter: string | null
+  readonly text: string
+}): SlackApiReason | undefined => {
+  if (answer.status === 429) return rateLimit(Number(answer.retryAfter))
+  if (answer.status >= 500) return new Ambiguous({ detail: `HTTP ${answer.status}` })
+  const said = parsed(answer.text)
+  const code: unknown = typeof said === "object" && said !== null ? Reflect.get(said, "error") : answer.text.trim()
+  const isTaken = answer.status === 200 &&
+    (code === "ok" || code === "" || (typeof said === "object" && said !== null && Reflect.get(said, "ok") === true))
+  if (isTaken) return undefined
+  if (answer.status === 200) return byCode(code, {}, responding)
+  return new Permanent({
+    code: typeof code === "string" && /^[a-z0-9_]{1,60}$/.test(code) ? code : `HTTP ${answer.status}`
+  })
+}
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }

@@ -2,13 +2,15 @@
  * This gateway's row in the database, and what is done with what dead instances left.
  *
  * Only the holder of the owner lock comes here, so every other owner found in the tables is dead. One transaction
- * records the start, makes replies in `sending` `unknown`, so that they are looked up, and ends quiet windows. Turns
- * that were left running are counted for the log and stay as they are: Conversations takes them as slots free up.
+ * records the start, makes replies in `sending` `unknown`, so that they are looked up, and ends quiet windows; replies
+ * that are only progress end. Turns that were left running are counted for the log and stay as they are: Conversations
+ * takes them as slots free up.
  */
 import { Clock, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { Instance, type PreviousStop } from "../Instance.ts"
 import { Owner } from "./Database.ts"
+import { cutOff, endInterim } from "./outboxRows.ts"
 import { statement, transaction } from "./transaction.ts"
 
 export const layer = Layer.effect(
@@ -31,15 +33,16 @@ export const layer = Layer.effect(
 
       const [left] = yield* sql<{ readonly n: number }>`SELECT count(*) AS n FROM slackwater_turns
         WHERE state = 'running'`
-      const replies = yield* sql`UPDATE slackwater_outbox SET state = 'unknown', owner = NULL,
-        reason = 'the process ended while it was sent', unknown_since = ${startedAt}, looks = 0, due_at = ${startedAt}
-        WHERE state = 'sending' RETURNING id`
+      // What was not sent live is not sent at all.
+      yield* endInterim(sql, sql`1`, startedAt)
+      const replies = yield* cutOff(sql, sql`1`, "the process ended while it was sent", startedAt)
       yield* sql`UPDATE slackwater_messages SET due_at = ${startedAt}
         WHERE state = 'queued' AND turn_id IS NULL AND due_at > ${startedAt}`
-      // What kept a reply waiting (a refused token, an outage) may be over: that is often why we were restarted.
+      // What kept a reply waiting (a refused token, a missing scope, an outage) may be over: that is often why we were restarted.
       yield* sql`UPDATE slackwater_outbox SET due_at = ${startedAt}
         WHERE state IN ('queued', 'failed_retryable') AND state = 'failed_retryable' AND due_at > ${startedAt}`
-      return { previousStop, turns: left?.n ?? 0, replies: replies.length }
+      yield* sql`UPDATE slackwater_outbox SET due_at = ${startedAt} WHERE state = 'unknown' AND due_at > ${startedAt}`
+      return { previousStop, turns: left?.n ?? 0, replies }
     }).pipe(transaction(sql, "start"))
 
     yield* Effect.logInfo("started").pipe(Effect.annotateLogs({ instance: id, ...found }))

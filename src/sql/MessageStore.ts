@@ -4,20 +4,20 @@
  * Here is what is read, and how old rows go. How a message is received is in `append.ts`, the life of a turn in
  * `turns.ts`.
  */
-import { Effect, Layer, Option, Schema } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { checkCutoffs } from "../Cutoff.ts"
-import { ConversationKey, Dispatch } from "../Message.ts"
+import { textOf } from "../Dispatch.ts"
+import { ConversationKey } from "../Message.ts"
 import { type HistoryEntry, MessageStore } from "../MessageStore.ts"
 import { makeAppend } from "./append.ts"
 import { countMessages } from "./counts.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import { decodeMessage } from "./messageJson.ts"
+import { decodeDispatch, saidIn } from "./outboxRows.ts"
 import { cutoffOfMessages, pruneMessages } from "./pruning.ts"
 import { statement } from "./transaction.ts"
 import { makeTurns } from "./turns.ts"
-
-const decodeDispatch = Schema.decodeUnknownOption(Schema.fromJsonString(Dispatch))
 
 interface HistoryRow {
   readonly kind: string
@@ -30,7 +30,9 @@ interface HistoryRow {
 const lineOf = ({ at, body, kind, ts }: HistoryRow): ReadonlyArray<HistoryEntry> =>
   kind === "message"
     ? Option.toArray(Option.map(decodeMessage(body), (message) => ({ _tag: "Message", at, message })))
-    : Option.toArray(Option.map(decodeDispatch(body), ({ text }) => ({ _tag: "Reply", at, text, ts })))
+    : Option.toArray(
+      Option.map(decodeDispatch(body), (dispatch) => ({ _tag: "Reply", at, text: textOf(dispatch), ts }))
+    )
 
 export const layer = Layer.effect(
   MessageStore,
@@ -97,7 +99,7 @@ export const layer = Layer.effect(
               ORDER BY id DESC LIMIT ${limit})
             UNION ALL
             SELECT * FROM (SELECT 'reply' AS kind, id, enqueued_at AS at, dispatch AS body, slack_ts AS ts
-              FROM slackwater_outbox WHERE lane = ${conversation} AND state NOT IN ('failed_terminal', 'expired')
+              FROM slackwater_outbox WHERE lane = ${conversation} AND ${saidIn(sql)}
               ORDER BY id DESC LIMIT ${limit})
           ) ORDER BY at DESC, kind DESC, id DESC LIMIT ${limit}`,
         (rows) => rows.flatMap(lineOf).toReversed()

@@ -37,12 +37,13 @@ const noReplies: OutboxCounts = {
   delivered: 0,
   failed_terminal: 0,
   expired: 0,
+  held: 0,
   oldestQueuedAt: null
 }
 
 export const countReplies = (sql: SqlClient.SqlClient) => {
   const ended = sql.literal(`count(CASE WHEN state = 'delivered' THEN 1 END) AS delivered,
-    count(CASE WHEN state = 'failed_terminal' THEN 1 END) AS failed_terminal,
+    count(CASE WHEN state = 'failed_terminal' AND interim = 0 THEN 1 END) AS failed_terminal,
     count(CASE WHEN state = 'expired' THEN 1 END) AS expired`)
   return Effect.map(
     sql<OutboxCounts>`SELECT * FROM (
@@ -50,6 +51,7 @@ export const countReplies = (sql: SqlClient.SqlClient) => {
           count(CASE WHEN state = 'sending' THEN 1 END) AS sending,
           count(CASE WHEN state = 'unknown' THEN 1 END) AS unknown,
           count(CASE WHEN state = 'failed_retryable' THEN 1 END) AS failed_retryable,
+          count(CASE WHEN state = 'unknown' AND held = 1 THEN 1 END) AS held,
           min(CASE WHEN state = 'queued' THEN enqueued_at END) AS oldestQueuedAt
         FROM slackwater_outbox WHERE state IN ('queued', 'failed_retryable', 'sending', 'unknown')
       ), (

@@ -110,20 +110,40 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
       lane TEXT NOT NULL,
       channel TEXT NOT NULL,
       thread_ts TEXT,
+      kind TEXT NOT NULL,
       dispatch TEXT NOT NULL,
       state TEXT NOT NULL CHECK (state IN
         ('queued', 'sending', 'unknown', 'failed_retryable', 'delivered', 'failed_terminal', 'expired')),
+      interim INTEGER NOT NULL DEFAULT 0,
       owner TEXT,
       turn_id TEXT,
+      -- The row it changes, and the first part of the text that it is a later part of.
+      target_id INTEGER,
+      part_of INTEGER,
+      -- All sends; those that count against the limit.
+      tries INTEGER NOT NULL DEFAULT 0,
       attempts INTEGER NOT NULL DEFAULT 0,
       due_at INTEGER NOT NULL,
       enqueued_at INTEGER NOT NULL,
+      -- When its life began: enqueued, its "not before", or the last retry by hand.
+      lives_from INTEGER NOT NULL,
       sent_at INTEGER,
       unknown_since INTEGER,
+      late INTEGER NOT NULL DEFAULT 0,
       looks INTEGER NOT NULL DEFAULT 0,
+      newest TEXT,
+      held INTEGER NOT NULL DEFAULT 0,
+      degraded INTEGER NOT NULL DEFAULT 0,
+      error_class TEXT,
       reason TEXT,
+      failed_at INTEGER,
+      retried_at INTEGER,
+      slack_channel TEXT,
       slack_ts TEXT,
-      finished_at INTEGER
+      -- What a kind of its own needs from Slack to go on: the id of a file, the ts of a stream.
+      remote TEXT,
+      finished_at INTEGER,
+      CHECK (interim = 0 OR state NOT IN ('unknown', 'failed_retryable'))
     ) STRICT`,
     `CREATE INDEX slackwater_outbox_by_lane ON slackwater_outbox (lane)`,
     `CREATE INDEX slackwater_outbox_ready ON slackwater_outbox (id) WHERE state IN ('queued', 'failed_retryable')`,
@@ -131,10 +151,16 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
       WHERE state IN ('queued', 'failed_retryable', 'sending', 'unknown')`,
     `CREATE INDEX slackwater_outbox_sending ON slackwater_outbox (owner) WHERE state = 'sending'`,
     `CREATE INDEX slackwater_outbox_unknown ON slackwater_outbox (due_at, id) WHERE state = 'unknown'`,
+    `CREATE INDEX slackwater_outbox_interim ON slackwater_outbox (turn_id, id)
+      WHERE interim = 1 AND state IN ('queued', 'sending')`,
+    `CREATE INDEX slackwater_outbox_target ON slackwater_outbox (target_id) WHERE target_id IS NOT NULL`,
+    `CREATE INDEX slackwater_outbox_parts ON slackwater_outbox (part_of, id) WHERE part_of IS NOT NULL`,
+    `CREATE INDEX slackwater_outbox_ended ON slackwater_outbox (state, id)
+      WHERE state IN ('failed_terminal', 'expired')`,
     // Two, since the host's posts are kept longer for their keys: neither is read in search of the other.
-    `CREATE INDEX slackwater_outbox_answered ON slackwater_outbox (finished_at, id, state, turn_id)
+    `CREATE INDEX slackwater_outbox_answered ON slackwater_outbox (finished_at, id, state, interim, turn_id)
       WHERE finished_at IS NOT NULL AND turn_id IS NOT NULL`,
-    `CREATE INDEX slackwater_outbox_posted ON slackwater_outbox (finished_at, id, state, turn_id)
+    `CREATE INDEX slackwater_outbox_posted ON slackwater_outbox (finished_at, id, state, interim, turn_id)
       WHERE finished_at IS NOT NULL AND turn_id IS NULL`
   ]
 ]

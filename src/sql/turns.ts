@@ -12,7 +12,7 @@ import type { TurnRun } from "../OutboxStore.ts"
 import { TurnLost } from "../StoreError.ts"
 import type { GroupCommit } from "./GroupCommit.ts"
 import { decodeMessage } from "./messageJson.ts"
-import { insertReplies, requireRun } from "./OutboxStore.ts"
+import { insertReplies, requireRun } from "./outboxRows.ts"
 
 interface OpenRow {
   readonly id: string

@@ -71,7 +71,7 @@ export const update = onMessage((world, conversation, message, params, now) => {
   if (message.streamingUntil !== undefined) return fail("streaming_state_conflict")
   const what = content(params)
   if (isFailure(what)) return what
-  if (what.text.length > 4_000) return fail("msg_too_long")
+  if (text(params, "markdown_text") === undefined && what.text.length > 4_000) return fail("msg_too_long")
   const after = world.edit(conversation, message, what, bot.userId, now)
   return { ...written(world, after), text: after.text }
 })
@@ -117,7 +117,9 @@ const onStream = (end: boolean) =>
     if ((message.streamingUntil ?? 0) <= now) return fail("message_not_in_streaming_state")
     const more = added(params)
     if (more.length > 12_000) return fail("msg_too_long")
-    const what = end ? content({ ...params, text: message.text + more }) : { text: message.text + more }
+    const what = end
+      ? content({ ...params, markdown_text: undefined, text: message.text + more })
+      : { text: message.text + more }
     if (isFailure(what)) return what
     const patch = end ? { ...what, streamingUntil: undefined } : what
     return written(world, world.edit(conversation, message, patch, bot.userId, now, { marked: false }))

@@ -66,7 +66,12 @@ export const content = (params: Params): Content | Json => {
   if (isFailure(attachments)) return attachments
   const metadata = nested(params, "metadata", isMetadata, "invalid_metadata_format")
   if (isFailure(metadata)) return metadata
-  const written = text(params, "text") ?? text(params, "markdown_text") ?? ""
+  const markdown = text(params, "markdown_text")
+  if (markdown !== undefined && ((text(params, "text") ?? "") !== "" || blocks !== undefined)) {
+    return fail("markdown_text_conflict")
+  }
+  if ((markdown?.length ?? 0) > 12_000) return fail("msg_too_long")
+  const written = markdown ?? text(params, "text") ?? ""
   if (written === "" && blocks === undefined && attachments === undefined) return fail("no_text")
   return {
     text: written,

@@ -2,7 +2,7 @@
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import type { HistoryEntry, MessageStore } from "../../src/MessageStore.ts"
-import { arrival, inbound, key, post, tsAt } from "../fixtures/messages.ts"
+import { arrival, at, failure, inbound, key, post, tsAt } from "../fixtures/messages.ts"
 import { claimed, me, now, type Test, texts, twin } from "./TurnsContract.ts"
 
 const lines = (entries: ReadonlyArray<HistoryEntry>) =>
@@ -52,8 +52,8 @@ export const keepingContract = (test: Test) => {
               admit: () => true,
               expireBefore: 0
             })
-            if (row?.key === "refused") yield* outbox.failed(row.id, me, "is_archived", now)
-            else yield* outbox.delivered(row?.id ?? -1, me, "1.000001", now)
+            if (row?.key === "refused") yield* outbox.failed(row.id, me, failure("is_archived"), now)
+            else yield* outbox.delivered(row?.id ?? -1, me, at("1.000001"), now)
           }
           assert.deepStrictEqual(yield* store.history(key("D1"), 9), [
             { _tag: "Reply", at: now, text: "posted", ts: "1.000001" }

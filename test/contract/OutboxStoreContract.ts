@@ -5,8 +5,10 @@ import { TestClock } from "effect/testing"
 import { OwnerId, TurnId } from "../../src/Message.ts"
 import { MessageStore } from "../../src/MessageStore.ts"
 import { OutboxStore } from "../../src/OutboxStore.ts"
-import { arrival, key, post } from "../fixtures/messages.ts"
+import { arrival, at, failure, key, post } from "../fixtures/messages.ts"
 import { epoch } from "../fixtures/time.ts"
+import { byHandContract } from "./OutboxByHandContract.ts"
+import { rowsContract } from "./OutboxRowsContract.ts"
 import { claim, claimOrExpire, guards, keys, seed, states, type Store } from "./OutboxStoreGuards.ts"
 import { Restart } from "./Restart.ts"
 
@@ -66,7 +68,7 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           })
           yield* store.enqueue([reply], null, now)
           const [row] = yield* claim(store)
-          assert.deepInclude(row, { ...reply, attempts: 0, enqueuedAt: now })
+          assert.deepInclude(row, { ...reply, interim: false, attempts: 0, enqueuedAt: now })
         }))
     })
 
@@ -85,8 +87,8 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           for (let round = 0; round < 3; round++) {
             for (const row of yield* claim(store)) {
               order.push(row.key)
-              if (round === 1) yield* store.failed(row.id, me, "is_archived", now)
-              else yield* store.delivered(row.id, me, "1.1", now)
+              if (round === 1) yield* store.failed(row.id, me, failure("is_archived"), now)
+              else yield* store.delivered(row.id, me, at("1.1"), now)
             }
           }
           assert.deepStrictEqual(order, ["1", "2", "3"])
@@ -96,7 +98,7 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
         Effect.gen(function*() {
           yield* store.enqueue([post("1"), post("2")], null, now)
           const [row] = yield* claim(store)
-          yield* store.notSent(row?.id ?? 0, me, "refused", { dueAt: now + 500.4, countAttempt: false })
+          yield* store.notSent(row?.id ?? 0, me, failure("refused"), { now, dueAt: now + 500.4, countAttempt: false })
           assert.deepStrictEqual(yield* claim(store, now + 499), [])
           assert.strictEqual((yield* store.nextDueAt(now, [], [])).send, now + 500)
           const [again] = yield* claim(store, now + 500)
@@ -124,7 +126,7 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           const [old] = yield* store.enqueue([post("old")], null, now)
           yield* store.enqueue([post("new")], null, now + 100)
           const taken = yield* claimOrExpire(store, now + 100, { expireBefore: now + 1 })
-          assert.deepStrictEqual(taken, { claimed: [], expired: [old?.id ?? 0] })
+          assert.deepStrictEqual(taken, { claimed: [], expired: [old?.id ?? 0], ended: [] })
           assert.strictEqual((yield* store.find(old?.id ?? 0))?.state, "expired")
           assert.deepStrictEqual(keys(yield* claim(store, now + 100, { expireBefore: now + 1 })), ["new"])
         }))
@@ -134,7 +136,7 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
       const lost = Effect.fnUntraced(function*(store: Store) {
         yield* store.enqueue([post("1"), post("2")], null, now)
         const [row] = yield* claim(store)
-        yield* store.unknown(row?.id ?? 0, me, "reset", now + 10, now + 20)
+        yield* store.unknown(row?.id ?? 0, me, failure("reset"), { now: now + 10, lookAt: now + 20, late: false })
         return row?.id ?? 0
       })
 
@@ -159,9 +161,9 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
       test("counts the looks that worked, and only those", (store) =>
         Effect.gen(function*() {
           const id = yield* lost(store)
-          yield* store.looked(id, now + 30, true)
-          yield* store.looked(id, now + 40, false)
-          yield* store.looked(id, now + 50.5, true)
+          yield* store.looked(id, { lookAt: now + 30, counts: true, newest: null, held: false })
+          yield* store.looked(id, { lookAt: now + 40, counts: false, newest: null, held: false })
+          yield* store.looked(id, { lookAt: now + 50.5, counts: true, newest: null, held: false })
           const [row] = yield* store.claimUnknown(now + 60, 9)
           assert.strictEqual(row?.looks, 2)
         }))
@@ -184,6 +186,14 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           assert.deepInclude(row, { key: "1", sentAt: now, unknownSince: now + 5_000, looks: 0 })
         }))
 
+      test("is looked for at once after a restart, which may have brought what looking needs", (store) =>
+        Effect.gen(function*() {
+          const id = yield* lost(store)
+          yield* store.looked(id, { lookAt: now + 3_600_000, counts: false, newest: null, held: true })
+          yield* (yield* Restart).restart
+          assert.deepStrictEqual((yield* store.claimUnknown(now, 9)).map((row) => row.id), [id])
+        }))
+
       test("is what a shutdown makes of what its owner has in sending, and of nothing else", (store) =>
         Effect.gen(function*() {
           yield* store.enqueue([post("mine", "A"), post("theirs", "B")], null, now)
@@ -196,6 +206,8 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
     })
 
     guards(test)
+    rowsContract(test)
+    byHandContract(test)
 
     describe("what it knows", () => {
       test("says when claim has something, and claim has it then", (store) =>
@@ -224,7 +236,7 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           const counts = yield* store.counts
           assert.deepStrictEqual(
             counts,
-            { ...Object.fromEntries(states.map((s) => [s, 1])), oldestQueuedAt: now } as typeof counts
+            { ...Object.fromEntries(states.map((s) => [s, 1])), held: 0, oldestQueuedAt: now } as typeof counts
           )
         }))
 

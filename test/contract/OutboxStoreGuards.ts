@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { OwnerId } from "../../src/Message.ts"
 import type { MessageStore } from "../../src/MessageStore.ts"
 import { type OutboxStore, type ReplyState } from "../../src/OutboxStore.ts"
-import { post } from "../fixtures/messages.ts"
+import { at, failure, post } from "../fixtures/messages.ts"
 import { epoch } from "../fixtures/time.ts"
 import type { Restart } from "./Restart.ts"
 
@@ -32,13 +32,21 @@ export const seed = Effect.fnUntraced(function*(store: Store) {
     if (state !== "queued") yield* Effect.orDie(to(ids[state]))
   })
   yield* add("sending", () => claim(store))
-  yield* add("unknown", (id) => Effect.andThen(claim(store), store.unknown(id, me, "reset", now, now)))
+  yield* add(
+    "unknown",
+    (id) =>
+      Effect.andThen(claim(store), store.unknown(id, me, failure("reset"), { now: now, lookAt: now, late: false }))
+  )
   yield* add(
     "failed_retryable",
-    (id) => Effect.andThen(claim(store), store.notSent(id, me, "refused", { dueAt: now + 60_000, countAttempt: false }))
+    (id) =>
+      Effect.andThen(
+        claim(store),
+        store.notSent(id, me, failure("refused"), { now, dueAt: now + 60_000, countAttempt: false })
+      )
   )
-  yield* add("delivered", (id) => Effect.andThen(claim(store), store.delivered(id, me, "1.000001", now)))
-  yield* add("failed_terminal", (id) => Effect.andThen(claim(store), store.failed(id, me, "is_archived", now)))
+  yield* add("delivered", (id) => Effect.andThen(claim(store), store.delivered(id, me, at("1.000001"), now)))
+  yield* add("failed_terminal", (id) => Effect.andThen(claim(store), store.failed(id, me, failure("is_archived"), now)))
   yield* add("expired", () => claim(store, now, { expireBefore: now + 1 }))
   yield* add("queued", () => Effect.void)
   return ids
@@ -52,11 +60,20 @@ const writes: ReadonlyArray<
     write: (store: Store, id: number) => Effect.Effect<unknown, unknown>
   ]
 > = [
-  ["delivered", ["sending", "unknown"], (store, id) => store.delivered(id, me, "9.000009", now)],
-  ["notSent", ["sending"], (store, id) => store.notSent(id, me, "again", { dueAt: now, countAttempt: true })],
-  ["unknown", ["sending"], (store, id) => store.unknown(id, me, "again", now, now)],
+  ["delivered", ["sending", "unknown"], (store, id) => store.delivered(id, me, at("9.000009"), now)],
+  [
+    "notSent",
+    ["sending"],
+    (store, id) => store.notSent(id, me, failure("again"), { now, dueAt: now, countAttempt: true })
+  ],
+  [
+    "unknown",
+    ["sending"],
+    (store, id) => store.unknown(id, me, failure("again"), { now: now, lookAt: now, late: false })
+  ],
   ["absent", ["unknown"], (store, id) => store.absent(id, now)],
-  ["failed", ["sending", "unknown"], (store, id) => store.failed(id, me, "again", now)]
+  ["failed", ["sending", "unknown"], (store, id) => store.failed(id, me, failure("again"), now)],
+  ["retry", ["unknown", "failed_terminal", "expired"], (store, id) => store.retry({ ids: [id] }, now)]
 ]
 
 export const states: ReadonlyArray<ReplyState> = [
@@ -92,13 +109,26 @@ export const guards = (test: Test) =>
         }))
     }
 
+    test("expire and discard leave what waits, and what is on its way or done stays", (store) =>
+      Effect.gen(function*() {
+        const ids = yield* seed(store)
+        yield* store.expire(now + 1, failure("again"), now)
+        const after = yield* Effect.forEach(states, (state) => store.find(ids[state]))
+        const expired = ["expired", "sending", "unknown", "expired", "delivered", "failed_terminal", "expired"]
+        assert.deepStrictEqual(after.map((row) => row?.state ?? ""), expired)
+        yield* store.discard({}, now)
+        const discarded = yield* Effect.forEach(states, (state) => store.find(ids[state]))
+        const kept = expired.map((state) => state === "sending" || state === "delivered" ? state : "failed_terminal")
+        assert.deepStrictEqual(discarded.map((row) => row?.state ?? ""), kept)
+      }))
+
     test("are refused to a sender that no longer holds the row", (store) =>
       Effect.gen(function*() {
         const { sending } = yield* seed(store)
-        yield* store.delivered(sending, other, "9.9", now)
-        yield* store.notSent(sending, other, "x", { dueAt: now, countAttempt: false })
-        yield* store.unknown(sending, other, "x", now, now)
-        yield* store.failed(sending, other, "x", now)
+        yield* store.delivered(sending, other, at("9.9"), now)
+        yield* store.notSent(sending, other, failure("x"), { now, dueAt: now, countAttempt: false })
+        yield* store.unknown(sending, other, failure("x"), { now: now, lookAt: now, late: false })
+        yield* store.failed(sending, other, failure("x"), now)
         assert.strictEqual((yield* store.find(sending))?.state, "sending")
       }))
 
@@ -114,7 +144,7 @@ export const guards = (test: Test) =>
         yield* store.enqueue([post("1")], null, now)
         for (const countAttempt of [true, false]) {
           const [row] = yield* claim(store)
-          yield* store.notSent(row?.id ?? 0, me, "x", { dueAt: now, countAttempt })
+          yield* store.notSent(row?.id ?? 0, me, failure("x"), { now, dueAt: now, countAttempt })
         }
         assert.strictEqual((yield* claim(store))[0]?.attempts, 1)
       }))

@@ -5,7 +5,7 @@ import { type Cutoff, endedBefore } from "../../src/Cutoff.ts"
 import { OwnerId } from "../../src/Message.ts"
 import type { MessageStore } from "../../src/MessageStore.ts"
 import type { OutboxStore } from "../../src/OutboxStore.ts"
-import { arrival, key, post } from "../fixtures/messages.ts"
+import { arrival, at, failure, key, post } from "../fixtures/messages.ts"
 import { claimed, me, now, refusal, type Test, texts, twin } from "./TurnsContract.ts"
 
 /** One message, handled at `at`. */
@@ -17,16 +17,16 @@ const handled = Effect.fnUntraced(
 )
 
 /** Everything that waits to be sent is delivered. */
-const deliver = Effect.fnUntraced(function*(outbox: OutboxStore["Service"], at: number) {
+const deliver = Effect.fnUntraced(function*(outbox: OutboxStore["Service"], when: number) {
   const { claimed } = yield* outbox.claim({
     owner: me,
-    now: at,
+    now: when,
     limit: 99,
     exclude: [],
     admit: () => true,
     expireBefore: 0
   })
-  for (const { id } of claimed) yield* outbox.delivered(id, me, "1.1", at)
+  for (const { id } of claimed) yield* outbox.delivered(id, me, at("1.1"), when)
 })
 
 /** Later than anything here. */
@@ -107,10 +107,10 @@ export const pruningContract = (test: Test) => {
           const ids = rows.map(({ id }) => id)
           yield* outbox.claim({ owner: me, now, limit: 9, exclude: [], admit: () => true, expireBefore: 0 })
           const [a = 0, b = 0, c = 0, d = 0] = ids
-          yield* outbox.delivered(d, me, "1.1", now + 1)
-          yield* outbox.failed(a, me, "is_archived", now + 2)
-          yield* outbox.unknown(b, me, "reset", now, now)
-          yield* outbox.delivered(c, me, "1.1", now + 9)
+          yield* outbox.delivered(d, me, at("1.1"), now + 1)
+          yield* outbox.failed(a, me, failure("is_archived"), now + 2)
+          yield* outbox.unknown(b, me, failure("reset"), { now, lookAt: now, late: false })
+          yield* outbox.delivered(c, me, at("1.1"), now + 9)
           const before = { finishedBefore: endedBefore(now + 9), keysBefore: forever }
           assert.strictEqual(yield* outbox.prune({ ...before, most: 1 }), 1)
           assert.isNull(yield* outbox.find(d))

@@ -142,7 +142,8 @@ describe("kill -9", () => {
       yield* (yield* LocalSlack).faults({ historyLagMs })
       const settings = {
         SLACKWATER_MAX_CRASHES: "0",
-        SLACKWATER_RECONCILE_WINDOW: `${historyLagMs + 500} millis`
+        SLACKWATER_HISTORY_LAG: `${historyLagMs} millis`,
+        SLACKWATER_RECONCILE_WINDOW: `${historyLagMs + 2_100} millis`
       }
 
       const moments = dice.shuffle(

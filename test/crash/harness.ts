@@ -99,7 +99,9 @@ export const startGateway = Effect.fnUntraced(function*(
     SLACKWATER_PORT: "0",
     SLACKWATER_DEBOUNCE: "20 millis",
     SLACKWATER_PACE_INTERVAL: "0 millis",
-    SLACKWATER_RECONCILE_WINDOW: "1 second",
+    SLACKWATER_REQUEST_TIMEOUT: "2 seconds",
+    SLACKWATER_HISTORY_LAG: "0 millis",
+    SLACKWATER_RECONCILE_WINDOW: "2100 millis",
     SLACKWATER_SHUTDOWN_TIMEOUT: "10 seconds",
     ...settings
   })

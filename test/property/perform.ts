@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { type Cutoff, endedBefore, later } from "../../src/Cutoff.ts"
 import { OwnerId, TurnId } from "../../src/Message.ts"
 import type { NewReply } from "../../src/OutboxStore.ts"
-import { arrival, inbound, key, post, tsAt } from "../fixtures/messages.ts"
+import { arrival, at, failure, inbound, key, post, tsAt } from "../fixtures/messages.ts"
 import type { Operation } from "./operations.ts"
 import type { Stores, World } from "./world.ts"
 
@@ -226,20 +226,21 @@ const sent = (world: World, operation: OfReply): Effect.Effect<unknown> => {
   return both(({ outbox }) => {
     switch (operation._tag) {
       case "delivered":
-        return outbox.delivered(id, sender, `${now}.1`, now)
+        return outbox.delivered(id, sender, at(`${now}.1`), now)
       case "notSent":
-        return outbox.notSent(id, sender, "refused", {
+        return outbox.notSent(id, sender, failure("refused"), {
+          now,
           dueAt: now + operation.dueIn,
           countAttempt: operation.countAttempt
         })
       case "unknown":
-        return outbox.unknown(id, sender, "reset", now, now + 100)
+        return outbox.unknown(id, sender, failure("reset"), { now: now, lookAt: now + 100, late: false })
       case "looked":
-        return outbox.looked(id, now + 100, operation.completed)
+        return outbox.looked(id, { lookAt: now + 100, counts: operation.completed, newest: null, held: false })
       case "absent":
         return outbox.absent(id, now)
       case "failed":
-        return outbox.failed(id, sender, "is_archived", now)
+        return outbox.failed(id, sender, failure("is_archived"), now)
     }
   })
 }
@@ -266,7 +267,7 @@ export const drain = Effect.fnUntraced(function*(world: World) {
     const claim = { owner: me, now, limit: 99, exclude: [], admit: () => true, expireBefore: 0 }
     const { claimed } = yield* Effect.orDie(world.model.outbox.claim(claim))
     yield* Effect.orDie(world.real.outbox.claim(claim))
-    for (const { id } of claimed) yield* world.both(({ outbox }) => outbox.delivered(id, me, "1.1", now))
+    for (const { id } of claimed) yield* world.both(({ outbox }) => outbox.delivered(id, me, at("1.1"), now))
     if (ready.length + unknown.length + claimed.length === 0) return
   }
 })

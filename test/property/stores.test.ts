@@ -24,7 +24,7 @@ const inOrder = (result: unknown) => {
 }
 
 const live = Effect.fnUntraced(function*(history: ReadonlyArray<Operation>) {
-  const world = yield* makeWorld
+  const world = yield* makeWorld()
   const ledger = makeLedger(yield* world.compare)
   for (const operation of history) {
     const { now, text } = world

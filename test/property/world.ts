@@ -58,6 +58,45 @@ const columns = {
   ]
 } as const
 
+/** Which columns of which tables are read and compared. */
+export type Columns = Readonly<Partial<Record<keyof typeof columns, ReadonlyArray<string>>>>
+
+/** Everything about replies, and nothing else. */
+export const outboxColumns: Columns = {
+  outbox: [
+    "id",
+    "key",
+    "lane",
+    "channel",
+    "kind",
+    "state",
+    "interim",
+    "owner",
+    "turn_id",
+    "target_id",
+    "part_of",
+    "tries",
+    "attempts",
+    "due_at",
+    "enqueued_at",
+    "lives_from",
+    "sent_at",
+    "unknown_since",
+    "late",
+    "looks",
+    "newest",
+    "held",
+    "degraded",
+    "error_class",
+    "reason",
+    "failed_at",
+    "retried_at",
+    "slack_channel",
+    "slack_ts",
+    "finished_at"
+  ]
+}
+
 export interface MessageRow {
   readonly id: number
   readonly conversation: string
@@ -79,8 +118,16 @@ export interface ReplyRow {
   readonly id: number
   readonly key: string
   readonly lane: string
+  readonly kind: string
   readonly state: string
+  readonly interim: number
+  readonly turn_id: string | null
+  readonly target_id: number | null
+  readonly part_of: number | null
+  readonly due_at: number
   readonly unknown_since: number | null
+  readonly error_class: string | null
+  readonly reason: string | null
 }
 export interface Tables {
   readonly messages: ReadonlyArray<MessageRow>
@@ -98,23 +145,24 @@ const firstColumns: Record<keyof typeof columns, string> = {
   outbox: "id"
 }
 
-const table = (name: keyof typeof columns) => {
-  const fields = columns[name].map((column) => `'${column}', ${column}`)
+const table = (name: keyof typeof columns, wanted: ReadonlyArray<string>) => {
+  const fields = wanted.map((column) => `'${column}', ${column}`)
   if (name === "messages") fields.push("'text', message ->> '$.text', 'thread', message ->> '$.threadTs'")
   const rows = `json_group_array(json_object(${fields.join(", ")}) ORDER BY ${firstColumns[name]})`
   return `'${name}', (SELECT ${rows} FROM slackwater_${name})`
 }
 
-const everything = `SELECT json_object(${
-  Object.keys(columns).map((name) => table(name as keyof typeof columns)).join(", ")
-}) AS tables`
+const namesOf = (wanted: Columns) => Object.keys(wanted) as ReadonlyArray<keyof typeof columns>
+
+const readingOf = (wanted: Columns) =>
+  `SELECT json_object(${namesOf(wanted).map((name) => table(name, wanted[name] ?? [])).join(", ")}) AS tables`
 
 const byText = <Row>(of: (row: Row) => string) => (a: Row, b: Row) => of(a) < of(b) ? -1 : 1
 
-/** The same text from the model. */
-const tablesOf = (data: Data): string =>
-  JSON.stringify({
-    messages: [...data.messages.values()].map((row) => ({
+/** The same from the model. */
+const rowsOf = {
+  messages: (data: Data) =>
+    [...data.messages.values()].map((row) => ({
       id: row.id,
       conversation: row.conversation,
       slack_ts: row.message.ts,
@@ -127,7 +175,8 @@ const tablesOf = (data: Data): string =>
       text: row.message.text,
       thread: row.message.threadTs ?? null
     })),
-    turns: [...data.turns.values()].toSorted(byText(({ id }) => id)).map((row) => ({
+  turns: (data: Data) =>
+    [...data.turns.values()].toSorted(byText(({ id }) => id)).map((row) => ({
       id: row.id,
       conversation: row.conversation,
       state: row.state,
@@ -141,35 +190,62 @@ const tablesOf = (data: Data): string =>
       error: row.error,
       finished_at: row.finishedAt
     })),
-    message_keys: [...data.keys].toSorted(byText(([key]) => key)).map(([key, { message, seenAt }]) => ({
+  message_keys: (data: Data) =>
+    [...data.keys].toSorted(byText(([key]) => key)).map(([key, { message, seenAt }]) => ({
       key,
       message_id: message,
       seen_at: seenAt
     })),
-    steps: [...data.steps].flatMap(([turn_id, steps]) =>
-      [...steps].map(([name, result]) => ({ turn_id, name, result }))
-    ).toSorted(byText(({ name, turn_id }) => `${turn_id} ${name}`)),
-    conversations: [...data.states].map(([conversation, state]) => ({ conversation, state }))
+  steps: (data: Data) =>
+    [...data.steps].flatMap(([turn_id, steps]) => [...steps].map(([name, result]) => ({ turn_id, name, result })))
+      .toSorted(byText(({ name, turn_id }) => `${turn_id} ${name}`)),
+  conversations: (data: Data) =>
+    [...data.states].map(([conversation, state]) => ({ conversation, state }))
       .toSorted(byText(({ conversation }) => conversation)),
-    outbox: [...data.replies.values()].map((row) => ({
+  outbox: (data: Data) =>
+    [...data.replies.values()].map((row) => ({
       id: row.id,
       key: row.key,
       lane: row.lane,
       channel: row.destination.channel,
+      kind: row.dispatch._tag,
       state: row.state,
+      interim: Number(row.interim),
       owner: row.owner,
       turn_id: row.turn,
+      target_id: row.target,
+      part_of: row.partOf,
+      tries: row.tries,
       attempts: row.attempts,
       due_at: row.dueAt,
       enqueued_at: row.enqueuedAt,
+      lives_from: row.livesFrom,
       sent_at: row.sentAt,
       unknown_since: row.unknownSince,
+      late: Number(row.late),
       looks: row.looks,
+      newest: row.newest,
+      held: Number(row.held),
+      degraded: Number(row.degraded),
+      error_class: row.error,
       reason: row.reason,
-      slack_ts: row.ts,
+      failed_at: row.failedAt,
+      retried_at: row.retriedAt,
+      slack_channel: row.at?.channel ?? null,
+      slack_ts: row.at?.ts ?? null,
       finished_at: row.finishedAt
     }))
-  })
+}
+
+const tablesOf = (data: Data, wanted: Columns): string =>
+  JSON.stringify(Object.fromEntries(
+    namesOf(wanted).map((name) => {
+      const rows: ReadonlyArray<Record<string, unknown>> = rowsOf[name](data)
+      const extra = name === "messages" ? ["text", "thread"] : []
+      const kept = [...(wanted[name] ?? []), ...extra]
+      return [name, rows.map((row) => Object.fromEntries(kept.map((column) => [column, row[column]])))]
+    })
+  ))
 
 /** Chai's own comparison is slow; it is asked only for its words. */
 export const assertSame = (found: unknown, expected: unknown): void => {
@@ -188,7 +264,7 @@ const stores = Effect.gen(function*() {
 })
 
 /** Both, empty, and the clock at its beginning. */
-export const makeWorld = Effect.gen(function*() {
+export const makeWorld = Effect.fnUntraced(function*(wanted: Columns = columns) {
   const sql = yield* SqlClient.SqlClient
   const real: Stores = yield* stores
   const [model, data] = yield* Effect.all([stores, Database]).pipe(
@@ -198,7 +274,7 @@ export const makeWorld = Effect.gen(function*() {
   yield* sql`DELETE FROM sqlite_sequence`
 
   const read = Effect.map(
-    sql.unsafe<{ readonly tables: string }>(everything),
+    sql.unsafe<{ readonly tables: string }>(readingOf(wanted)),
     ([row]) => row?.tables ?? ""
   )
 
@@ -223,7 +299,7 @@ export const makeWorld = Effect.gen(function*() {
     /** The tables of both must be the same. */
     compare: Effect.gen(function*() {
       const found = yield* read
-      const expected = tablesOf(data)
+      const expected = tablesOf(data, wanted)
       if (found !== expected) assert.deepStrictEqual(JSON.parse(found), JSON.parse(expected))
       world.text = found
       return JSON.parse(found) as Tables
@@ -238,4 +314,4 @@ export const makeWorld = Effect.gen(function*() {
   return world
 })
 
-export type World = Effect.Success<typeof makeWorld>
+export type World = Effect.Success<ReturnType<typeof makeWorld>>

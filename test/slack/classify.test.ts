@@ -290,7 +290,7 @@ describe("what a rejection means", () => {
       "text",
       new Error("boom"),
       new TypeError("terminated"),
-      new TypeError("fetch failed", { cause: Object.assign(new Error("connect"), { code: "ECONNREFUSED" }) }),
+      new TypeError("fetch failed", { cause: Object.assign(new Error("read"), { code: "ECONNRESET" }) }),
       new DOMException("The operation was aborted due to timeout", "TimeoutError"),
       { code: "ECONNREFUSED" },
       { code: "slack_webapi_platform_error", data: { ok: false, error: "token_revoked" } },

@@ -11,7 +11,7 @@ import { type ConversationKey, OwnerId } from "../../src/Message.ts"
 import { MessageStore } from "../../src/MessageStore.ts"
 import { OutboxStore } from "../../src/OutboxStore.ts"
 import { Restart } from "../contract/Restart.ts"
-import { arrival, key, post } from "../fixtures/messages.ts"
+import { arrival, at, failure, key, post } from "../fixtures/messages.ts"
 import { past, present } from "../fixtures/past.ts"
 import { stores } from "../fixtures/stores.ts"
 import { epoch } from "../fixtures/time.ts"
@@ -61,7 +61,8 @@ const live = [
   "slackwater_outbox_ready",
   "slackwater_outbox_lane",
   "slackwater_outbox_sending",
-  "slackwater_outbox_unknown"
+  "slackwater_outbox_unknown",
+  "slackwater_outbox_interim"
 ]
 
 /** Tables that stay small: a row for each start. */
@@ -289,8 +290,50 @@ for (const analyzed of [false, true]) {
         Effect.gen(function*() {
           assertSteady(yield* plans(outbox.enqueue([post("k7", conversation)], null, now)))
           assertSteady(yield* plans(outbox.find(7)))
-          assertSteady(yield* plans(outbox.delivered(7, me, "1.1", now)))
+          assertSteady(yield* plans(outbox.delivered(7, me, at("1.1"), now)))
           assertSteady(yield* plans(outbox.releaseAll(me, now)))
+        })
+    )
+
+    test(
+      "rows that change others, are later parts of a text, or only progress, are found by index",
+      (messages, outbox, conversation) =>
+        Effect.gen(function*() {
+          yield* messages.append(arrival({ conversation }))
+          const { attempt, id: turn } = Option.getOrThrow(yield* messages.claim(conversation, me, now * 2))
+          const run = { turn, owner: me, attempt }
+          const [first] = yield* outbox.enqueue([post("progress", conversation, { interim: true })], run, now)
+          const id = first?.id ?? 0
+          const update = post("update", conversation, { target: id, dispatch: { _tag: "Update", text: "b" } })
+          const enqueued = yield* plans(outbox.enqueue([update, post("part", conversation, { part: 1 })], run, now))
+          assertSteady(enqueued)
+          assertUses(enqueued, "outbox_interim")
+          const options = { owner: me, now, limit: 9, exclude: [], admit: () => true, expireBefore: 0 }
+          assertSteady(yield* plans(outbox.claim(options)))
+          const failed = yield* plans(outbox.failed(id + 1, me, failure("x"), now))
+          assertSteady(failed)
+          assertUses(failed, "outbox_parts")
+          yield* messages.complete(turn, me, [], now)
+        })
+    )
+
+    test(
+      "looking for a place in a re-run, and for what an operator mends, reads few rows",
+      (_, outbox) =>
+        Effect.gen(function*() {
+          assertSteady(yield* plans(outbox.keysAt("turn_1:0:")))
+          const held = yield* plans(outbox.held)
+          assertSteady(held)
+          assertUses(held, "outbox_unknown")
+          const expired = yield* plans(outbox.list({ states: ["expired"], error: "Credentials" }, { limit: 10 }))
+          assertUses(expired, "outbox_ended")
+          const waiting = yield* plans(
+            outbox.list({ states: ["failed_retryable"], error: "Credentials" }, { limit: 1 })
+          )
+          assertUses(waiting, "outbox_ready")
+          assertSteady(yield* plans(outbox.retry({ ids: [1, 2] }, now)))
+          assertSteady(yield* plans(outbox.discard({ ids: [1, 2] }, now)))
+          assertSteady(yield* plans(outbox.expire(1, failure("old"), now)))
         })
     )
 

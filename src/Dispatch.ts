@@ -1,0 +1,133 @@
+/**
+ * The calls the outbox makes for us, as they are stored, and what each kind of them allows. Schemas and pure functions.
+ *
+ * Owns the union of kinds, the way from a `Reply` to its call, and how a long one becomes several. An `Update`,
+ * `Delete` or `React` without a `target` is aimed at another row, whose `ts` is filled in when it is claimed.
+ * Does not: know keys, lanes or states (NewReply and OutboxStore do).
+ */
+import { Schema } from "effect"
+import type { InboundMessage, Reply } from "./Message.ts"
+import { splitText } from "./splitText.ts"
+
+/** A message in Slack. */
+export const SlackMessage = Schema.Struct({ channel: Schema.String, ts: Schema.String })
+export type SlackMessage = typeof SlackMessage.Type
+
+const content = {
+  text: Schema.String,
+  blocks: Schema.optionalKey(Schema.Array(Schema.Unknown)),
+  /** Slack's `markdown_text`: goes with neither text nor blocks. */
+  markdown: Schema.optionalKey(Schema.String)
+}
+const target = { target: Schema.optionalKey(SlackMessage) }
+export const Content = Schema.Struct(content)
+export type Content = typeof Content.Type
+
+const Post = Schema.TaggedStruct("Post", content)
+const Update = Schema.TaggedStruct("Update", { ...content, ...target })
+const Delete = Schema.TaggedStruct("Delete", target)
+const React = Schema.TaggedStruct("React", {
+  name: Schema.String,
+  remove: Schema.optionalKey(Schema.Boolean),
+  ...target
+})
+const Ephemeral = Schema.TaggedStruct("Ephemeral", { ...content, user: Schema.String })
+
+const how = {
+  responseType: Schema.optionalKey(Schema.Literals(["in_channel", "ephemeral"])),
+  replaceOriginal: Schema.optionalKey(Schema.Boolean),
+  deleteOriginal: Schema.optionalKey(Schema.Boolean)
+}
+const How = Schema.Struct(how)
+/** The address is a secret of the person who used the command: it is stored with the row, and never shown or logged. */
+const Respond = Schema.TaggedStruct("Respond", { ...content, ...how, url: Schema.String })
+
+export const Dispatch = Schema.Union([Post, Update, Delete, React, Ephemeral, Respond])
+export type Dispatch = typeof Dispatch.Type
+export type Kind = Dispatch["_tag"]
+
+/** An answer to a slash command or a button. `deleteOriginal` needs no content. */
+export type Response = Omit<Reply, "interim" | "ephemeral"> & typeof How.Type
+
+/** Doing it twice is as good as once: an answer that is in doubt is asked for again. */
+export const isRepeatable = (kind: Kind): boolean => kind === "Update" || kind === "Delete" || kind === "React"
+
+/** It leaves a message with our key in it, which can be looked up. */
+export const isFindable = (kind: Kind): boolean => kind === "Post"
+
+/** Aimed at this message, if it is a change of one. */
+export const aimedAt = (dispatch: Dispatch, message: SlackMessage): Dispatch =>
+  dispatch._tag === "Update" || dispatch._tag === "Delete" || dispatch._tag === "React"
+    ? { ...dispatch, target: message }
+    : dispatch
+
+/** What it says, for people to read. */
+export const textOf = (dispatch: Dispatch): string =>
+  dispatch._tag === "Delete"
+    ? ""
+    : dispatch._tag === "React"
+    ? `:${dispatch.name}:`
+    : dispatch.markdown ?? dispatch.text
+
+/** Why Slack could not take it, or undefined. */
+export const problemOf = ({ blocks, markdown, text }: Reply): string | undefined => {
+  const empty = (value: string | undefined) => value === undefined || value.trim() === ""
+  const hasBlocks = blocks !== undefined && blocks.length > 0
+  if (markdown !== undefined && (!empty(text) || hasBlocks)) return "markdown goes alone, with neither text nor blocks"
+  if (empty(text) && empty(markdown) && !hasBlocks) return "an empty reply: neither text nor blocks nor markdown"
+  return undefined
+}
+
+export const contentOf = ({ blocks, markdown, text }: Reply): Content => ({
+  text: text ?? "",
+  ...(blocks === undefined ? {} : { blocks }),
+  ...(markdown === undefined ? {} : { markdown })
+})
+
+const markdownLimit = 12_000
+
+/**
+ * One message each. What has blocks stays whole: people see the blocks, and the text is only what a notification says
+ * (Slack takes up to 40,000 characters of it).
+ */
+export const partsOf = (whole: Content): ReadonlyArray<Content> => {
+  if (whole.blocks !== undefined && whole.blocks.length > 0) return [whole]
+  const parts = whole.markdown === undefined
+    ? splitText(whole.text).map((text, _, { length }) => length === 1 ? { ...whole, text } : { text })
+    : splitText(whole.markdown, markdownLimit).map((markdown) => ({ text: "", markdown }))
+  // A blank text has no parts; whatever Slack says to it, somebody must say it.
+  return parts.length === 0 ? [whole] : parts
+}
+
+/** Without its blocks, once Slack would not take them. */
+export const withoutBlocks = (dispatch: Dispatch): Dispatch => {
+  if (!("blocks" in dispatch)) return dispatch
+  const { blocks: _, ...rest } = dispatch
+  return rest
+}
+
+/** There are blocks to leave out, and text that remains. */
+export const canDegrade = (dispatch: Dispatch): boolean =>
+  "blocks" in dispatch && dispatch.blocks !== undefined && dispatch.text.trim() !== ""
+
+const field = (value: unknown, name: string): unknown =>
+  typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined
+
+/** Where the last of these messages that is a command or a button may be answered. */
+export const responseUrlOf = (messages: ReadonlyArray<InboundMessage>): string | undefined => {
+  for (const { kind, payload } of messages.toReversed()) {
+    if (kind !== "slash_command" && kind !== "interactive") continue
+    const several = field(payload, "response_urls")
+    const url = field(payload, "response_url") ?? field(Array.isArray(several) ? several[0] : undefined, "response_url")
+    if (typeof url === "string" && url !== "") return url
+  }
+  return undefined
+}
+
+/** Slack's own address, or that of the configured API: a hostile payload must not make us call anybody else. */
+export const isResponseUrl = (url: string, slackApiUrl: string): boolean => {
+  if (!URL.canParse(url)) return false
+  const { origin, password, username } = new URL(url)
+  return username === "" && password === "" &&
+    (origin === "https://hooks.slack.com" || origin === new URL(slackApiUrl).origin)
+}

@@ -1,0 +1,107 @@
+/**
+ * The turn for handlers that are async functions: every Effect of it as a promise, run in the context that the handler
+ * was called in.
+ */
+import { type Context, Effect, Stream } from "effect"
+import type { Response, SlackMessage } from "./Dispatch.ts"
+import type { Turn } from "./HandlerTurn.ts"
+import type { InboundMessage, Reply } from "./Message.ts"
+import type { HistoryEntry } from "./MessageStore.ts"
+import type { ReplyHandle } from "./ReplyHandle.ts"
+import { HandlerError, type TurnError } from "./TurnError.ts"
+
+/** A committed reply, for handlers that are async functions. */
+export interface PromiseReply {
+  readonly id: number
+  readonly delivered: () => Promise<SlackMessage>
+  readonly update: (reply: string | Reply) => Promise<PromiseReply>
+  readonly delete: () => Promise<PromiseReply>
+  readonly react: (name: string, options?: { readonly remove?: boolean }) => Promise<PromiseReply>
+}
+
+type Promised =
+  | "reply"
+  | "update"
+  | "delete"
+  | "react"
+  | "respond"
+  | "status"
+  | "step"
+  | "state"
+  | "stateAs"
+  | "history"
+  | "followups"
+
+/** The same turn for handlers that are async functions. */
+export interface PromiseTurn extends Omit<Turn, Promised> {
+  readonly reply: (reply: string | Reply) => Promise<PromiseReply>
+  readonly update: (handle: PromiseReply, reply: string | Reply) => Promise<PromiseReply>
+  readonly delete: (handle: PromiseReply) => Promise<PromiseReply>
+  readonly react: (
+    name: string,
+    to?: PromiseReply | SlackMessage,
+    options?: { readonly remove?: boolean }
+  ) => Promise<PromiseReply>
+  readonly respond: (response: string | Response) => Promise<PromiseReply>
+  readonly status: (text: string) => Promise<void>
+  /** `run` gets the turn as the step sees it: replies made with that one belong to the step. */
+  readonly step: <A>(name: string, run: (turn: PromiseTurn) => A | Promise<A>) => Promise<A>
+  readonly state: { readonly get: () => Promise<unknown>; readonly set: (value: unknown) => Promise<void> }
+  readonly history: (options?: { readonly limit?: number }) => Promise<ReadonlyArray<HistoryEntry>>
+  readonly followups: AsyncIterable<InboundMessage>
+}
+
+/** Whoever awaits it sees it fail; whoever forgot to must not end the process with an unhandled rejection. */
+const quiet = <A>(promise: Promise<A>): Promise<A> => {
+  promise.catch(() => {})
+  return promise
+}
+
+const promiseTurn = (turn: Turn, context: Context.Context<never>): PromiseTurn => {
+  const run = <A, E>(effect: Effect.Effect<A, E>) => quiet(Effect.runPromiseWith(context)(effect))
+  const promised = (effect: Effect.Effect<ReplyHandle, TurnError>): Promise<PromiseReply> =>
+    run(Effect.map(effect, (handle): PromiseReply => ({
+      id: handle.id,
+      delivered: () => run(handle.delivered),
+      update: (content) => promised(handle.update(content)),
+      delete: () => promised(handle.delete()),
+      react: (name, options) => promised(handle.react(name, options))
+    })))
+  return {
+    id: turn.id,
+    attempt: turn.attempt,
+    conversation: turn.conversation,
+    messages: turn.messages,
+    events: turn.events,
+    text: turn.text,
+    signal: turn.signal,
+    reply: (reply) => promised(turn.reply(reply)),
+    update: (reply, content) => reply.update(content),
+    delete: (reply) => reply.delete(),
+    react: (name, to, options) => {
+      if (to === undefined || "ts" in to) return promised(turn.react(name, to, options))
+      return to.react(name, options)
+    },
+    respond: (response) => promised(turn.respond(response)),
+    status: (text) => run(turn.status(text)),
+    step: (name, body) => run(turn.step(name, withPromiseTurn(turn, body))),
+    state: {
+      get: () => run(turn.state.get),
+      set: (value) => run(turn.state.set(value))
+    },
+    history: (options) => run(turn.history(options)),
+    followups: Stream.toAsyncIterable(turn.followups)
+  }
+}
+
+/** Calls an async function with the turn. */
+export const withPromiseTurn = <A>(
+  turn: Turn,
+  body: (turn: PromiseTurn) => A | Promise<A>
+): Effect.Effect<A, HandlerError> =>
+  Effect.contextWith((context: Context.Context<never>) =>
+    Effect.tryPromise({
+      try: async () => await body(promiseTurn(turn, context)),
+      catch: (cause) => new HandlerError({ cause })
+    })
+  )

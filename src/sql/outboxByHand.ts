@@ -1,0 +1,86 @@
+/** What an operator does with the outbox: look at it, send again, discard. */
+import { Effect, Option } from "effect"
+import type { SqlClient } from "effect/sql"
+import { textOf } from "../Dispatch.ts"
+import { ConversationKey } from "../Message.ts"
+import { cancelled, type ReplyRecord, type ReplyState, type Selection } from "../OutboxStore.ts"
+import { decodeDispatch, end, type Row, stored } from "./outboxRows.ts"
+
+const record = (row: Row): ReplyRecord => ({
+  ...stored(row),
+  key: row.key,
+  kind: row.kind,
+  lane: ConversationKey.make(row.lane),
+  threadTs: row.thread_ts,
+  text: Option.match(decodeDispatch(row.dispatch), { onNone: () => "", onSome: textOf }),
+  turn: row.turn_id,
+  target: row.target_id,
+  partOf: row.part_of,
+  tries: row.tries,
+  attempts: row.attempts,
+  looks: row.looks,
+  degraded: row.degraded === 1,
+  error: row.error_class,
+  failedAt: row.failed_at,
+  dueAt: row.due_at,
+  enqueuedAt: row.enqueued_at,
+  sentAt: row.sent_at,
+  unknownSince: row.unknown_since,
+  retriedAt: row.retried_at,
+  finishedAt: row.finished_at
+})
+
+/** Said as the partial indexes say it, so that looking for few rows reads few. */
+const indexed: ReadonlyArray<readonly [states: ReadonlyArray<ReplyState>, condition: string]> = [
+  [["failed_terminal", "expired"], "state IN ('failed_terminal', 'expired')"],
+  [["queued", "failed_retryable"], "state IN ('queued', 'failed_retryable')"],
+  [["unknown"], "state = 'unknown'"]
+]
+
+const chosen = (sql: SqlClient.SqlClient, { error, ids, lane, states }: Selection) =>
+  sql.and([
+    sql`1`,
+    ...(ids === undefined ? [] : [ids.length === 0 ? sql`0` : sql.in("id", ids)]),
+    ...(states === undefined ? [] : [states.length === 0 ? sql`0` : sql.in("state", states)]),
+    ...indexed.filter(([covered]) => states?.every((state) => covered.includes(state)) === true)
+      .map(([, condition]) => sql.literal(condition)),
+    ...(lane === undefined ? [] : [sql`lane = ${lane}`]),
+    ...(error === undefined ? [] : [sql`error_class = ${error}`])
+  ])
+
+export const list = (
+  sql: SqlClient.SqlClient,
+  which: Selection,
+  page: { readonly after?: number; readonly limit: number }
+) =>
+  Effect.map(
+    sql<Row>`SELECT * FROM slackwater_outbox WHERE ${chosen(sql, which)} AND id > ${page.after ?? 0}
+      ORDER BY id LIMIT ${page.limit}`,
+    (rows) => rows.map(record)
+  )
+
+export const retry = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, which: Selection, now: number) {
+  const anew = sql`state = 'queued', owner = NULL, attempts = 0, due_at = ${now}, lives_from = ${now},
+    retried_at = ${now}, unknown_since = NULL, late = 0, looks = 0, newest = NULL, held = 0, finished_at = NULL`
+  const rows = yield* sql<Pick<Row, "id" | "part_of">>`UPDATE slackwater_outbox SET ${anew}
+    WHERE ${chosen(sql, which)} AND interim = 0 AND state IN ('failed_terminal', 'expired', 'unknown')
+    RETURNING id, part_of`
+  const again = new Set(rows.map(({ id }) => id))
+  for (const row of rows) {
+    const revived = yield* sql<{ readonly id: number }>`UPDATE slackwater_outbox SET ${anew}
+      WHERE part_of = ${row.part_of ?? row.id} AND id > ${row.id} AND interim = 0
+        AND state = 'failed_terminal' AND error_class = ${cancelled} RETURNING id`
+    for (const { id } of revived) again.add(id)
+  }
+  return [...again].toSorted((a, b) => a - b)
+})
+
+export const discard = (sql: SqlClient.SqlClient, which: Selection, now: number) =>
+  end(
+    sql,
+    sql`${chosen(sql, which)} AND state NOT IN ('sending', 'delivered')
+      AND NOT (state = 'failed_terminal' AND error_class = 'Discarded')`,
+    "failed_terminal",
+    { error: "Discarded", reason: "discarded" },
+    now
+  )
