@@ -1,10 +1,11 @@
 /** The sender under Slack's limits: as fast as they allow, never refused, and each conversation in its order. */
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Layer } from "effect"
+import { Statement } from "effect/sql"
 import { Gateway, Outbox as HostOutbox } from "slackwater"
 import { LocalSlack, RateLimiter } from "slackwater/testing"
 import { Outbox } from "../src/Outbox.ts"
-import { AlreadyDone, RateLimited, SlackApi } from "../src/SlackApi.ts"
+import { AlreadyDone, NotSent, RateLimited, SlackApi } from "../src/SlackApi.ts"
 import { settingsFor, temporaryDirectory, withSlack } from "./fixtures/gateway.ts"
 import { alarms, post, stateOf, test, unpaced } from "./fixtures/outboxRoom.ts"
 import { advance, epoch, ground, inRooms, settle } from "./fixtures/rooms.ts"
@@ -123,6 +124,83 @@ describe("a rate limit", () => {
       assert.deepStrictEqual(slack.texts(), ["a"])
       yield* advance("1 millis")
       assert.sameMembers(slack.texts().slice(1), ["a", "b"])
+    }), unpaced)
+})
+
+describe("another method than posting", () => {
+  const sentOf = (slack: ReturnType<typeof scriptedApi>, kind: string) =>
+    slack.sent.filter((one) => one.kind === kind).length
+
+  test("has a limit of its own: updates wait for theirs, and posts go on", (slack) =>
+    Effect.gen(function*() {
+      const handles = yield* Effect.forEach(
+        Array.from({ length: 40 }, (_, n) => `C${n}`),
+        (channel) => post("first", channel)
+      )
+      yield* settle
+      yield* Effect.forEach(handles, (handle) => handle.update("second"))
+      yield* settle
+      // Of 50 a minute a fifth goes out at once.
+      assert.deepStrictEqual([sentOf(slack, "Post"), sentOf(slack, "Update")], [40, 10])
+      yield* post("third", "C99")
+      yield* settle
+      assert.deepStrictEqual([sentOf(slack, "Post"), sentOf(slack, "Update")], [41, 10])
+      yield* advance("1 minute", "500 millis")
+      assert.strictEqual(sentOf(slack, "Update"), 40)
+    }))
+
+  test("is paused by its own 429, and nothing else is", (slack) =>
+    Effect.gen(function*() {
+      const [a, b] = [yield* post("a", "C1"), yield* post("b", "C2")]
+      yield* settle
+      slack.script("a2", new RateLimited({ retryAfterMs: 9_000 }))
+      yield* a.update("a2")
+      yield* settle
+      yield* b.update("b2")
+      yield* post("c", "C1", "1.0")
+      yield* advance("8900 millis", "100 millis")
+      assert.deepStrictEqual(slack.texts(), ["a", "b", "a2", "c"])
+      yield* advance("200 millis", "100 millis")
+      assert.deepStrictEqual(slack.texts().slice(4).toSorted(), ["a2", "b2"])
+    }))
+
+  test("is asked for no faster while it waits: what is held back is not looked for all the time", (slack) =>
+    Effect.gen(function*() {
+      const handles = yield* Effect.forEach(
+        Array.from({ length: 12 }, (_, n) => `C${n}`),
+        (channel) => post("first", channel)
+      )
+      yield* settle
+      yield* Effect.forEach(handles, (handle) => handle.update("second"))
+      yield* settle
+      let statements = 0
+      const counting = Effect.provideService(
+        advance("900 millis", "1 millis"),
+        Statement.CurrentTransformer,
+        (self) =>
+          Effect.sync(() => {
+            statements += 1
+            return self
+          })
+      )
+      yield* counting
+      assert.isBelow(statements, 40)
+      assert.isAtMost(sentOf(slack, "Update"), 12)
+    }))
+})
+
+describe("what Slack would do later, for one channel only", () => {
+  test("is tried again by itself, and holds up nobody else", (slack) =>
+    Effect.gen(function*() {
+      slack.script("a", new NotSent({ detail: "external_channel_migrating", onlyThis: true }))
+      yield* post("a", "C1")
+      yield* settle
+      yield* post("b", "C2")
+      yield* settle
+      assert.deepStrictEqual(slack.texts(), ["a", "b"])
+      assert.strictEqual(slack.access.asked, 1)
+      yield* advance("10 seconds", "1 second")
+      assert.deepStrictEqual(slack.texts(), ["a", "b", "a"])
     }), unpaced)
 })
 

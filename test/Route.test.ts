@@ -1,6 +1,7 @@
 /** Which entry of a route is called with what, and that calls of one turn do not get in each other's way. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect } from "effect"
+import { SqlClient } from "effect/sql"
 import { type EventKind, eventKinds } from "../src/Event.ts"
 import { Handler } from "../src/Handler.ts"
 import type { InboundMessage } from "../src/Message.ts"
@@ -183,6 +184,75 @@ describe("a turn of mixed kinds", () => {
         assert.deepInclude(yield* inbox, { done: 4 })
       })
   )
+
+  const asked = (which: string, second: number): Partial<InboundMessage> => ({
+    kind: "slash_command",
+    ts: tsAt(second),
+    text: which,
+    payload: {
+      command: "/do",
+      text: which,
+      user_id: "U1",
+      channel_id: "D1",
+      response_url: `https://hooks.slack.com/${which}`
+    }
+  })
+  const talk = [line("one", 1), asked("a", 2), line("two", 3), asked("b", 4)]
+  const aimed = [
+    "React D1/1 eyes",
+    `Post first ${tsAt(1)}`,
+    "Update again",
+    "Respond https://hooks.slack.com/a got it",
+    `React D1/3 eyes`,
+    `Post first ${tsAt(3)}`,
+    "Update again",
+    "Respond https://hooks.slack.com/b got it"
+  ]
+  /** The calls that were committed, in order: what they are aimed at, and what they say. */
+  const committed = Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    Effect.map(
+      sql<{ readonly dispatch: string }>`SELECT dispatch FROM slackwater_outbox ORDER BY id`,
+      (rows) =>
+        rows.map((row) => {
+          const { _tag, name, target, text, url } = JSON.parse(row.dispatch) as Record<string, unknown> & {
+            readonly target?: { readonly channel: string; readonly ts: string }
+          }
+          const at = target === undefined ? undefined : `${target.channel}/${Number(target.ts) - Number(tsAt(0))}`
+          return [_tag, at, url, name, text].filter((word) => word !== undefined && word !== "").join(" ")
+        })
+    ))
+  const ofItsOwn = {
+    "as Effects": Handler.route({
+      message: (turn, { ts }) =>
+        Effect.gen(function*() {
+          yield* turn.react("eyes")
+          const reply = yield* turn.reply({ text: `first ${ts}`, key: "first" })
+          yield* reply.update({ text: "again", key: "again" })
+        }),
+      slashCommand: (turn) => turn.respond({ text: "got it", key: "got it" })
+    }),
+    "as promises": Handler.routePromise({
+      message: async (turn, { ts }) => {
+        await turn.react("eyes")
+        const reply = await turn.reply({ text: `first ${ts}`, key: "first" })
+        await turn.update(reply, { text: "again", key: "again" })
+      },
+      slashCommand: (turn) => turn.respond({ text: "got it", key: "got it" }).then(() => undefined)
+    })
+  }
+  for (const [style, handler] of Object.entries(ofItsOwn)) {
+    test(
+      `reacts to, responds to and changes what each call is about, with keys of its own, ${style}`,
+      handler,
+      () =>
+        Effect.gen(function*() {
+          yield* settle
+          yield* happen("D1", talk)
+          yield* settle
+          assert.deepStrictEqual(yield* committed, aimed)
+        })
+    )
+  }
 
   const unlike: Array<unknown> = []
   test(

@@ -4,9 +4,14 @@ import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { Conversations } from "../src/Conversations.ts"
 import { MessageStore } from "../src/MessageStore.ts"
+import { Outbox } from "../src/Outbox.ts"
+import { OutboxStore } from "../src/OutboxStore.ts"
+import { NotSent } from "../src/SlackApi.ts"
 import { gated, inbox, replies, say, test } from "./fixtures/conversationsRoom.ts"
-import { arrival, key, tsAt } from "./fixtures/messages.ts"
+import { arrival, key, post as row, tsAt } from "./fixtures/messages.ts"
+import { post, stateOf, test as testOutbox } from "./fixtures/outboxRoom.ts"
 import { advance, epoch, settle } from "./fixtures/rooms.ts"
+import { reset } from "./fixtures/scriptedApi.ts"
 
 /** Spoils what is stored of the messages with this text. */
 const spoil = (text: string, as = "{\"kind\":\"telepathy\"}") =>
@@ -20,6 +25,46 @@ const append = (text: string, conversation = "D1", second = 0) =>
     MessageStore,
     (store) => store.append(arrival({ conversation: key(conversation), channel: conversation, text, ts: tsAt(second) }))
   )
+
+describe("a reply that cannot be read", () => {
+  const spoilReply = (id: number) =>
+    Effect.flatMap(
+      SqlClient.SqlClient,
+      (sql) => sql`UPDATE slackwater_outbox SET dispatch = '{"_tag":"Dance"}' WHERE id = ${id}`
+    )
+
+  testOutbox("is a dead letter, and the others go on", (slack) =>
+    Effect.gen(function*() {
+      const store = yield* OutboxStore
+      const rows = yield* store.enqueue(
+        ["spoilt", "behind", "other"].map((text) => row(text, text === "other" ? "D2" : "D1")),
+        null,
+        epoch
+      )
+      yield* spoilReply(rows[0]?.id ?? 0)
+      yield* (yield* Outbox).wake
+      yield* settle
+      assert.sameMembers(slack.texts(), ["behind", "other"])
+      const [ended] = yield* store.list({ states: ["failed_terminal"] }, { limit: 9 })
+      assert.deepInclude(ended, { id: rows[0]?.id ?? 0, error: "Unreadable", text: "" })
+      assert.match(ended?.reason ?? "", /cannot be read/)
+    }))
+
+  testOutbox("is not looked for in Slack either", (slack) =>
+    Effect.gen(function*() {
+      slack.script("lost", reset)
+      slack.look.failure = new NotSent({ detail: "ECONNREFUSED" })
+      const handle = yield* post("lost", "D1")
+      yield* settle
+      assert.strictEqual(yield* stateOf(handle.id), "unknown")
+      yield* spoilReply(handle.id)
+      yield* advance("1 minute", "1 second")
+      assert.strictEqual(yield* stateOf(handle.id), "failed_terminal")
+      yield* post("next", "D1")
+      yield* settle
+      assert.deepStrictEqual(slack.texts(), ["lost", "next"])
+    }))
+})
 
 describe("a message that cannot be read", () => {
   for (const [what, as] of [["a newer release wrote", "{\"kind\":\"telepathy\"}"], ["is no JSON", "{"]] as const) {
