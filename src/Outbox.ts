@@ -12,7 +12,7 @@
 import { Clock, Context, Duration, Effect, FiberSet, Latch, Layer, Random } from "effect"
 import { makeAccess } from "./Access.ts"
 import { makeDelivery } from "./Delivery.ts"
-import { isFindable, problemOf, type SlackMessage } from "./Dispatch.ts"
+import { Dispatch, isFindable, problemOf, type SlackMessage } from "./Dispatch.ts"
 import { GatewayConfig } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
 import { HostTransaction } from "./HostTransaction.ts"
@@ -31,6 +31,9 @@ import { Supervisor } from "./Supervisor.ts"
 import { counted, repliesDiverged, sends } from "./Telemetry.ts"
 import { ReplyFailed, TurnError } from "./TurnError.ts"
 import { makeWaiters } from "./Waiters.ts"
+
+/** Every kind of call, each with a method and its limit. */
+const kinds = Dispatch.members.map(({ fields }) => fields._tag.schema.literal)
 
 const workers = 8
 const sweepEvery = 60_000
@@ -118,16 +121,18 @@ export class Outbox extends Context.Service<Outbox, {
       const send = Effect.fnUntraced(function*(now: number) {
         const free = workers - busy.size
         if (free <= 0 || !access.isOpen(now)) return null
-        let heldBack: number | null = null
+        const closed = kinds.filter((kind) => pace.openAt(now, methodOf[kind]) > now)
+        let heldBack = Math.min(...closed.map((kind) => pace.openAt(now, methodOf[kind])))
         const { claimed, ended, expired } = yield* store.claim({
           owner,
           now,
           limit: free,
           exclude: pace.exhausted(now),
+          excludeKinds: closed,
           admit: (channel, kind) => {
             const method = methodOf[kind]
             if (pace.take(channel, now, method)) return true
-            heldBack = Math.min(heldBack ?? Infinity, pace.openAt(now, method, channel))
+            heldBack = Math.min(heldBack, pace.openAt(now, method, channel))
             return false
           },
           expireBefore: config.outboxTtl === null ? 0 : now - Duration.toMillis(config.outboxTtl)
@@ -137,7 +142,7 @@ export class Outbox extends Context.Service<Outbox, {
         yield* counted(sends, "failed", ended.length)
         for (const row of claimed) yield* handle(row, delivery.send(row), delivery.broke(row))
         // Behind a row that ended another one may be due by now.
-        return ended.length + expired.length > 0 ? null : heldBack
+        return ended.length + expired.length > 0 || heldBack === Infinity ? null : heldBack
       })
 
       /** As `send`. */
@@ -176,10 +181,9 @@ export class Outbox extends Context.Service<Outbox, {
           yield* signal.open
           return now
         }
+        const isSendDue = next.send !== null && next.send <= now
         const sendAt = Math.min(
-          next.send === null
-            ? Infinity
-            : Math.max(next.send <= now ? heldBack ?? now : next.send, access.pausedUntil()),
+          next.send === null ? Infinity : Math.max(isSendDue ? heldBack ?? now : next.send, access.pausedUntil()),
           pace.nextAt(now) ?? Infinity
         )
         // A drain waits for what can be sent soon, not for an outage to end or for a reply to be found.
@@ -188,7 +192,7 @@ export class Outbox extends Context.Service<Outbox, {
         if (busy.size >= workers) return now + sweepEvery
         const lookAt = next.look === null ? Infinity : next.look <= now ? lookHeldBack ?? now : next.look
         // Behind what is held back, other rows may come due.
-        const mayBeBehind = heldBack === null && lookHeldBack === null ? Infinity : now + 1_000
+        const mayBeBehind = (isSendDue && heldBack !== null) || lookHeldBack !== null ? now + 1_000 : Infinity
         return Math.min(sendAt, lookAt, mayBeBehind, now + sweepEvery)
       }).pipe(
         Effect.catch((error) =>

@@ -92,6 +92,8 @@ export interface ClaimOptions {
   readonly limit: number
   /** Channels whose posts must wait for their pace. */
   readonly exclude: ReadonlyArray<string>
+  /** Kinds none of which may go now. */
+  readonly excludeKinds?: ReadonlyArray<Kind>
   /** Asked once per row, in order; false leaves the row where it is. */
   readonly admit: (channel: string, kind: Kind) => boolean
   /** Rows whose life began before this moment are set to `expired` instead. */

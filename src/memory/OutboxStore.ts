@@ -94,12 +94,13 @@ export const layer = Layer.effect(
           (row.state === "failed_terminal" || row.state === "expired")
         )
 
-    const claim = ({ admit, exclude, expireBefore, limit, now, owner }: ClaimOptions) => {
+    const claim = ({ admit, exclude, excludeKinds = [], expireBefore, limit, now, owner }: ClaimOptions) => {
       const taken: Array<ClaimedReply> = []
       const expired: Array<number> = []
       const ended: Array<number> = []
       const lanes = new Set<string>()
       for (const row of heads(now, exclude).filter(({ dueAt }) => dueAt <= now)) {
+        if (excludeKinds.includes(row.dispatch._tag)) continue
         // A row that ended a moment ago may have taken this one with it.
         if (lanes.has(row.lane) || !waits(row)) continue
         const isIt = (other: ReplyRow) => other === row && waits(row)

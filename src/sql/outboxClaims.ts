@@ -73,9 +73,12 @@ const brokenOff = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, row: Row
 })
 
 export const claim = Effect.fn("OutboxStore.claim")(function*(sql: SqlClient.SqlClient, options: ClaimOptions) {
-  const { now, owner } = options
+  const { excludeKinds = [], now, owner } = options
   const found = yield* sql<Row>`SELECT o.* FROM slackwater_outbox o
-    WHERE ${heads(sql, now, options.exclude)} AND o.due_at <= ${now} ORDER BY o.id LIMIT ${scan}`
+    WHERE ${heads(sql, now, options.exclude)} AND o.due_at <= ${now}
+      AND ${
+    excludeKinds.length === 0 ? sql`1` : sql`NOT ${sql.in("o.kind", excludeKinds)}`
+  } ORDER BY o.id LIMIT ${scan}`
   const rows: Array<ClaimedReply> = []
   const old: Array<number> = []
   const ended: Array<number> = []

@@ -53,6 +53,19 @@ export const rowsContract = (test: Test) => {
         assert.deepStrictEqual(row?.dispatch, { _tag: "Update", text: "b", target: at("5.5", "D9") })
       }))
 
+    test("is claimed where its channel takes no posts, and left where its kind may not go", (store) =>
+      Effect.gen(function*() {
+        const [a = 0] = yield* add(store, post("a"))
+        yield* claim(store)
+        yield* store.delivered(a, me, at("5.5"), now)
+        yield* add(store, update(a, "b"), post("c", "D2", { destination: { channel: "D1" } }))
+        const excluded = { exclude: ["D1"], excludeKinds: ["Update"] } as const
+        assert.deepStrictEqual(yield* claim(store, now, excluded), [])
+        assert.strictEqual((yield* store.nextDueAt(now, ["D1"], [])).send, now)
+        assert.deepStrictEqual(keys(yield* claim(store, now, { exclude: ["D1"] })), [`update-${a}-b`])
+        assert.deepStrictEqual(keys(yield* claim(store, now, { excludeKinds: ["Update"] })), ["c"])
+      }))
+
     test("ends when that was never sent, and says why", (store) =>
       Effect.gen(function*() {
         const [a = 0] = yield* add(store, post("a"))

@@ -121,6 +121,7 @@ export const perform = (world: World, operation: Operation): Effect.Effect<unkno
           now,
           limit: operation.limit,
           exclude: operation.exclude === "" ? [] : [operation.exclude],
+          excludeKinds: operation.exclude === "" ? [] : ["Update"],
           admit: (channel, kind) => channel !== operation.refuse || kind === "React",
           expireBefore: operation.olderThan === 0 ? 0 : now - operation.olderThan
         })
