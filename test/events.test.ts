@@ -1,7 +1,7 @@
 /** Events of every kind, from what a person does in Slack to the entry of a route and back, over real sockets. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
-import { Handler, type Respond } from "slackwater"
+import { type AckAnswer, type Activate, defaultActivation, eventOf, Handler, type Respond } from "slackwater"
 import { type Gesture, type JournalEntry, LocalSlack } from "slackwater/testing"
 import {
   answered,
@@ -274,6 +274,26 @@ describe("a handler that is one function", () => {
       yield* gesture({ does: "press", ...dm, ts, action_id: "go" })
       yield* answered("D0ALICE", "blockAction")
     })))
+
+  it.live("gets what an activation of the user's own lets through, by kind and content", () => {
+    const eyesToo: Activate = (message, context) => {
+      const { body, kind } = eventOf(message)
+      return kind === "reactionAdded" && body.reaction === "eyes"
+        ? { _tag: "Turn" }
+        : defaultActivation(message, context)
+    }
+    return withSlack(Effect.gen(function*() {
+      const dataDir = yield* temporaryDirectory
+      const handler = Handler.make((turn) => turn.reply(turn.events.map(({ kind }) => kind).join()))
+      yield* startGateway(dataDir, handler, {}, { activate: eyesToo })
+      const ts = yield* say("hi")
+      yield* answered("D0ALICE", "message")
+      yield* gesture({ does: "react", ...dm, ts, reaction: "wave" })
+      yield* gesture({ does: "react", ...dm, ts, reaction: "eyes" })
+      yield* answered("D0ALICE", "reactionAdded")
+      assert.include(yield* ignored(dataDir), "event reaction_added")
+    }))
+  })
 })
 
 const withResponder = <A, E>(
@@ -288,7 +308,7 @@ const withResponder = <A, E>(
   }))
 
 describe("a responder", () => {
-  const errors = { response_action: "errors", errors: { where: "No such city." } } as const
+  const errors: AckAnswer<"viewSubmission"> = { response_action: "errors", errors: { where: "No such city." } }
   it.live("answers a modal with errors, and no turn begins until it is submitted without", () =>
     withResponder(
       {
