@@ -1,4 +1,4 @@
-/** Reads single fields of JSON that nobody has checked: it may be of any shape, and a field that is not there is none. */
+/** Reads single fields of JSON that nobody has checked. It may be of any shape; a field that is not there is none. */
 
 export const fieldIn = (value: unknown, name: string): unknown =>
   typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined
