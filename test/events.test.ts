@@ -6,6 +6,8 @@ import { type Gesture, type JournalEntry, LocalSlack } from "slackwater/testing"
 import {
   answered,
   answers,
+  connected,
+  dm,
   eventually,
   startGateway,
   temporaryDirectory,
@@ -13,14 +15,8 @@ import {
   withSlack
 } from "./fixtures/gateway.ts"
 
-const dm = { channel: "D0ALICE", user: "U0ALICE" }
 const alice = { user: "U0ALICE" }
 const general = { channel: "C0GENERAL", user: "U0BOB" }
-
-const connected = Effect.flatMap(
-  LocalSlack,
-  (slack) => eventually("connected", Effect.map(slack.connections, (live) => live > 0))
-)
 
 const isAckOf = (id: string | undefined) => (entry: JournalEntry) =>
   entry._tag === "AckReceived" && entry.envelopeId === id
