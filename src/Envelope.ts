@@ -10,7 +10,7 @@
  */
 import { Result, Schema } from "effect"
 import { ConversationKey, type InboundMessage } from "./Message.ts"
-import { fieldIn, textIn } from "./UntrustedJson.ts"
+import { fieldIn, textIn } from "./untrustedJson.ts"
 
 /** One envelope as it came from a connection. `payload` is untrusted JSON. */
 export interface Envelope {

@@ -25,7 +25,7 @@ import {
   TooManyRequests,
   Unreachable
 } from "../SlackConnection.ts"
-import { fieldIn } from "../UntrustedJson.ts"
+import { fieldIn } from "../untrustedJson.ts"
 import { classify, credentialCodes } from "./classify.ts"
 import { silent } from "./silent.ts"
 
