@@ -2,8 +2,9 @@
  * This gateway's row in the database, and what is done with what dead instances left.
  *
  * Only the holder of the owner lock comes here, so every other owner found in the tables is dead. One transaction
- * records the start, makes replies in `sending` `unknown`, so that they are looked up, and ends quiet windows. Turns
- * that were left running are counted for the log and stay as they are: Conversations takes them as slots free up.
+ * records the start, makes replies in `sending` `unknown`, so that they are looked up, and makes due what waits in a
+ * quiet window or for its next send. Turns that were left running are counted for the log and stay as they are:
+ * Conversations takes them as slots free up. Rows of instances go after 30 days.
  */
 import { Clock, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
@@ -36,7 +37,8 @@ export const layer = Layer.effect(
         WHERE state = 'sending' RETURNING id`
       yield* sql`UPDATE slackwater_messages SET due_at = ${startedAt}
         WHERE state = 'queued' AND turn_id IS NULL AND due_at > ${startedAt}`
-      // What kept a reply waiting (a refused token, an outage) may be over: that is often why we were restarted.
+      // What kept a reply waiting (a refused token, an outage) may be over: that is often why we were restarted. Both
+      // states are named so that the index is used.
       yield* sql`UPDATE slackwater_outbox SET due_at = ${startedAt}
         WHERE state IN ('queued', 'failed_retryable') AND state = 'failed_retryable' AND due_at > ${startedAt}`
       return { previousStop, turns: left?.n ?? 0, replies: replies.length }
