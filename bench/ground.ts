@@ -6,7 +6,7 @@
  * on the disk that is meant, since a temporary one may be memory.
  */
 import { ConfigProvider, Effect, Layer, Metric, Redacted } from "effect"
-import { Statement } from "effect/sql"
+import { SqlClient, Statement } from "effect/sql"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -41,6 +41,14 @@ export const ground = (dataDir: string, given: Partial<Settings> = {}) =>
     ),
     Layer.fresh
   )
+
+/** Bytes of the pages that are in use. */
+export const used = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const [found] = yield* sql<{ readonly bytes: number }>`SELECT (page_count - freelist_count) * page_size AS bytes
+    FROM pragma_page_count, pragma_freelist_count, pragma_page_size`
+  return found?.bytes ?? 0
+})
 
 /** Counts what runs inside of it. */
 export const counting = () => {

@@ -15,7 +15,7 @@ import process from "node:process"
 import { endedBefore } from "../src/Cutoff.ts"
 import { ConversationKey } from "../src/Message.ts"
 import { MessageStore } from "../src/MessageStore.ts"
-import { directory, ground, percentile, row } from "./ground.ts"
+import { directory, ground, percentile, row, used } from "./ground.ts"
 
 const sizes = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [0, 100_000, 1_000_000]
 const rounds = 5
@@ -47,14 +47,6 @@ const fill = Effect.fnUntraced(function*(keys: number) {
         ON CONFLICT DO NOTHING`
     }))
   }
-})
-
-/** Bytes of the pages that are in use. */
-const used = Effect.gen(function*() {
-  const sql = yield* SqlClient.SqlClient
-  const [found] = yield* sql<{ readonly bytes: number }>`SELECT (page_count - freelist_count) * page_size AS bytes
-    FROM pragma_page_count, pragma_freelist_count, pragma_page_size`
-  return found?.bytes ?? 0
 })
 
 let next = 10_000_000

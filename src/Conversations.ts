@@ -72,6 +72,19 @@ export class Conversations extends Context.Service<Conversations, {
           )
         )
 
+        /** Something is due in a conversation whose turn runs: offered to it, or reason to start again. */
+        const nudge = Effect.fnUntraced(
+          function*(key: ConversationKey, running: Running) {
+            if (running.mode === "steer") return running.run.arrived()
+            if (running.mode !== "interrupt") return
+            const waiting = yield* store.waiting(key, yield* Clock.currentTimeMillis)
+            if (waiting.length > 0) yield* Deferred.succeed(running.superseded, undefined)
+          },
+          Effect.catch((error) =>
+            Effect.logWarning("could not look for newer messages; they wait for the next turn", error)
+          )
+        )
+
         const start = Effect.fnUntraced(function*(key: ConversationKey, now: number) {
           if (active.has(key)) return
           const mode = yield* modeOf(key)
@@ -81,10 +94,13 @@ export class Conversations extends Context.Service<Conversations, {
             active.set(key, running)
             const end = Effect.suspend(() => {
               active.delete(key)
-              return Effect.andThen(track, signal.open)
+              // In mode steer it may have taken what waited.
+              return Effect.andThen(status.clear("conversation-full", key), Effect.andThen(track, signal.open))
             })
             yield* FiberSet.run(fibers, Effect.ensuring(runner.run(running), end))
             lastWasRecovered = claimed.value.interrupted
+            // It runs again, and nobody was there to be interrupted when newer ones came.
+            if (claimed.value.attempt > 1 || lastWasRecovered) yield* nudge(key, running)
             // A new turn took messages of those that wait: their conversation is not full any more.
             if (claimed.value.attempt === 1 && !lastWasRecovered) yield* status.clear("conversation-full", key)
           }
@@ -145,19 +161,6 @@ export class Conversations extends Context.Service<Conversations, {
         })
 
         const wake = signal.open
-
-        /** Something is due in a conversation whose turn runs: offered to it, or reason to start again. */
-        const nudge = Effect.fnUntraced(
-          function*(key: ConversationKey, running: Running) {
-            if (running.mode === "steer") return running.run.arrived()
-            if (running.mode !== "interrupt") return
-            const waiting = yield* store.waiting(key, yield* Clock.currentTimeMillis)
-            if (waiting.length > 0) yield* Deferred.succeed(running.superseded, undefined)
-          },
-          Effect.catch((error) =>
-            Effect.logWarning("could not look for newer messages; they wait for the next turn", error)
-          )
-        )
 
         yield* supervisor.fork("conversations", Effect.forever(Effect.flatMap(dispatch, wait)))
         yield* Effect.addFinalizer(() =>

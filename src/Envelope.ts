@@ -8,8 +8,9 @@
  * Shapes: docs.slack.dev "Using Socket Mode" and "Events API"; an envelope without an inner event is real
  * (`app_rate_limited`).
  */
-import { Option, Result, Schema } from "effect"
+import { Result, Schema } from "effect"
 import { ConversationKey, type InboundMessage } from "./Message.ts"
+import { fieldIn, textIn } from "./untrustedJson.ts"
 
 /** One envelope as it came from a connection. `payload` is untrusted JSON. */
 export interface Envelope {
@@ -96,16 +97,6 @@ const idOf = (value: unknown): string | undefined =>
     ? value.id
     : undefined
 
-const field = (value: unknown, name: string): unknown =>
-  typeof value === "object" && value !== null
-    ? Option.getOrUndefined(Option.fromNullishOr(Reflect.get(value, name)))
-    : undefined
-
-const textIn = (value: unknown, name: string): string | undefined => {
-  const found = field(value, name)
-  return typeof found === "string" && found !== "" ? found : undefined
-}
-
 export const conversationOf = (where: {
   readonly channel: string | undefined
   readonly direct: boolean
@@ -150,8 +141,8 @@ export const decode = (envelope: Envelope, self: string, receivedAt: number): De
   const failed = (reason: string) => undecodable(envelope, self, receivedAt, reason)
   switch (envelope.type) {
     case "events_api": {
-      if (field(envelope.payload, "event") === undefined) {
-        return failed(`no event inside (${typeName(field(envelope.payload, "type"))})`)
+      if (fieldIn(envelope.payload, "event") == null) {
+        return failed(`no event inside (${typeName(fieldIn(envelope.payload, "type"))})`)
       }
       return Result.match(decodeEventsApi(envelope.payload), {
         onFailure: (error) => failed(error.message.slice(0, 500)),
@@ -224,14 +215,14 @@ const interactionKeys = (body: typeof Interactive.Type): ReadonlyArray<string> =
 
 const fromEvent = (envelope: Envelope, body: typeof EventsApi.Type, self: string, fallbackTs: string): Decoded => {
   const { event } = body
-  const channel = idOf(event.channel) ?? idOf(field(event.item, "channel"))
+  const channel = idOf(event.channel) ?? idOf(fieldIn(event.item, "channel"))
   const direct = isDirect(channel, event.channel_type)
   const isMessage = event.type === "message" || event.type === "app_mention"
   const isChange = event.subtype != null && changes.has(event.subtype)
   const ts = event.ts || event.event_ts || fallbackTs
   // An edit, a deletion or a reaction is about another message, and belongs to the conversation of that one.
   const about = isChange ? event.message ?? event.previous_message : isMessage ? undefined : event.item
-  const user = idOf(event.user) ?? (isChange ? idOf(field(about, "user")) : undefined)
+  const user = idOf(event.user) ?? (isChange ? idOf(fieldIn(about, "user")) : undefined)
   const aboutTs = textIn(about, "ts")
   const threadTs = event.thread_ts || textIn(about, "thread_ts") || (direct ? undefined : aboutTs)
   return {

@@ -26,6 +26,7 @@ import type { Incoming } from "./SlackConnection.ts"
 import { StoreError, StoreUnavailable } from "./StoreError.ts"
 import { Supervisor } from "./Supervisor.ts"
 import { ackFailures, counted, events } from "./Telemetry.ts"
+import { fieldIn, textIn } from "./untrustedJson.ts"
 
 /** The allow-lists: why this message may not start a turn. */
 const refusedBy = (config: Settings, message: InboundMessage): string | undefined => {
@@ -37,16 +38,24 @@ const refusedBy = (config: Settings, message: InboundMessage): string | undefine
   return undefined
 }
 
-/** Decodes, and makes sure that what came can be written down: JSON may be nested deeper than it can be encoded. */
+/** Slack nests far less; what is nested as deep as the stack goes can be read and not be written. */
+const maxDepth = 500
+
+const isTooDeep = (value: unknown, left = maxDepth): boolean =>
+  typeof value === "object" && value !== null &&
+  (left === 0 || Object.values(value).some((inner) => isTooDeep(inner, left - 1)))
+
+/** Decodes what can be decoded and kept. */
 const understand = (envelope: Envelope, self: string, now: number): Effect.Effect<Decoded> =>
-  Effect.sync(() => {
-    JSON.stringify(envelope.payload)
-    return decode(envelope, self, now)
-  }).pipe(
-    Effect.catchDefect(() =>
-      Effect.sync(() => asUndecodable({ ...envelope, payload: null }, self, now, "it could not be read or kept"))
+  Effect.sync(() => isTooDeep(envelope.payload) ? undefined : decode(envelope, self, now)).pipe(
+    Effect.catchDefect(() => Effect.undefined),
+    Effect.map((decoded) =>
+      decoded ?? asUndecodable({ ...envelope, payload: null }, self, now, "it could not be read or kept")
     )
   )
+
+/** Who wrote the message under which this one stands. */
+const beganBy = (message: InboundMessage) => textIn(fieldIn(message.payload, "event"), "parent_user_id")
 
 /** After this long a refused envelope is tried again. */
 const refusedPause = Duration.seconds(1)
@@ -74,9 +83,8 @@ export class Intake extends Context.Service<Intake, {
         const decide = Effect.fnUntraced(function*(message: InboundMessage, identity: Identity) {
           const kind = kindOf(message)
           if (kind === "blockSuggestion") return "asks for options"
-          const participates = message.threadTs !== undefined && kind === "message"
-            ? yield* store.participates(message.conversation)
-            : false
+          const participates = message.threadTs !== undefined && kind === "message" &&
+            (beganBy(message) === identity.user || (yield* store.participates(message.conversation)))
           const activation = yield* Effect.sync(() => {
             const decided: Activation | undefined = activate(message, {
               botUser: identity.user,
@@ -105,67 +113,68 @@ export class Intake extends Context.Service<Intake, {
             (exit) => Exit.isSuccess(exit) ? exit.value : undefined
           )
 
-        const append = Effect.fnUntraced(function*({ arrivedAt, envelope }: Incoming, identity: Identity) {
-          const { keys, message, undecodable } = yield* understand(
-            envelope,
-            identity.user,
-            yield* Clock.currentTimeMillis
-          )
-          const refused = undecodable ?? refusedBy(config, message)
-          const payload = refused === undefined ? yield* answer(message, arrivedAt) : undefined
-          const hasErrors = payload?.["response_action"] === "errors"
-          const ignored = refused ?? (hasErrors ? "answered with errors" : yield* decide(message, identity))
-          const now = yield* Clock.currentTimeMillis
-          const window = yield* debouncer.window(message, now)
-          const appended = yield* store.append({
-            message,
-            // A modal answered with errors is not yet submitted; a repetition that finds none is the submission.
-            keys: hasErrors ? keys.map((key) => `${key}:errors`) : keys,
-            receivedAt: now,
-            dueAt: window.endsAt,
-            cap: config.maxWaiting,
-            ...(ignored === undefined ? {} : { ignored })
-          })
-          if (undecodable !== undefined && appended._tag === "Ignored") {
-            yield* Effect.logWarning("an envelope could not be understood and is kept as ignored").pipe(
-              Effect.annotateLogs({ envelope: envelope.id, reason: undecodable })
+        const append = Effect.fnUntraced(
+          function*({ arrivedAt, envelope }: Incoming, identity: Identity, isLate: boolean) {
+            const { keys, message, undecodable } = yield* understand(
+              envelope,
+              identity.user,
+              yield* Clock.currentTimeMillis
             )
-          }
-          if (appended._tag === "Overflow") {
-            yield* status.raise(
-              "conversation-full",
-              `${message.conversation} has ${config.maxWaiting} messages waiting; newer ones are kept as dead letters`,
-              message.conversation
+            // Slack tells the person at once that a command or a press of a button failed, and they do it again.
+            const tooLate = isLate && envelope.type !== "events_api"
+            const refused = undecodable ?? refusedBy(config, message) ?? (tooLate ? "not stored in time" : undefined)
+            const payload = refused === undefined ? yield* answer(message, arrivedAt) : undefined
+            const hasErrors = payload?.["response_action"] === "errors"
+            const ignored = refused ?? (hasErrors ? "answered with errors" : yield* decide(message, identity))
+            const now = yield* Clock.currentTimeMillis
+            const window = yield* debouncer.window(message, now)
+            const appended = yield* store.append({
+              message,
+              // A modal answered with errors is not yet submitted; a repetition that finds none is the submission.
+              keys: hasErrors || tooLate ? keys.map((key) => `${key}:${ignored}`) : keys,
+              receivedAt: now,
+              dueAt: window.endsAt,
+              cap: config.maxWaiting,
+              ...(ignored === undefined ? {} : { ignored })
+            })
+            if (undecodable !== undefined && appended._tag === "Ignored") {
+              yield* Effect.logWarning("an envelope could not be understood and is kept as ignored").pipe(
+                Effect.annotateLogs({ envelope: envelope.id, reason: undecodable })
+              )
+            }
+            if (appended._tag === "Overflow") {
+              yield* status.raise(
+                "conversation-full",
+                `${message.conversation} has ${config.maxWaiting} messages waiting; newer ones are kept as dead letters`,
+                message.conversation
+              )
+            }
+            // There was room for this one. Conversations ends the alarm likewise when a turn makes room.
+            if (appended._tag === "Queued") yield* status.clear("conversation-full", message.conversation)
+            const waits = appended._tag === "Queued" || (appended._tag === "Duplicate" && appended.revived)
+            yield* counted(
+              events,
+              undecodable !== undefined
+                ? "undecodable"
+                : appended._tag === "Duplicate"
+                ? appended.revived ? "revived" : "duplicate"
+                : appended._tag.toLowerCase()
             )
+            return { payload, opened: waits ? debouncer.opened(message.conversation, window) : Effect.void }
           }
-          // There was room for this one. Conversations ends the alarm likewise when a turn makes room.
-          if (appended._tag === "Queued") yield* status.clear("conversation-full", message.conversation)
-          const waits = appended._tag === "Queued" || (appended._tag === "Duplicate" && appended.revived)
-          yield* counted(
-            events,
-            undecodable !== undefined
-              ? "undecodable"
-              : appended._tag === "Duplicate"
-              ? appended.revived ? "revived" : "duplicate"
-              : appended._tag.toLowerCase()
-          )
-          return { payload, opened: waits ? debouncer.opened(message.conversation, window) : Effect.void }
-        })
+        )
 
         /** Stores it; answers what is to be done then, or nothing when the database did not take it. */
-        const take = Effect.fnUntraced(function*(incoming: Incoming, identity: Identity) {
-          const stored = yield* append(incoming, identity).pipe(
+        const take = Effect.fnUntraced(function*(incoming: Incoming, identity: Identity, isLate = false) {
+          const stored = yield* append(incoming, identity, isLate).pipe(
             Effect.catchDefect((defect) =>
               new StoreError({ operation: "accept", reason: new StoreUnavailable({ cause: defect }) })
             ),
             Effect.result
           )
           if (stored._tag === "Failure") {
-            // Slack says at once that a command or a modal failed, and the person does it again: that one is gone.
-            if (!responder.answers(incoming.envelope)) {
-              refused ??= [incoming, identity]
-              yield* refusing.open
-            }
+            refused ??= [incoming, identity]
+            yield* refusing.open
             yield* status.raise(
               "database:intake",
               `${stored.failure.message}; events are not acked and Slack repeats them`
@@ -189,7 +198,7 @@ export class Intake extends Context.Service<Intake, {
         const tryAgain = Effect.gen(function*() {
           yield* refusing.await
           yield* Effect.sleep(refusedPause)
-          const stored = refused === undefined ? undefined : yield* take(...refused)
+          const stored = refused === undefined ? undefined : yield* take(...refused, true)
           if (stored !== undefined) yield* stored.opened
         })
 

@@ -46,14 +46,15 @@ const responses = {
 type Responses = typeof responses
 /** What can be answered in the ack. */
 export type AnswerableKind = keyof Responses
-export type Response<K extends AnswerableKind> = Responses[K]["Type"]
-type Answer<A> = A | undefined | void
+/** What Slack takes as the answer to this kind. */
+export type AckAnswer<K extends AnswerableKind> = Responses[K]["Type"]
+type Maybe<A> = A | undefined | void
 type Given<A, R> = A | Promise<A> | Effect.Effect<A, unknown, R>
 type Entry<Body, A, R> = (body: Body) => Given<A, R>
 
 /** Answers by kind: a value, a promise or an Effect of it; nothing for a plain ack. */
 export type Respond<R = never> = {
-  readonly [K in AnswerableKind]?: Entry<EventBody<K>, Answer<Response<K>>, R>
+  readonly [K in AnswerableKind]?: Entry<EventBody<K>, Maybe<AckAnswer<K>>, R>
 }
 
 export const answerableKinds = Object.keys(responses) as ReadonlyArray<AnswerableKind>
@@ -64,7 +65,7 @@ export const isRespond = (value: unknown): value is Respond =>
   Predicate.isObject(value) && Object.entries(value).every(([kind, f]) => isAnswerable(kind) && typeof f === "function")
 
 /** The responder failed; whatever it failed with is the cause. */
-export class ResponderError extends Schema.TaggedError<ResponderError>()("ResponderError", {
+class ResponderError extends Schema.TaggedError<ResponderError>()("ResponderError", {
   cause: Schema.Defect()
 }) {}
 
@@ -104,10 +105,10 @@ export class Responder extends Context.Service<Responder, {
       Responder,
       Effect.gen(function*() {
         const context = yield* Effect.context<R>()
-        const entries = respond as { readonly [kind: string]: Entry<unknown, Answer<object>, R> }
+        const entries = respond as { readonly [kind: string]: Entry<unknown, Maybe<object>, R> }
 
         const ask = Effect.fnUntraced(function*(kind: AnswerableKind, body: unknown) {
-          const given: Given<Answer<object> | null, R> = entries[kind]?.(body)
+          const given: Given<Maybe<object> | null, R> = entries[kind]?.(body)
           const answer = isEffect(given)
             ? yield* Effect.provideContext(Effect.mapError(given, (cause) => new ResponderError({ cause })), context)
             : isPromise(given)

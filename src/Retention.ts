@@ -21,7 +21,7 @@ const most = 500
 const between = Duration.millis(50)
 
 export class Retention extends Context.Service<Retention, {
-  /** Deletes everything that is due; answers how many messages and replies that were. */
+  /** Deletes everything that is due; answers how many rows, counting of each batch the most numerous kinds. */
   readonly sweep: Effect.Effect<number>
 }>()("slackwater/Retention") {
   static readonly layer = Layer.effect(

@@ -5,40 +5,18 @@
  * is heard again, so a superseded generation can neither change shared state nor deliver twice. There is one owner of
  * reconnecting: the loop below. It replaces a connection before it closes it (planned rotation, Slack's `disconnect`
  * frame, a forced reconnect) and waits with growing, jittered pauses when Slack is not there.
- * Guarantees: envelopes of a generation reach Intake in order, each with the ack of its own connection. Those that the
- * responder answers are handled beside the others, so their rows may be written after those of later ones.
- * Does not: ack (Intake), judge whether the transport is alive (Watchdog), or keep envelopes in memory beyond a
- * bounded queue: what is not stored is not acked, and Slack delivers it again.
+ * Does not: handle what a connection brings (Generation), ack (Intake), judge whether the transport is alive
+ * (Watchdog), or keep envelopes in memory beyond a bounded queue: what is not stored is not acked, and Slack delivers
+ * it again.
  * On shutdown: takes no further envelope, finishes the one in hand, disconnects.
  */
-import {
-  Cause,
-  Clock,
-  Context,
-  Deferred,
-  Duration,
-  Effect,
-  Exit,
-  Latch,
-  Layer,
-  Queue,
-  Random,
-  Scope,
-  Semaphore,
-  SubscriptionRef
-} from "effect"
+import { Clock, Context, Deferred, Duration, Effect, Exit, Latch, Layer, Random, Scope, SubscriptionRef } from "effect"
 import { GatewayStatus, type SocketState } from "./GatewayStatus.ts"
+import { consume, type Ending, type Generation } from "./Generation.ts"
 import { Intake } from "./Intake.ts"
 import { Shutdown } from "./Shutdown.ts"
 import { describe, type Identity, SlackApi, type SlackApiError } from "./SlackApi.ts"
-import {
-  type Connection,
-  Refused,
-  SlackConnection,
-  SlackConnectionError,
-  TooManyRequests,
-  Unreachable
-} from "./SlackConnection.ts"
+import { Refused, SlackConnection, SlackConnectionError, TooManyRequests, Unreachable } from "./SlackConnection.ts"
 import { GaveUp, Supervisor } from "./Supervisor.ts"
 import { connections, counted } from "./Telemetry.ts"
 
@@ -58,25 +36,6 @@ const healthyAfter = 10_000
 const lingerFor = Duration.seconds(2)
 /** Replace a connection this long before Slack would end it. */
 const rotateBefore = 60_000
-/** Envelopes of one connection that may wait for their answers at once; the next one waits for a place. */
-const mostApart = 64
-
-interface Ending {
-  readonly reason: string
-  /** It still delivers, so its successor is opened first. */
-  readonly alive: boolean
-}
-
-interface Generation {
-  readonly number: number
-  readonly scope: Scope.Closeable
-  readonly connection: Connection
-  readonly connectedAt: number
-  /** Completes when somebody wants this connection replaced. */
-  readonly replace: Deferred.Deferred<Ending>
-  /** Open while none of its envelopes is being handled or waits. */
-  readonly quiet: Latch.Latch
-}
 
 export class SocketLayer extends Context.Service<SocketLayer, {
   /** Replaces the present connection, or cuts the pause before the next attempt short. */
@@ -134,43 +93,6 @@ export class SocketLayer extends Context.Service<SocketLayer, {
           return publish((now) => ({ state: "disconnected", connectedSince: null, disconnectedSince: now }))
         })
 
-      /** A defect must not leave a connection that is deaf or never acks. */
-      const orReplace = (generation: Generation) => <A>(handling: Effect.Effect<A>) =>
-        Effect.onError(handling, (cause) =>
-          Cause.hasInterruptsOnly(cause)
-            ? Effect.void
-            : Effect.andThen(
-              Effect.logError("handling an envelope failed; replacing the connection", cause),
-              Deferred.succeed(generation.replace, { reason: "failed", alive: false })
-            ))
-
-      /**
-       * Handles what one connection brings, in order; but what waits for an answer of the responder is handled apart,
-       * so that nothing behind it waits too. Ends with its Scope.
-       */
-      const consume = Effect.fnUntraced(function*(generation: Generation, self: Identity) {
-        const { incoming } = generation.connection
-        const apart = yield* Semaphore.make(mostApart)
-        let inHand = 0
-        const done = Effect.suspend(() => {
-          inHand -= 1
-          return inHand === 0 && Queue.sizeUnsafe(incoming) === 0 ? generation.quiet.open : Effect.void
-        })
-        while (true) {
-          const one = yield* Queue.take(incoming)
-          inHand += 1
-          yield* generation.quiet.close
-          const handled = Effect.ensuring(intake.accept(one, self), done)
-          if (intake.answers(one.envelope)) {
-            yield* apart.take(1)
-            const handling = Effect.ensuring(handled, apart.release(1)).pipe(orReplace(generation))
-            yield* Effect.forkIn(handling, generation.scope, { startImmediately: true })
-          } else {
-            yield* handled
-          }
-        }
-      })
-
       /** Opens the next generation; what fails half-way leaves nothing open. */
       const open = Effect.gen(function*() {
         const self = identity ??= yield* api.identity
@@ -187,7 +109,7 @@ export class SocketLayer extends Context.Service<SocketLayer, {
             quiet: yield* Latch.make(true)
           }
           live.add(generation)
-          yield* Effect.forkIn(consume(generation, self).pipe(orReplace(generation)), scope, {
+          yield* Effect.forkIn(consume(generation, self, intake), scope, {
             startImmediately: true
           })
           yield* Effect.forkIn(Effect.andThen(connection.closed, lost(generation)), scope, { startImmediately: true })

@@ -24,6 +24,7 @@ import { freePort } from "./cli/process.ts"
 import {
   answered,
   answers,
+  dm,
   eventually,
   lockDatabase,
   settingsFor,
@@ -32,8 +33,6 @@ import {
   withSlack
 } from "./fixtures/gateway.ts"
 import { logged } from "./fixtures/rooms.ts"
-
-const dm = { channel: "D0ALICE", user: "U0ALICE" }
 
 /** A gateway over a client that is ours, so that a test can take the room away from its very connection. */
 const startGateway = Effect.fnUntraced(function*(

@@ -1,6 +1,7 @@
 /** Settings: defaults, checks, and sentences that name the variable and never its value. */
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Redacted } from "effect"
+import { readFileSync } from "node:fs"
 import { GatewayConfig, knobs, type Settings } from "../src/GatewayConfig.ts"
 
 const tokens = { SLACK_APP_TOKEN: "xapp-1-A", SLACK_BOT_TOKEN: "xoxb-1" }
@@ -205,6 +206,27 @@ describe("GatewayConfig", () => {
         assert.notInclude(message, "plain")
       }
     ))
+
+  it.effect("has the defaults that the README's table says, and every setting is in it", () =>
+    Effect.gen(function*() {
+      const table = [
+        ...readFileSync(new URL("../README.md", import.meta.url), "utf8").matchAll(
+          /^\| (`SLACK[^|]*) \| ([^|]*) \|/gm
+        )
+      ]
+      const quoted = (cell: string | undefined) =>
+        [...(cell ?? "").matchAll(/`([^`]*)`/g)].map(([, text]) => text ?? "")
+      const named = table.flatMap(([, names, defaults]) =>
+        quoted(names).map((name, n) => [name, quoted(defaults)[n]] as const)
+      )
+      const variables = Object.values(knobs).map(({ env }) => env)
+      assert.deepStrictEqual(variables.filter((variable) => !named.some(([name]) => name === variable)), [])
+      const said = named.flatMap(([name, value]) =>
+        value === undefined || name.endsWith("TOKEN") ? [] : [[name, value]]
+      )
+      assert.isAtLeast(said.length, 20)
+      assert.deepStrictEqual(yield* read(Object.fromEntries(said)), yield* read({}))
+    }))
 
   it("names every variable once", () => {
     const names = Object.values(knobs).map(({ env }) => env)

@@ -6,6 +6,9 @@ import { type JournalEntry, LocalSlack } from "slackwater/testing"
 import {
   answered,
   answers,
+  connected,
+  dm,
+  echo,
   eventually,
   lockDatabase,
   startGateway,
@@ -13,9 +16,6 @@ import {
   withDatabase,
   withSlack
 } from "./fixtures/gateway.ts"
-
-const echo = Handler.make((turn) => turn.reply(`You said: ${turn.text}`))
-const dm = { channel: "D0ALICE", user: "U0ALICE" }
 
 const isAck = (entry: JournalEntry) => entry._tag === "AckReceived"
 const isSent = (attempt: number) => (entry: JournalEntry) =>
@@ -95,7 +95,7 @@ describe("Intake", () => {
       const dataDir = yield* temporaryDirectory
       yield* startGateway(dataDir, echo)
       yield* slack.awaitJournal((entry) => entry._tag === "ConnectionOpened")
-      yield* eventually("connected", Effect.map(slack.connections, (live) => live === 1))
+      yield* connected
       yield* slack.sendRaw("null")
       yield* slack.sendRaw(JSON.stringify({
         envelope_id: "limited",

@@ -3,10 +3,11 @@ import { assert, describe } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import type { Mode } from "../src/GatewayConfig.ts"
 import type { Turn } from "../src/Handler.ts"
+import { OwnerId } from "../src/Message.ts"
 import { MessageStore } from "../src/MessageStore.ts"
 import { gated, inbox, replies, say, test } from "./fixtures/conversationsRoom.ts"
 import { arrival, key, tsAt } from "./fixtures/messages.ts"
-import { advance, settle } from "./fixtures/rooms.ts"
+import { advance, epoch, settle } from "./fixtures/rooms.ts"
 
 describe("mode followup", () => {
   const each = gated()
@@ -24,6 +25,49 @@ describe("mode followup", () => {
 })
 
 describe("mode interrupt", () => {
+  const retried: Array<string> = []
+  test(
+    "stops a run of a turn that failed when a newer message came while it waited",
+    (turn) =>
+      Effect.suspend(() => {
+        retried.push(`${turn.attempt} ${turn.text}`)
+        return turn.text !== "one" ? Effect.succeed("ok") : turn.attempt === 1 ? Effect.fail("x") : Effect.never
+      }),
+    () =>
+      Effect.gen(function*() {
+        yield* say("D1", "one", 1)
+        yield* settle
+        yield* say("D1", "two", 2)
+        yield* advance("2 minutes", "1 second")
+        assert.deepStrictEqual(retried.at(-1), "1 one\ntwo")
+      }),
+    { mode: "interrupt" }
+  )
+
+  const recovered: Array<string> = []
+  test(
+    "stops a run of a turn that was cut off when a newer message came while nobody ran",
+    (turn) =>
+      Effect.suspend(() => {
+        recovered.push(`${turn.attempt} ${turn.text}`)
+        return turn.text === "one" ? Effect.never : Effect.succeed("ok")
+      }),
+    () =>
+      Effect.gen(function*() {
+        yield* advance("2 minutes", "1 second")
+        assert.deepStrictEqual(recovered.at(-1), "1 one\ntwo")
+      }),
+    { mode: "interrupt" },
+    {
+      before: Effect.gen(function*() {
+        const store = yield* MessageStore
+        yield* store.append(arrival({ conversation: key("D1"), text: "one", ts: tsAt(1) }))
+        yield* store.claim(key("D1"), OwnerId.make("dead"), epoch)
+        yield* store.append(arrival({ conversation: key("D1"), text: "two", ts: tsAt(2) }))
+      })
+    }
+  )
+
   const restarted = gated()
   const aborted: Array<boolean> = []
   const handler = (turn: Turn) =>

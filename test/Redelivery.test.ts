@@ -9,6 +9,8 @@ import { LocalSlack } from "slackwater/testing"
 import {
   answered,
   answers,
+  connected,
+  dm,
   eventually,
   startGateway,
   temporaryDirectory,
@@ -16,7 +18,6 @@ import {
   withSlack
 } from "./fixtures/gateway.ts"
 
-const dm = { channel: "D0ALICE", user: "U0ALICE" }
 const place = { channel: "C0GENERAL", user: "U0BOB" }
 
 /** Slack repeats nothing by itself here; the tests do. */
@@ -152,7 +153,7 @@ describe("an event that comes again, as the same frame and as retries 1 to 3, is
       })
       yield* startGateway(yield* temporaryDirectory, handler)
       yield* slack.awaitJournal((entry) => entry._tag === "ConnectionOpened")
-      yield* eventually("connected", Effect.map(slack.connections, (live) => live === 1))
+      yield* connected
       const button = {
         type: "block_actions",
         user: { id: "U0ALICE" },

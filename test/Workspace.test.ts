@@ -6,6 +6,7 @@ import { LocalSlack } from "slackwater/testing"
 import {
   answered,
   answers,
+  echo,
   eventually,
   settingsFor,
   startGateway,
@@ -14,7 +15,6 @@ import {
   withSlack
 } from "./fixtures/gateway.ts"
 
-const echo = Handler.make((turn) => turn.reply(`You said: ${turn.text}`))
 const isCall = (method: string) => (entry: { readonly _tag: string; readonly method?: string }) =>
   entry._tag === "ApiCall" && entry.method === method
 

@@ -6,6 +6,8 @@ import { LocalSlack } from "slackwater/testing"
 import {
   answered,
   answers,
+  dm,
+  echo,
   localSlack,
   settingsFor,
   startGateway,
@@ -13,8 +15,6 @@ import {
   withDatabase,
   withSlack
 } from "./fixtures/gateway.ts"
-
-const dm = { channel: "D0ALICE", user: "U0ALICE" }
 
 describe("embedding", () => {
   it.live("closes in order with the host's scope, and the host lives on", () =>
@@ -97,7 +97,7 @@ describe("embedding", () => {
       yield* startGateway(yield* temporaryDirectory, held).pipe(Scope.provide(scope), Effect.provideContext(other))
       yield* Context.get(other, LocalSlack).say({ ...dm, text: "held" })
       yield* Deferred.await(begun)
-      yield* startGateway(yield* temporaryDirectory, Handler.make((turn) => turn.reply(`You said: ${turn.text}`)))
+      yield* startGateway(yield* temporaryDirectory, echo)
       const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
       yield* Context.get(other, LocalSlack).awaitJournal((entry) => entry._tag === "ConnectionClosed")
       yield* slack.say({ ...dm, text: "meanwhile" })

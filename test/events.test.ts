@@ -1,11 +1,13 @@
 /** Events of every kind, from what a person does in Slack to the entry of a route and back, over real sockets. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
-import { Handler, type Respond } from "slackwater"
+import { type AckAnswer, type Activate, defaultActivation, eventOf, Handler, type Respond } from "slackwater"
 import { type Gesture, type JournalEntry, LocalSlack } from "slackwater/testing"
 import {
   answered,
   answers,
+  connected,
+  dm,
   eventually,
   startGateway,
   temporaryDirectory,
@@ -13,14 +15,8 @@ import {
   withSlack
 } from "./fixtures/gateway.ts"
 
-const dm = { channel: "D0ALICE", user: "U0ALICE" }
 const alice = { user: "U0ALICE" }
 const general = { channel: "C0GENERAL", user: "U0BOB" }
-
-const connected = Effect.flatMap(
-  LocalSlack,
-  (slack) => eventually("connected", Effect.map(slack.connections, (live) => live > 0))
-)
 
 const isAckOf = (id: string | undefined) => (entry: JournalEntry) =>
   entry._tag === "AckReceived" && entry.envelopeId === id
@@ -274,6 +270,26 @@ describe("a handler that is one function", () => {
       yield* gesture({ does: "press", ...dm, ts, action_id: "go" })
       yield* answered("D0ALICE", "blockAction")
     })))
+
+  it.live("gets what an activation of the user's own lets through, by kind and content", () => {
+    const eyesToo: Activate = (message, context) => {
+      const { body, kind } = eventOf(message)
+      return kind === "reactionAdded" && body.reaction === "eyes"
+        ? { _tag: "Turn" }
+        : defaultActivation(message, context)
+    }
+    return withSlack(Effect.gen(function*() {
+      const dataDir = yield* temporaryDirectory
+      const handler = Handler.make((turn) => turn.reply(turn.events.map(({ kind }) => kind).join()))
+      yield* startGateway(dataDir, handler, {}, { activate: eyesToo })
+      const ts = yield* say("hi")
+      yield* answered("D0ALICE", "message")
+      yield* gesture({ does: "react", ...dm, ts, reaction: "wave" })
+      yield* gesture({ does: "react", ...dm, ts, reaction: "eyes" })
+      yield* answered("D0ALICE", "reactionAdded")
+      assert.include(yield* ignored(dataDir), "event reaction_added")
+    }))
+  })
 })
 
 const withResponder = <A, E>(
@@ -288,7 +304,7 @@ const withResponder = <A, E>(
   }))
 
 describe("a responder", () => {
-  const errors = { response_action: "errors", errors: { where: "No such city." } } as const
+  const errors: AckAnswer<"viewSubmission"> = { response_action: "errors", errors: { where: "No such city." } }
   it.live("answers a modal with errors, and no turn begins until it is submitted without", () =>
     withResponder(
       {

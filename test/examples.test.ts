@@ -13,7 +13,8 @@ import { version } from "../src/version.ts"
 import {
   answered,
   answers,
-  eventually,
+  connected,
+  dm,
   settingsFor,
   startGateway,
   temporaryDirectory,
@@ -57,8 +58,7 @@ describe("examples", () => {
       const slack = yield* LocalSlack
       const { handler, respond } = yield* loadHandler(`${fileURLToPath(root)}examples/routes.ts`)
       yield* startGateway(yield* temporaryDirectory, handler, {}, respond === undefined ? {} : { respond })
-      yield* eventually("connected", Effect.map(slack.connections, (live) => live > 0))
-      const dm = { channel: "D0ALICE", user: "U0ALICE" }
+      yield* connected
       yield* slack.command({ ...dm, command: "/deploy", text: "it" })
       yield* answered("D0ALICE", "/deploy it: shall I?")
       yield* slack.awaitJournal((entry) => entry._tag === "EphemeralPosted" && entry.text === "Looking into it …")

@@ -6,15 +6,15 @@ import { LocalSlack } from "slackwater/testing"
 import {
   answered,
   answers,
+  connected,
+  dm,
+  echo,
   eventually,
   startGateway,
   temporaryDirectory,
   withDatabase,
   withSlack
 } from "./fixtures/gateway.ts"
-
-const dm = { channel: "D0ALICE", user: "U0ALICE" }
-const echo = Handler.make((turn) => turn.reply(`You said: ${turn.text}`))
 
 const count = (dataDir: string, statement: string) =>
   withDatabase(dataDir, (database) => Number(database.prepare(`SELECT count(*) AS n ${statement}`).get()?.["n"]))
@@ -137,7 +137,7 @@ describe("Slack", () => {
       const slack = yield* LocalSlack
       const dataDir = yield* temporaryDirectory
       const status = Context.get(yield* startGateway(dataDir, echo), GatewayStatus)
-      yield* eventually("connected", Effect.map(slack.connections, (live) => live === 1))
+      yield* connected
       const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`
       for (
         const payload of [

@@ -4,11 +4,10 @@ import { Deferred, Duration, Effect, Exit, Fiber, Latch, Logger, References, Sco
 import type { SqlClient } from "effect/sql"
 import { GatewayStatus, Handler, Outbox } from "slackwater"
 import { LocalSlack } from "slackwater/testing"
-import { answered, answers, eventually, withSlack } from "./fixtures/gateway.ts"
+import { answered, answers, connected, dm, eventually, withSlack } from "./fixtures/gateway.ts"
 import { insertOrder, inTransaction, orders, startHost, stored } from "./fixtures/host.ts"
 
 const mention = { channel: "C0GENERAL", user: "U0ALICE" }
-const dm = { channel: "D0ALICE", user: "U0ALICE" }
 const undo = Effect.fail("undo" as const)
 
 const enqueue = (text: string, key?: string) =>
@@ -95,7 +94,7 @@ describe("a host's transaction", () => {
   it.live("wakes the sender when it has committed, and not before", () =>
     inHost(Effect.gen(function*() {
       const slack = yield* LocalSlack
-      yield* eventually("connected", Effect.map(slack.connections, (live) => live > 0))
+      yield* connected
       yield* inTransaction(Effect.gen(function*() {
         yield* placeOrder("1")
         // A whole way from Slack to the gateway's door, while the transaction is open.
@@ -180,7 +179,7 @@ describe("a transaction that stays open", () => {
         const host = yield* startHost()
         yield* Effect.gen(function*() {
           const status = yield* GatewayStatus
-          yield* eventually("connected", Effect.map(slack.connections, (live) => live > 0))
+          yield* connected
           const release = yield* Latch.make()
           const holder = yield* Effect.forkChild(
             inTransaction(Effect.andThen(insertOrder("1"), release.await)).pipe(Effect.withSpan("nightly report"))

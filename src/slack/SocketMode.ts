@@ -25,6 +25,7 @@ import {
   TooManyRequests,
   Unreachable
 } from "../SlackConnection.ts"
+import { fieldIn } from "../untrustedJson.ts"
 import { classify, credentialCodes } from "./classify.ts"
 import { silent } from "./silent.ts"
 
@@ -43,7 +44,7 @@ class Client extends SocketModeClient {
   protected override async onWebSocketMessage(data: string | ArrayBuffer, isBinary: boolean): Promise<void> {
     if (isBinary) return
     const parsed = parse(typeof data === "string" ? data : new TextDecoder().decode(data))
-    if (field(parsed, "type") === "hello") await super.onWebSocketMessage(data, isBinary)
+    if (fieldIn(parsed, "type") === "hello") await super.onWebSocketMessage(data, isBinary)
     this.frame(parsed)
   }
 }
@@ -56,19 +57,16 @@ const parse = (text: string): unknown => {
   }
 }
 
-const field = (value: unknown, name: string): unknown =>
-  typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined
-
 const envelopeOf = (frame: unknown): Envelope | undefined => {
-  const id = field(frame, "envelope_id")
-  const type = field(frame, "type")
+  const id = fieldIn(frame, "envelope_id")
+  const type = fieldIn(frame, "type")
   if (typeof id !== "string" || id === "" || typeof type !== "string") return undefined
-  const retryNum = field(frame, "retry_attempt")
-  const retryReason = field(frame, "retry_reason")
+  const retryNum = fieldIn(frame, "retry_attempt")
+  const retryReason = fieldIn(frame, "retry_reason")
   return {
     id,
     type,
-    payload: field(frame, "payload"),
+    payload: fieldIn(frame, "payload"),
     retryNum: typeof retryNum === "number" ? retryNum : 0,
     retryReason: typeof retryReason === "string" ? retryReason : ""
   }
@@ -136,13 +134,13 @@ export const layer: Layer.Layer<SlackConnection, never, GatewayConfig> = Layer.e
       client.frame = (frame) => {
         if (abandoned) return
         heardAt = clock.currentTimeMillisUnsafe()
-        const type = field(frame, "type")
+        const type = fieldIn(frame, "type")
         if (type === "hello") {
           Deferred.doneUnsafe(hello, Effect.succeed(frame))
           return
         }
         if (type === "disconnect") {
-          const reason = field(frame, "reason")
+          const reason = fieldIn(frame, "reason")
           Deferred.doneUnsafe(disconnecting, Effect.succeed(typeof reason === "string" ? reason : "unknown"))
           return
         }
@@ -157,7 +155,7 @@ export const layer: Layer.Layer<SlackConnection, never, GatewayConfig> = Layer.e
       }
       const onPing = (message: unknown) => {
         // undici announces the pings of every socket in the process; only this client's count.
-        if (field(message, "websocket") !== field(client.websocket, "websocket")) return
+        if (fieldIn(message, "websocket") !== fieldIn(client.websocket, "websocket")) return
         observable = true
         heardAt = clock.currentTimeMillisUnsafe()
       }
@@ -188,8 +186,8 @@ export const layer: Layer.Layer<SlackConnection, never, GatewayConfig> = Layer.e
       )
       const frame = yield* Effect.timeoutOption(Deferred.await(hello), "1 second")
       const said = frame._tag === "Some" ? frame.value : undefined
-      const connections = field(said, "num_connections")
-      const lifetime = field(field(said, "debug_info"), "approximate_connection_time")
+      const connections = fieldIn(said, "num_connections")
+      const lifetime = fieldIn(fieldIn(said, "debug_info"), "approximate_connection_time")
       return {
         incoming,
         disconnecting: Deferred.await(disconnecting),

@@ -49,7 +49,7 @@ const busyFor = 5_000
 const isBusy = (error: DatabaseError) =>
   error.reason._tag === "Unusable" && /database is locked/.test(error.reason.detail)
 
-export const untilFree = <A, R>(effect: Effect.Effect<A, DatabaseError, R>) =>
+export const untilOpen = <A, R>(effect: Effect.Effect<A, DatabaseError, R>) =>
   Effect.retry(effect, {
     while: isBusy,
     schedule: Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: busyFor }))
@@ -96,7 +96,13 @@ const inspect = (dataDir: string) =>
     return { directory, file }
   })
 
-/** Pragma, the value it must read back as. */
+/** What the connection goes by. */
+export const pragma = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, name: string) {
+  const [row] = yield* sql.unsafe<Record<string, unknown>>(`PRAGMA ${name}`)
+  return Object.values(row ?? {})[0]
+})
+
+/** Pragma, and what it must read back as. */
 const pragmas: ReadonlyArray<readonly [name: string, value: string, readBack: unknown]> = [
   ["journal_mode", "WAL", "wal"],
   ["synchronous", "FULL", 2],
@@ -108,8 +114,7 @@ const configure = Effect.fnUntraced(function*(file: string) {
   const sql = yield* SqlClient.SqlClient
   for (const [name, value, expected] of pragmas) {
     yield* sql.unsafe(`PRAGMA ${name} = ${value}`)
-    const [row] = yield* sql.unsafe<Record<string, unknown>>(`PRAGMA ${name}`)
-    const found = Object.values(row ?? {})[0]
+    const found = yield* pragma(sql, name)
     if (found !== expected) {
       return yield* unusable(file, `PRAGMA ${name} is ${String(found)} and not ${String(expected)}`)
     }
@@ -123,13 +128,13 @@ const open = Effect.gen(function*() {
   const { id, now } = yield* newOwner
   yield* OwnerLock.acquire(directory, join(directory, "owner.lock"), id, now)
   const scope: Scope.Scope = yield* Effect.scope
-  const context = yield* untilFree(
+  const context = yield* untilOpen(
     Layer.buildWithScope(SqliteClient.layer({ filename: file, disableWAL: true }), scope).pipe(
       // The driver opens the file in a constructor that throws. WAL is set below, once we know that the file is ours.
       Effect.catchCause((cause) => Effect.fail(unusable(file, Cause.squash(cause))))
     )
   )
-  yield* untilFree(
+  yield* untilOpen(
     Effect.gen(function*() {
       yield* refuseNewer(file)
       yield* configure(file)

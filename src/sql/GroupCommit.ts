@@ -15,7 +15,7 @@ import { Cause, Clock, Context, Deferred, Effect, Exit, Layer, Option, Queue } f
 import { SqlClient, type SqlError } from "effect/sql"
 import type { StoreError, TurnLost } from "../StoreError.ts"
 import { Supervisor } from "../Supervisor.ts"
-import { noted } from "./holder.ts"
+import { rememberTransaction } from "./holder.ts"
 import { asStoreError, untilFree } from "./transaction.ts"
 
 /** Writes that may wait, and writes that share one transaction at most. */
@@ -40,7 +40,7 @@ export class GroupCommit extends Context.Service<GroupCommit, {
    * of the caller: inside of it, and they get to disk with it.
    */
   readonly write: (operation: string) => <A>(job: Effect.Effect<A, Failure>) => Effect.Effect<A, StoreError>
-  /** Since when the writer has been waiting for the connection, which a transaction of the host has; null if it is not. */
+  /** Since when the writer has been waiting for the connection, which a transaction of the host has; null if not. */
   readonly waitingSince: () => number | null
 }>()("slackwater/sql/GroupCommit") {
   static readonly layer = Layer.effect(
@@ -134,7 +134,7 @@ export class GroupCommit extends Context.Service<GroupCommit, {
        * transaction must not write into the next one: registering with the former is a defect then.
        */
       const inline = <A>(job: Effect.Effect<A, Failure>) =>
-        noted(sql)(Effect.andThen(sql.afterCommit(Effect.void), sql.withTransaction(job)))
+        rememberTransaction(sql)(Effect.andThen(sql.afterCommit(Effect.void), sql.withTransaction(job)))
 
       return GroupCommit.of({
         write: (operation) => (job) =>

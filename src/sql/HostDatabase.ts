@@ -12,21 +12,16 @@ import { Context, Data, Effect, Fiber, Layer, Option, Scheduler } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { join } from "node:path"
 import { GatewayConfig } from "../GatewayConfig.ts"
-import { newOwner, Owner, prepareDirectory, untilFree, unusable } from "./Database.ts"
+import { newOwner, Owner, pragma, prepareDirectory, untilOpen, unusable } from "./Database.ts"
 import { DatabaseError, UnfitHost } from "./DatabaseError.ts"
 import { migrate, refuseNewer } from "./migrations.ts"
 import * as OwnerLock from "./OwnerLock.ts"
 
 const unfit = (detail: string) => new DatabaseError({ reason: new UnfitHost({ detail }) })
 
-const valueOf = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, pragma: string) {
-  const [row] = yield* sql.unsafe<Record<string, unknown>>(`PRAGMA ${pragma}`)
-  return Object.values(row ?? {})[0]
-})
-
 /** WAL is the file's, so it is the host's to set. */
 const requireWal = Effect.fnUntraced(function*(sql: SqlClient.SqlClient) {
-  const mode = yield* valueOf(sql, "journal_mode")
+  const mode = yield* pragma(sql, "journal_mode")
   if (mode === "wal") return
   return yield* unfit(`its journal mode is ${String(mode)}; open it with WAL (the client does, unless disableWAL)`)
 })
@@ -34,10 +29,10 @@ const requireWal = Effect.fnUntraced(function*(sql: SqlClient.SqlClient) {
 /** What is the connection's is set. */
 const configure = Effect.fnUntraced(function*(sql: SqlClient.SqlClient) {
   // EXTRA (3) is more than FULL.
-  if ((yield* valueOf(sql, "synchronous")) !== 3) yield* sql.unsafe("PRAGMA synchronous = FULL")
+  if ((yield* pragma(sql, "synchronous")) !== 3) yield* sql.unsafe("PRAGMA synchronous = FULL")
   yield* sql.unsafe("PRAGMA busy_timeout = 100")
   for (const [name, least] of [["synchronous", 2], ["busy_timeout", 100]] as const) {
-    const found = yield* valueOf(sql, name)
+    const found = yield* pragma(sql, name)
     if (!(Number(found) >= least)) {
       return yield* unfit(`PRAGMA ${name} is ${String(found)} and cannot be set to ${least}`)
     }
@@ -106,7 +101,7 @@ const open = Effect.gen(function*() {
   yield* OwnerLock.acquire(directory, join(directory, "owner.lock"), id, now)
   yield* OwnerLock.acquire(file, `${file}-slackwater.lock`, id, now)
 
-  yield* untilFree(
+  yield* untilOpen(
     Effect.gen(function*() {
       yield* refuseNewer(file)
       yield* requireWal(sql)

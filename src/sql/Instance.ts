@@ -2,9 +2,9 @@
  * This gateway's row in the database, and what is done with what dead instances left.
  *
  * Only the holder of the owner lock comes here, so every other owner found in the tables is dead. One transaction
- * records the start, makes replies in `sending` `unknown`, so that they are looked up, and ends quiet windows; replies
- * that are only progress end. Turns that were left running are counted for the log and stay as they are: Conversations
- * takes them as slots free up.
+ * records the start, makes replies in `sending` `unknown`, so that they are looked up, ends progress that was not sent,
+ * and makes due what waits in a quiet window, for its next send or for its next look. Turns that were left running are
+ * counted for the log and stay as they are: Conversations takes them as slots free up. Rows of instances go after 30 days.
  */
 import { Clock, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
@@ -38,7 +38,8 @@ export const layer = Layer.effect(
       const replies = yield* cutOff(sql, sql`1`, "the process ended while it was sent", startedAt)
       yield* sql`UPDATE slackwater_messages SET due_at = ${startedAt}
         WHERE state = 'queued' AND turn_id IS NULL AND due_at > ${startedAt}`
-      // What kept a reply waiting (a refused token, a missing scope, an outage) may be over: that is often why we were restarted.
+      // What kept a reply waiting (a refused token, a missing scope, an outage) may be over: that is often why we were
+      // restarted. Both states are named so that the index is used.
       yield* sql`UPDATE slackwater_outbox SET due_at = ${startedAt}
         WHERE state IN ('queued', 'failed_retryable') AND state = 'failed_retryable' AND due_at > ${startedAt}`
       yield* sql`UPDATE slackwater_outbox SET due_at = ${startedAt} WHERE state = 'unknown' AND due_at > ${startedAt}`

@@ -9,7 +9,7 @@ import { SqliteClient as Driver } from "@effect/sql-sqlite-node"
 import { Context, Effect, Layer } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { SqlClient } from "effect/sql"
-import { noted } from "./holder.ts"
+import { rememberTransaction } from "./holder.ts"
 
 export const { SqliteClient } = Driver
 export type SqliteClient = Driver.SqliteClient
@@ -19,7 +19,7 @@ export const make = (config: SqliteClientConfig) =>
   Effect.map(Driver.make(config), (client): SqliteClient => {
     const { withTransaction } = client
     return Object.assign(client, {
-      withTransaction: <R, E, A>(self: Effect.Effect<A, E, R>) => withTransaction(noted(client)(self))
+      withTransaction: <R, E, A>(self: Effect.Effect<A, E, R>) => withTransaction(rememberTransaction(client)(self))
     })
   })
 

@@ -1,5 +1,6 @@
 /**
- * All that is kept, over one database: the two stores, this gateway's own row, whose data it is, and the one writer they share.
+ * All that is kept, over one database: the two stores, this gateway's own row, whose data it is, and the one writer
+ * they share.
  *
  * `own`: a file in the data directory. `host`: the database of the `SqlClient` in the context.
  */

@@ -19,7 +19,7 @@ const transactionAround = (span: Tracer.AnySpan | undefined): Tracer.Span | unde
 }
 
 /** Run inside a transaction: remembers it as the one that holds the connection. */
-export const noted =
+export const rememberTransaction =
   (sql: Pick<SqlClient.SqlClient, "transactionService">) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.withFiber((fiber) => {

@@ -10,8 +10,8 @@ import { DatabaseSync } from "node:sqlite"
 import { Gateway, Handler, Outbox } from "slackwater"
 import { SqliteClient } from "slackwater/sqlite"
 import { LocalSlack } from "slackwater/testing"
-import { answered, settingsFor, temporaryDirectory, withSlack } from "../fixtures/gateway.ts"
-import { echo, startHost, stored } from "../fixtures/host.ts"
+import { answered, echo, settingsFor, temporaryDirectory, withSlack } from "../fixtures/gateway.ts"
+import { startHost, stored } from "../fixtures/host.ts"
 
 /** Starts a gateway in the database of this client. */
 const startIn = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, dataDir?: string) {
