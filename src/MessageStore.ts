@@ -83,6 +83,14 @@ export interface WaitingMessage {
   readonly message: InboundMessage
 }
 
+/** What a run leaves besides its replies. */
+export interface Left {
+  /** The conversation's new state, as JSON; undefined leaves it. */
+  readonly state?: string | undefined
+  /** Messages that it may have adopted without anybody having seen them: they wait for the next turn, due at once. */
+  readonly unseen?: ReadonlyArray<number>
+}
+
 /** One line of a conversation's past. */
 export type HistoryEntry =
   | { readonly _tag: "Message"; readonly at: number; readonly message: InboundMessage }
@@ -124,15 +132,15 @@ export class MessageStore extends Context.Service<MessageStore, {
     most?: number
   ) => Effect.Effect<Option.Option<ClaimedTurn>, StoreError>
   /**
-   * Completion, final replies and the conversation's new state (JSON; undefined leaves it), in one transaction. Fails
-   * with `TurnLost` and changes nothing if not the owner.
+   * Completion and final replies, and what else the run leaves, in one transaction. Fails with `TurnLost` and changes
+   * nothing if not the owner.
    */
   readonly complete: (
     turn: TurnId,
     owner: OwnerId,
     replies: ReadonlyArray<NewReply>,
     now: number,
-    state?: string
+    left?: Left
   ) => Effect.Effect<void, StoreError>
   /** Keeps what a run says it is doing, for the run that goes on after a restart. */
   readonly saveStatus: (run: TurnRun, status: string) => Effect.Effect<void, StoreError>

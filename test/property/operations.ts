@@ -32,6 +32,7 @@ const schemas = {
     ...ofTurn,
     replies,
     state: Schema.Literals(["", "", "1", "2"]),
+    unseen: Schema.Literals([0, 0, 0, 1]),
     unstorable: Schema.Literals([false, false, false, false, true])
   }),
   retry: Schema.TaggedStruct("retry", { ...ofTurn, dueIn: Schema.Literals([0, 500]) }),

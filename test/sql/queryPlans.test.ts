@@ -199,7 +199,8 @@ for (const analyzed of [false, true]) {
           const released = yield* plans(messages.releaseAll(OwnerId.make("nobody"), now))
           assertSteady(released)
           assertUses(released, "turns_running")
-          assertSteady(yield* plans(messages.complete(yield* claimed, me, [post("x", conversation)], now, "1")))
+          const left = { state: "1", unseen: [1] }
+          assertSteady(yield* plans(messages.complete(yield* claimed, me, [post("x", conversation)], now, left)))
           assertSteady(yield* plans(messages.retry(yield* claimed, me, "boom", now)))
           assertSteady(yield* plans(messages.fail(yield* claimed, me, "boom", [], now)))
         })
