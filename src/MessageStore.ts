@@ -39,7 +39,10 @@ export interface NewMessage {
   readonly ignored?: string
   /** Epoch ms of acceptance. */
   readonly receivedAt: number
-  /** Epoch ms before which the conversation is not claimed: the end of its quiet window. */
+  /**
+   * Epoch ms before which the conversation is not claimed: the end of its quiet window. Where the conversation is due
+   * already it keeps its place, and this message joins what is due.
+   */
   readonly dueAt: number
   /** With this many waiting in its conversation already, the message becomes a dead letter instead of waiting too. */
   readonly cap?: number

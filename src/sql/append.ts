@@ -40,10 +40,19 @@ export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service
       { discard: true }
     )
 
-  /** A message moves the end of the quiet window for everything that waits with it. */
-  const moveWindow = (conversation: string, dueAt: number) =>
-    sql`UPDATE slackwater_messages SET due_at = ${dueAt}
-      WHERE conversation = ${conversation} AND state = 'queued' AND turn_id IS NULL`
+  /** When a message is due: with what is due already in its conversation, or else at the end of its own window. */
+  const dueOf = ({ dueAt, message, receivedAt }: NewMessage) =>
+    Effect.map(
+      sql<{ readonly due: number | null }>`SELECT min(due_at) AS due FROM slackwater_messages
+        WHERE conversation = ${message.conversation} AND state = 'queued' AND turn_id IS NULL
+          AND due_at <= ${receivedAt}`,
+      ([row]) => row?.due ?? dueAt
+    )
+
+  /** A message moves the end of the quiet window for everything that waits in it; what is due keeps its place. */
+  const moveWindow = ({ message, receivedAt }: NewMessage, due: number) =>
+    sql`UPDATE slackwater_messages SET due_at = ${due}
+      WHERE conversation = ${message.conversation} AND state = 'queued' AND turn_id IS NULL AND due_at > ${receivedAt}`
 
   const isFull = (conversation: string, cap: number) =>
     Effect.map(
@@ -53,13 +62,14 @@ export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service
     )
 
   /** What a new message becomes: it waits, or it ends here and says why. */
-  const reception = Effect.fnUntraced(function*({ cap, ignored, message, receivedAt }: NewMessage) {
-    if (ignored !== undefined) return { state: "ignored", reason: ignored, finishedAt: receivedAt } as const
+  const reception = Effect.fnUntraced(function*(added: NewMessage) {
+    const { cap, dueAt, ignored, message, receivedAt } = added
+    if (ignored !== undefined) return { state: "ignored", reason: ignored, finishedAt: receivedAt, due: dueAt } as const
     if (cap === undefined || !(yield* isFull(message.conversation, cap))) {
-      return { state: "queued", reason: null, finishedAt: null } as const
+      return { state: "queued", reason: null, finishedAt: null, due: yield* dueOf(added) } as const
     }
     const reason = `more than ${cap} messages wait in this conversation`
-    return { state: "failed", reason, finishedAt: receivedAt } as const
+    return { state: "failed", reason, finishedAt: receivedAt, due: dueAt } as const
   })
 
   /** Another event about a message that is known. The very same event again changes nothing; a twin may say more. */
@@ -68,13 +78,13 @@ export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service
     yield* rememberKeys(added.keys, twin.id, added.receivedAt)
     const isTwin = twin.repeated === 0
     if (isTwin && twin.state === "ignored" && twin.reason !== "discarded" && added.ignored === undefined) {
-      const { finishedAt, reason, state } = yield* reception(added)
+      const { due, finishedAt, reason, state } = yield* reception(added)
       const message = encodeMessage({ ...knownOf(twin), ...added.message })
       yield* sql`UPDATE slackwater_messages SET state = ${state}, reason = ${reason}, finished_at = ${finishedAt},
-        conversation = ${conversation}, slack_ts = ${added.message.ts}, message = ${message}, due_at = ${added.dueAt}
+        conversation = ${conversation}, slack_ts = ${added.message.ts}, message = ${message}, due_at = ${due}
         WHERE id = ${twin.id} AND state = 'ignored'`
       if (state === "failed") return { _tag: "Overflow" } as const
-      yield* moveWindow(conversation, added.dueAt)
+      yield* moveWindow(added, due)
       return { _tag: "Duplicate", revived: true } as const
     }
     if (isTwin && twin.state === "queued" && twin.turn_id === null) {
@@ -89,16 +99,16 @@ export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service
     const { conversation } = added.message
     const twin = yield* known(added.keys)
     if (twin !== undefined) return yield* meet(twin, added)
-    const { finishedAt, reason, state } = yield* reception(added)
+    const { due, finishedAt, reason, state } = yield* reception(added)
     const [row] = yield* sql<{ readonly id: number }>`INSERT INTO slackwater_messages
       (conversation, slack_ts, message, state, reason, due_at, received_at, finished_at) VALUES
       (${conversation}, ${added.message.ts}, ${encodeMessage(added.message)}, ${state}, ${reason},
-       ${added.dueAt}, ${added.receivedAt}, ${finishedAt}) RETURNING id`
+       ${due}, ${added.receivedAt}, ${finishedAt}) RETURNING id`
     if (row === undefined) return yield* Effect.die(new Error("INSERT … RETURNING answered nothing"))
     yield* rememberKeys(added.keys, row.id, added.receivedAt)
     if (state === "ignored") return { _tag: "Ignored" } as const
     if (state === "failed") return { _tag: "Overflow" } as const
-    yield* moveWindow(conversation, added.dueAt)
+    yield* moveWindow(added, due)
     return { _tag: "Queued" } as const
   }, group.write("append"))
 }

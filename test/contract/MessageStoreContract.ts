@@ -121,6 +121,38 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           assert.deepStrictEqual(texts(yield* claimed("D1", me, now + 900)), ["a", "b"])
         }))
 
+      test("joins what is due in its conversation, which keeps its place among the others", (store) =>
+        Effect.gen(function*() {
+          const add = (channel: string, at: number, wait: number) =>
+            store.append(arrival({ conversation: key(channel), text: `${channel} ${at}`, ts: tsAt(at) }, {
+              receivedAt: now + at,
+              dueAt: now + at + wait
+            }))
+          yield* add("D1", 0, 5)
+          yield* add("D2", 1, 5)
+          for (const at of [5, 9, 13]) yield* add("D1", at, 5)
+          assert.deepStrictEqual(yield* ready(now + 13), ["D1", "D2"])
+          assert.deepStrictEqual(texts(yield* claimed("D1", me, now + 13)), ["D1 0", "D1 5", "D1 9", "D1 13"])
+        }))
+
+      test("is joined by an ignored message that a twin makes wait, where it is due", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival({ text: "one", ts: tsAt(1) }, { keys: twin("a"), ignored: "not addressed" }))
+          yield* store.append(arrival({ text: "two", ts: tsAt(2) }))
+          yield* store.append(arrival({ text: "one", ts: tsAt(1) }, { keys: twin("b"), dueAt: now + 500 }))
+          assert.deepStrictEqual(texts(yield* claimed()), ["one", "two"])
+        }))
+
+      test("takes along what waits in a window when it joins what is due", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival({ text: "one", ts: tsAt(1) }))
+          const turn = yield* claimed()
+          yield* store.append(arrival({ text: "two", ts: tsAt(2) }, { dueAt: now + 500 }))
+          yield* store.complete(turn.id, me, [], now, { unseen: [1] })
+          yield* store.append(arrival({ text: "three", ts: tsAt(3) }, { dueAt: now + 600 }))
+          assert.deepStrictEqual(texts(yield* claimed()), ["one", "two", "three"])
+        }))
+
       test("ends the windows of the named conversations", (store) =>
         Effect.gen(function*() {
           for (const channel of ["D1", "D2", "D3"]) {
