@@ -7,7 +7,7 @@
  *  append ─▶ queued ── claim, as a batch of one turn ──▶ processing ── complete ──▶ done                     │
  *    │         ▲                                             │ └─────────────────────────────────────────────┘
  *    │         └── by hand (to come) ── failed (dead letter) ◀───┘ failures or crashes spent, or unreadable
- *    └─▶ ignored (reason kept; a twin that addresses the bot moves it to queued)
+ *    └─▶ ignored (reason kept; a twin that addresses the bot moves it to queued, or the mention before it, heard late)
  * ```
  *
  * A turn is `running` under its owner. When that instance dies it stays so, and holds its conversation, until the
@@ -30,6 +30,15 @@ import type { StoreError } from "./StoreError.ts"
  * in flight at a crash, so that the next crash tells something; fresh turns run beside it.
  */
 export const suspectAfter = 2
+
+/** The reason of a reply in a thread in which nobody has spoken to the bot, as far as we have heard. */
+export const notAddressed = "not addressed"
+
+/**
+ * A message may come after what follows it, when Slack has to deliver it again: Slack's last quick repetition comes five
+ * minutes after the first. What was ignored within this time (ms) because nobody had spoken to the bot waits with it.
+ */
+export const heardLate = 10 * 60_000
 
 /** What Intake hands over: the message, its identities, and when it may be claimed. */
 export interface NewMessage {
@@ -109,7 +118,10 @@ export interface InboxCounts {
 }
 
 export class MessageStore extends Context.Service<MessageStore, {
-  /** Stores the message or recognises it. Durable when it returns. Idempotent by any of the keys. */
+  /**
+   * Stores the message or recognises it. Durable when it returns. Idempotent by any of the keys. With the first message
+   * that waits in a conversation, what came before it and was said after it waits too (`notAddressed`, `heardLate`).
+   */
   readonly append: (message: NewMessage) => Effect.Effect<Appended, StoreError>
   /** Whether the bot was spoken to, or has spoken, in this conversation. */
   readonly participates: (conversation: ConversationKey) => Effect.Effect<boolean, StoreError>

@@ -1,5 +1,5 @@
 /** How a message is received in memory: new, a repetition, or another event about a message that is known. */
-import type { Appended, NewMessage } from "../MessageStore.ts"
+import { type Appended, heardLate, type NewMessage, notAddressed } from "../MessageStore.ts"
 import { type Data, least, waiting, waits } from "./Database.ts"
 
 /** When a message is due: with what is due already in its conversation, or else at the end of its own window. */
@@ -12,6 +12,20 @@ const dueOf = (data: Data, { dueAt, message, receivedAt }: NewMessage) =>
 const moveWindow = (data: Data, { message, receivedAt }: NewMessage, due: number) => {
   for (const row of waiting(data, message.conversation)) if (row.dueAt > receivedAt) row.dueAt = due
 }
+
+/** Replies that came before the message they follow wait with it, where it is the first that is not ignored. */
+const takeAlong = (data: Data, { message, receivedAt }: NewMessage, dueAt: number) => {
+  for (const row of data.messages.values()) {
+    const isReply = row.conversation === message.conversation && row.state === "ignored" &&
+      row.reason === notAddressed && row.message.ts > message.ts && row.receivedAt >= receivedAt - heardLate
+    if (isReply) Object.assign(row, { state: "queued", reason: null, finishedAt: null, dueAt })
+  }
+}
+
+const isFirst = (data: Data, { message }: NewMessage) =>
+  ![...data.messages.values()].some(({ conversation, state }) =>
+    conversation === message.conversation && state !== "ignored"
+  )
 
 /** What a new message becomes: it waits, or it ends here and says why. */
 const reception = (data: Data, added: NewMessage) => {
@@ -35,19 +49,21 @@ export const append = (data: Data, added: NewMessage): Appended => {
 
   if (first === null) {
     const received = reception(data, added)
+    const joined = isFirst(data, added) ? takeAlong : moveWindow
     data.messages.set(id, { id, conversation, message, turn: null, receivedAt, ...received })
     if (received.state === "ignored") return { _tag: "Ignored" }
     if (received.state === "failed") return { _tag: "Overflow" }
-    moveWindow(data, added, received.dueAt)
+    joined(data, added, received.dueAt)
     return { _tag: "Queued" }
   }
 
   const row = data.messages.get(first)
   if (isTwin && row?.state === "ignored" && row.reason !== "discarded" && added.ignored === undefined) {
     const received = reception(data, added)
+    const joined = isFirst(data, added) ? takeAlong : moveWindow
     Object.assign(row, { ...received, conversation, message: { ...row.message, ...message } })
     if (received.state === "failed") return { _tag: "Overflow" }
-    moveWindow(data, added, received.dueAt)
+    joined(data, added, received.dueAt)
     return { _tag: "Duplicate", revived: true }
   }
   // The first keeps its own fields and gets those that only its twin has.
