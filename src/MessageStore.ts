@@ -7,7 +7,7 @@
  *  append ─▶ queued ── claim, as a batch of one turn ──▶ processing ── complete ──▶ done                     │
  *    │         ▲                                             │ └─────────────────────────────────────────────┘
  *    │         └── by hand (to come) ── failed (dead letter) ◀───┘ failures or crashes spent, or unreadable
- *    └─▶ ignored (reason kept; a twin that addresses the bot moves it to queued)
+ *    └─▶ ignored (reason kept; a twin that addresses the bot moves it to queued, or the mention before it, heard late)
  * ```
  *
  * A turn is `running` under its owner. When that instance dies it stays so, and holds its conversation, until the
@@ -31,6 +31,15 @@ import type { StoreError } from "./StoreError.ts"
  */
 export const suspectAfter = 2
 
+/** The reason of a reply in a thread in which nobody has spoken to the bot, as far as we have heard. */
+export const notAddressed = "not addressed"
+
+/**
+ * A message may come after what follows it, when Slack has to deliver it again: Slack's last quick repetition comes five
+ * minutes after the first. What was ignored within this time (ms) because nobody had spoken to the bot waits with it.
+ */
+export const heardLate = 10 * 60_000
+
 /** What Intake hands over: the message, its identities, and when it may be claimed. */
 export interface NewMessage {
   readonly message: InboundMessage
@@ -39,7 +48,10 @@ export interface NewMessage {
   readonly ignored?: string
   /** Epoch ms of acceptance. */
   readonly receivedAt: number
-  /** Epoch ms before which the conversation is not claimed: the end of its quiet window. */
+  /**
+   * Epoch ms before which the conversation is not claimed: the end of its quiet window. Where the conversation is due
+   * already it keeps its place, and this message joins what is due.
+   */
   readonly dueAt: number
   /** With this many waiting in its conversation already, the message becomes a dead letter instead of waiting too. */
   readonly cap?: number
@@ -83,6 +95,14 @@ export interface WaitingMessage {
   readonly message: InboundMessage
 }
 
+/** What a run leaves besides its replies. */
+export interface Left {
+  /** The conversation's new state, as JSON; undefined leaves it. */
+  readonly state?: string | undefined
+  /** Messages that it may have adopted without anybody having seen them: they wait for the next turn, due at once. */
+  readonly unseen?: ReadonlyArray<number>
+}
+
 /** One line of a conversation's past. */
 export type HistoryEntry =
   | { readonly _tag: "Message"; readonly at: number; readonly message: InboundMessage }
@@ -98,7 +118,10 @@ export interface InboxCounts {
 }
 
 export class MessageStore extends Context.Service<MessageStore, {
-  /** Stores the message or recognises it. Durable when it returns. Idempotent by any of the keys. */
+  /**
+   * Stores the message or recognises it. Durable when it returns. Idempotent by any of the keys. With the first message
+   * that waits in a conversation, what came before it and was said after it waits too (`notAddressed`, `heardLate`).
+   */
   readonly append: (message: NewMessage) => Effect.Effect<Appended, StoreError>
   /** Whether the bot was spoken to, or has spoken, in this conversation. */
   readonly participates: (conversation: ConversationKey) => Effect.Effect<boolean, StoreError>
@@ -124,15 +147,15 @@ export class MessageStore extends Context.Service<MessageStore, {
     most?: number
   ) => Effect.Effect<Option.Option<ClaimedTurn>, StoreError>
   /**
-   * Completion, final replies and the conversation's new state (JSON; undefined leaves it), in one transaction. Fails
-   * with `TurnLost` and changes nothing if not the owner.
+   * Completion and final replies, and what else the run leaves, in one transaction. Fails with `TurnLost` and changes
+   * nothing if not the owner.
    */
   readonly complete: (
     turn: TurnId,
     owner: OwnerId,
     replies: ReadonlyArray<NewReply>,
     now: number,
-    state?: string
+    left?: Left
   ) => Effect.Effect<void, StoreError>
   /** Keeps what a run says it is doing, for the run that goes on after a restart. */
   readonly saveStatus: (run: TurnRun, status: string) => Effect.Effect<void, StoreError>

@@ -3,15 +3,16 @@
  *
  * Owns the life of the run: what it may do while it lasts, its steps, its state. What it says is `Replies`'.
  * Guarantees: `reply` returns after its row is on disk; once the run is over every call fails with `TurnOver`, also
- * for a promise that was left running.
+ * for a promise that was left running. A message that joined the turn for an asker who was stopped meanwhile is given
+ * to the next one, and where none comes it waits for the next turn.
  */
-import { Cause, Clock, Effect, Latch, Option, Predicate, Schema, Stream } from "effect"
+import { Cause, Clock, Effect, Latch, Option, Predicate, Schema, Semaphore, Stream } from "effect"
 import { CurrentStep } from "./CurrentWork.ts"
 import { problemOf } from "./Dispatch.ts"
 import { eventOf } from "./Event.ts"
 import type { Turn } from "./HandlerTurn.ts"
 import { type Destination, type InboundMessage, type OwnerId, Reply, textOf } from "./Message.ts"
-import type { ClaimedTurn, MessageStore } from "./MessageStore.ts"
+import type { ClaimedTurn, MessageStore, WaitingMessage } from "./MessageStore.ts"
 import type { Outbox } from "./Outbox.ts"
 import type { NewReply } from "./OutboxStore.ts"
 import { makeReplies } from "./Replies.ts"
@@ -77,12 +78,16 @@ export interface Run {
   readonly turn: Turn
   /** What `turn.status` says. */
   readonly line: StatusLine
+  /** The handler has ended: no message joins its turn any more. */
+  readonly ended: () => void
   /** Waits for calls that were begun and not awaited. */
   readonly settled: Effect.Effect<void>
   /** The run is over: no call counts any more. */
   readonly close: () => void
   /** Messages may have arrived for `turn.followups`. */
   readonly arrived: () => void
+  /** Messages that may have joined the turn and that the handler was not given. */
+  readonly unseen: () => ReadonlyArray<number>
   /** Rows for replies that the handler does not make while it runs. */
   readonly rows: (
     kind: "final" | "notice" | `resume:${number}`,
@@ -117,6 +122,12 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
   let newState: string | undefined
   let calls = 0
   let over = false
+  let takes = true
+  /** One look at a time, so that what one asker left is found by the next. */
+  const looking = Semaphore.makeUnsafe(1)
+  /** What may have joined; and of it what did join, for an asker that was stopped before it got its answer. */
+  const unseen = new Set<number>()
+  const left: Array<WaitingMessage> = []
 
   const turnOver = new TurnError({ reason: new TurnOver() })
   const alive = Effect.suspend(() => over ? Effect.fail(turnOver) : Effect.void)
@@ -216,21 +227,48 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
     }
   }
 
+  /** A message that joined this turn, if there is one; kept for the next asker until it is given away. */
+  const join = Effect.gen(function*() {
+    if (left[0] !== undefined) return left[0]
+    const waiting = yield* ofStore(
+      Effect.flatMap(Clock.currentTimeMillis, (now) => store.waiting(claimed.conversation, now))
+    )
+    for (const next of waiting) {
+      if (!takes) break
+      unseen.add(next.id)
+      if (yield* ofStore(store.adopt(run, next.id))) {
+        left.push(next)
+        return next
+      }
+      unseen.delete(next.id)
+    }
+    return undefined
+  })
+
+  /** Whoever is interrupted in between, or comes too late, was not given it: the message is still there. */
+  const giveAway = Effect.map(Effect.uninterruptible(join), (next) => {
+    if (next === undefined || !takes) return undefined
+    left.shift()
+    unseen.delete(next.id)
+    return next.message
+  })
+
   /** The next message that joins this turn; waits for one. */
   const takeFollowup: Effect.Effect<InboundMessage, TurnError | Cause.Done> = Effect.gen(function*() {
-    const isOver = () => over
-    while (!isOver()) {
+    const isTaking = () => takes
+    while (isTaking()) {
       yield* arrivals.close
-      const waiting = yield* ofStore(
-        Effect.flatMap(Clock.currentTimeMillis, (now) => store.waiting(claimed.conversation, now))
-      )
-      for (const { id, message } of waiting) {
-        if (yield* ofStore(store.adopt(run, id))) return message
-      }
-      yield* arrivals.await
+      const message = yield* call(looking.withPermit(giveAway))
+      if (message !== undefined) return message
+      if (isTaking()) yield* arrivals.await
     }
     return yield* Cause.done()
   })
+
+  const stopTaking = () => {
+    takes = false
+    arrivals.openUnsafe()
+  }
 
   return {
     turn: {
@@ -253,15 +291,17 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
         : Stream.empty
     },
     line,
+    ended: stopTaking,
     settled: quiet.await,
     close: () => {
       over = true
-      arrivals.openUnsafe()
+      stopTaking()
       controller.abort()
     },
     arrived: () => {
       arrivals.openUnsafe()
     },
+    unseen: () => [...unseen],
     rows: replies.rows,
     newState: () => newState
   }

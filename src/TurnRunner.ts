@@ -85,7 +85,10 @@ export const makeTurnRunner = Effect.gen(function*() {
 
   /** Runs the handler apart, so that one that cannot be interrupted holds up neither its slot nor the shutdown. */
   const runHandler = Effect.fnUntraced(function*(run: Run) {
-    const fiber = yield* Effect.forkDetach(Effect.suspend(() => handler.run(run.turn)), { startImmediately: true })
+    const fiber = yield* Effect.forkDetach(
+      Effect.ensuring(Effect.suspend(() => handler.run(run.turn)), Effect.sync(run.ended)),
+      { startImmediately: true }
+    )
     const stop = Effect.suspend(() => {
       run.close()
       return Effect.timeoutOption(Fiber.interrupt(fiber), interruptGrace)
@@ -145,7 +148,10 @@ export const makeTurnRunner = Effect.gen(function*() {
     }
     const rows = answer.value
     yield* holding(claimed.id)(
-      Effect.flatMap(Clock.currentTimeMillis, (now) => store.complete(claimed.id, owner, rows, now, run.newState()))
+      Effect.flatMap(
+        Clock.currentTimeMillis,
+        (now) => store.complete(claimed.id, owner, rows, now, { state: run.newState(), unseen: run.unseen() })
+      )
     )
     yield* run.line.end(rows.length > 0)
     yield* outbox.wake

@@ -24,6 +24,32 @@ describe("which turns run", () => {
       assert.deepStrictEqual(bounded.texts(), ["a", "b", "c", "d"])
     }), { concurrency: 2 })
 
+  const queueing = gated()
+  test(
+    "come in the order in which they fell due, also for who adds a word while all slots are taken",
+    queueing.handler,
+    () =>
+      Effect.gen(function*() {
+        const store = yield* MessageStore
+        const add = (conversation: string, text: string, at: number) =>
+          store.append(arrival({ conversation: key(conversation), text, ts: tsAt(at) }, {
+            receivedAt: epoch + at * 1_000,
+            dueAt: epoch + at * 1_000 + 500
+          }))
+        yield* say("D0", "running", 0)
+        yield* settle
+        yield* add("D1", "a", 1)
+        for (const at of [2, 3, 4]) {
+          yield* add(`D${at}`, "somebody else", at)
+          yield* add("D1", "and", at + 0.2)
+        }
+        yield* advance("10 seconds")
+        yield* queueing.release("running")
+        assert.deepStrictEqual(queueing.texts(), ["running", "a\nand\nand\nand"])
+      }),
+    { concurrency: 1 }
+  )
+
   const serial = gated()
   test(
     "are one at a time per conversation; what comes meanwhile is the next turn",

@@ -1,6 +1,6 @@
 /** What happens to messages that arrive while their conversation's turn runs. */
 import { assert, describe } from "@effect/vitest"
-import { Effect, Stream } from "effect"
+import { Deferred, Effect, Stream } from "effect"
 import type { Mode } from "../src/GatewayConfig.ts"
 import type { Turn } from "../src/Handler.ts"
 import { OwnerId } from "../src/Message.ts"
@@ -136,6 +136,35 @@ describe("mode steer", () => {
       yield* ignoring.release("one")
       assert.deepStrictEqual(ignoring.texts(), ["one", "two"])
     }), { mode: "steer" })
+
+  const seen = new Set<string>()
+  let work = Deferred.makeUnsafe<string>()
+  test(
+    "loses no message that arrives while the handler ends",
+    (turn) =>
+      Effect.suspend(() => {
+        for (const { text } of turn.messages) seen.add(text)
+        if (turn.text.startsWith("late")) return Effect.succeed("ok")
+        const listening = Stream.runForEach(turn.followups, ({ text }) => Effect.sync(() => seen.add(text)))
+        return Effect.raceFirst(Effect.andThen(listening, Effect.never), Deferred.await(work))
+      }),
+    () =>
+      Effect.gen(function*() {
+        const late = Array.from({ length: 60 }, (_, yields) => `late ${yields}`)
+        for (const [yields, text] of late.entries()) {
+          work = Deferred.makeUnsafe<string>()
+          yield* say(`D${yields}`, "first", 1)
+          yield* settle
+          yield* say(`D${yields}`, text, 2)
+          for (let n = 0; n < yields; n++) yield* Effect.yieldNow
+          yield* Deferred.succeed(work, "done")
+          yield* settle
+        }
+        assert.includeMembers([...seen], late)
+        assert.strictEqual((yield* inbox).done, 2 * late.length)
+      }),
+    { mode: "steer" }
+  )
 })
 
 describe("a mode function", () => {

@@ -249,6 +249,23 @@ describe("one message that comes as two events is one turn", () => {
   }
 })
 
+describe("a reply in the thread of a mention that Slack has to deliver again", () => {
+  it.live("is handled with the mention, although it came first", () =>
+    Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const { handler, runs } = noting()
+      const mention = yield* unheard
+      const text = "and hurry"
+      const ts = yield* slack.say({ ...place, text, thread_ts: mention.ts })
+      yield* startGateway(yield* temporaryDirectory, handler)
+      yield* bring("reply", { type: "message", channel_type: "channel", ...place, text, ts, thread_ts: mention.ts })
+      for (const type of ["message", "app_mention"]) yield* bring(type, { ...mention, type, channel_type: "channel" })
+      yield* answered("C0GENERAL", "answer to hello\nand hurry")
+      yield* afterwards
+      assert.deepStrictEqual(runs, ["hello\nand hurry", "afterwards"])
+    }).pipe((test) => withSlack(test, silent)))
+})
+
 describe("two people in one thread", () => {
   it.live("who write within one quiet window, also over two connections, make one turn", () =>
     Effect.gen(function*() {

@@ -160,10 +160,13 @@ export const layer = Layer.effect(
           return left.length
         }),
       claim: (conversation, owner, now, most) => call("claim")(() => claim(conversation, owner, now, most)),
-      complete: (id, owner, replies, now, state) =>
+      complete: (id, owner, replies, now, { state, unseen = [] } = {}) =>
         call("complete")(() => {
           const turn = heldTurn(data, id, owner)
           checkReplies(replies)
+          for (const row of atWork(id)) {
+            if (unseen.includes(row.id)) Object.assign(row, { state: "queued", turn: null, dueAt: now })
+          }
           leave(turn, { state: "done", crashes: 0, finishedAt: now }, { state: "done", reason: null, finishedAt: now })
           insertReplies(data, replies, id, now)
           if (state !== undefined) data.states.set(turn.conversation, state)

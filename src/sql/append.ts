@@ -2,7 +2,7 @@
 import { Effect, Option } from "effect"
 import type { SqlClient } from "effect/sql"
 import type { InboundMessage } from "../Message.ts"
-import type { NewMessage } from "../MessageStore.ts"
+import { heardLate, type NewMessage } from "../MessageStore.ts"
 import type { GroupCommit } from "./GroupCommit.ts"
 import { decodeMessage, encodeMessage } from "./messageJson.ts"
 
@@ -40,10 +40,29 @@ export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service
       { discard: true }
     )
 
-  /** A message moves the end of the quiet window for everything that waits with it. */
-  const moveWindow = (conversation: string, dueAt: number) =>
-    sql`UPDATE slackwater_messages SET due_at = ${dueAt}
-      WHERE conversation = ${conversation} AND state = 'queued' AND turn_id IS NULL`
+  /**
+   * When a message is due: with what is due already in its conversation, or else at the end of its own window. And
+   * whether it is the first there that is not ignored.
+   */
+  const placeOf = Effect.fnUntraced(function*({ dueAt, message, receivedAt }: NewMessage) {
+    const [row] = yield* sql<{ readonly due: number | null; readonly isFirst: number }>`SELECT
+        (SELECT min(due_at) FROM slackwater_messages WHERE conversation = ${message.conversation}
+          AND state = 'queued' AND turn_id IS NULL AND due_at <= ${receivedAt}) AS due,
+        NOT EXISTS (SELECT 1 FROM slackwater_messages WHERE conversation = ${message.conversation}
+          AND state <> 'ignored') AS isFirst`
+    return { due: row?.due ?? dueAt, isFirst: row?.isFirst === 1 }
+  })
+
+  /** A message moves the end of the quiet window for everything that waits in it; what is due keeps its place. */
+  const moveWindow = ({ message, receivedAt }: NewMessage, due: number) =>
+    sql`UPDATE slackwater_messages SET due_at = ${due}
+      WHERE conversation = ${message.conversation} AND state = 'queued' AND turn_id IS NULL AND due_at > ${receivedAt}`
+
+  /** Replies that came before the message they follow. The reason stands here as in their index. */
+  const takeAlong = ({ message, receivedAt }: NewMessage, due: number) =>
+    sql`UPDATE slackwater_messages SET state = 'queued', reason = NULL, finished_at = NULL, due_at = ${due}
+      WHERE conversation = ${message.conversation} AND state = 'ignored' AND reason = 'not addressed'
+        AND slack_ts > ${message.ts} AND received_at >= ${receivedAt - heardLate}`
 
   const isFull = (conversation: string, cap: number) =>
     Effect.map(
@@ -53,13 +72,16 @@ export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service
     )
 
   /** What a new message becomes: it waits, or it ends here and says why. */
-  const reception = Effect.fnUntraced(function*({ cap, ignored, message, receivedAt }: NewMessage) {
-    if (ignored !== undefined) return { state: "ignored", reason: ignored, finishedAt: receivedAt } as const
+  const reception = Effect.fnUntraced(function*(added: NewMessage) {
+    const { cap, dueAt, ignored, message, receivedAt } = added
+    if (ignored !== undefined) {
+      return { state: "ignored", reason: ignored, finishedAt: receivedAt, due: dueAt, isFirst: false } as const
+    }
     if (cap === undefined || !(yield* isFull(message.conversation, cap))) {
-      return { state: "queued", reason: null, finishedAt: null } as const
+      return { state: "queued", reason: null, finishedAt: null, ...(yield* placeOf(added)) } as const
     }
     const reason = `more than ${cap} messages wait in this conversation`
-    return { state: "failed", reason, finishedAt: receivedAt } as const
+    return { state: "failed", reason, finishedAt: receivedAt, due: dueAt, isFirst: false } as const
   })
 
   /** Another event about a message that is known. The very same event again changes nothing; a twin may say more. */
@@ -68,13 +90,13 @@ export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service
     yield* rememberKeys(added.keys, twin.id, added.receivedAt)
     const isTwin = twin.repeated === 0
     if (isTwin && twin.state === "ignored" && twin.reason !== "discarded" && added.ignored === undefined) {
-      const { finishedAt, reason, state } = yield* reception(added)
+      const { due, finishedAt, isFirst, reason, state } = yield* reception(added)
       const message = encodeMessage({ ...knownOf(twin), ...added.message })
       yield* sql`UPDATE slackwater_messages SET state = ${state}, reason = ${reason}, finished_at = ${finishedAt},
-        conversation = ${conversation}, slack_ts = ${added.message.ts}, message = ${message}, due_at = ${added.dueAt}
+        conversation = ${conversation}, slack_ts = ${added.message.ts}, message = ${message}, due_at = ${due}
         WHERE id = ${twin.id} AND state = 'ignored'`
       if (state === "failed") return { _tag: "Overflow" } as const
-      yield* moveWindow(conversation, added.dueAt)
+      yield* (isFirst ? takeAlong : moveWindow)(added, due)
       return { _tag: "Duplicate", revived: true } as const
     }
     if (isTwin && twin.state === "queued" && twin.turn_id === null) {
@@ -89,16 +111,16 @@ export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service
     const { conversation } = added.message
     const twin = yield* known(added.keys)
     if (twin !== undefined) return yield* meet(twin, added)
-    const { finishedAt, reason, state } = yield* reception(added)
+    const { due, finishedAt, isFirst, reason, state } = yield* reception(added)
     const [row] = yield* sql<{ readonly id: number }>`INSERT INTO slackwater_messages
       (conversation, slack_ts, message, state, reason, due_at, received_at, finished_at) VALUES
       (${conversation}, ${added.message.ts}, ${encodeMessage(added.message)}, ${state}, ${reason},
-       ${added.dueAt}, ${added.receivedAt}, ${finishedAt}) RETURNING id`
+       ${due}, ${added.receivedAt}, ${finishedAt}) RETURNING id`
     if (row === undefined) return yield* Effect.die(new Error("INSERT … RETURNING answered nothing"))
     yield* rememberKeys(added.keys, row.id, added.receivedAt)
     if (state === "ignored") return { _tag: "Ignored" } as const
     if (state === "failed") return { _tag: "Overflow" } as const
-    yield* moveWindow(conversation, added.dueAt)
+    yield* (isFirst ? takeAlong : moveWindow)(added, due)
     return { _tag: "Queued" } as const
   }, group.write("append"))
 }

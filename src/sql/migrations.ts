@@ -52,6 +52,9 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
       WHERE state = 'queued' AND turn_id IS NULL`,
     // Whether the bot takes part in a conversation, and its past (by id, as every index is within equal keys).
     `CREATE INDEX slackwater_messages_addressed ON slackwater_messages (conversation) WHERE state <> 'ignored'`,
+    // What was said behind a mention that comes late.
+    `CREATE INDEX slackwater_messages_unaddressed ON slackwater_messages (conversation, slack_ts)
+      WHERE state = 'ignored' AND reason = 'not addressed'`,
     `CREATE INDEX slackwater_messages_turn ON slackwater_messages (turn_id) WHERE turn_id IS NOT NULL`,
     // The past in its order, and enough to count it without reading the rows.
     `CREATE INDEX slackwater_messages_finished ON slackwater_messages (finished_at, id, state)

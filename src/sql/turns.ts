@@ -140,8 +140,12 @@ export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"
   return {
     claim,
     recover,
-    complete: Effect.fn("MessageStore.complete")(function*(turn, owner, replies, now, state) {
+    complete: Effect.fn("MessageStore.complete")(function*(turn, owner, replies, now, { state, unseen = [] } = {}) {
       yield* leave(turn, owner, "state = 'done', crashes = 0, finished_at = ?", [now])
+      for (const id of unseen) {
+        yield* sql`UPDATE slackwater_messages SET state = 'queued', turn_id = NULL, due_at = ${now}
+          WHERE id = ${id} AND turn_id = ${turn} AND state = 'processing'`
+      }
       yield* finishMessages(turn, "done", null, now)
       yield* insertReplies(sql, replies, turn, now)
       if (state !== undefined) {

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
-import { MessageStore } from "../../src/MessageStore.ts"
+import { heardLate, MessageStore, type NewMessage, notAddressed } from "../../src/MessageStore.ts"
 import { OutboxStore } from "../../src/OutboxStore.ts"
 import { arrival, inbound, key, post, tsAt } from "../fixtures/messages.ts"
 import { epoch } from "../fixtures/time.ts"
@@ -83,6 +83,56 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           assert.deepStrictEqual(yield* ready(now), [])
         }))
 
+      const thread = { conversation: key("C1/1.0"), channel: "C1", threadTs: "1.0", direct: false }
+      const reply = (second: number, given: Partial<NewMessage> = {}) =>
+        arrival({ ...thread, text: `reply ${second}`, ts: tsAt(second) }, { ignored: notAddressed, ...given })
+      const mention = (given: Partial<NewMessage> = {}) =>
+        arrival({ ...thread, kind: "app_mention", text: "mention", ts: tsAt(2) }, {
+          receivedAt: now + 60_000,
+          ...given
+        })
+
+      test("takes replies along that came before the mention they follow, into its window", (store) =>
+        Effect.gen(function*() {
+          for (const second of [4, 3]) yield* store.append(reply(second))
+          yield* store.append(mention({ dueAt: now + 500 }))
+          assert.deepStrictEqual(yield* ready(now + 499), [])
+          assert.deepStrictEqual(texts(yield* claimed("C1/1.0", me, now + 500)), ["mention", "reply 3", "reply 4"])
+          assert.strictEqual((yield* store.counts).ignored, 0)
+        }))
+
+      test("takes them along likewise when a twin makes the mention wait", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(mention({ keys: twin("a"), ignored: notAddressed }))
+          yield* store.append(reply(3))
+          const revived = { _tag: "Duplicate", revived: true } as const
+          assert.deepStrictEqual(yield* store.append(mention({ keys: twin("b") })), revived)
+          assert.deepStrictEqual(texts(yield* claimed("C1/1.0")), ["mention", "reply 3"])
+        }))
+
+      test("leaves what was said before the mention, elsewhere, long ago, or is ignored for another reason", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(reply(1))
+          yield* store.append(
+            arrival({ ...thread, conversation: key("C1/9.0"), ts: tsAt(3) }, { ignored: notAddressed })
+          )
+          yield* store.append(reply(3, { receivedAt: now + 60_000 - heardLate - 1 }))
+          yield* store.append(reply(3, { ignored: "own message" }))
+          yield* store.append(mention())
+          assert.deepStrictEqual(texts(yield* claimed("C1/1.0")), ["mention"])
+          assert.strictEqual((yield* store.counts).ignored, 4)
+        }))
+
+      test("leaves it too where somebody had spoken to the bot before", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival({ ...thread, text: "first", ts: tsAt(0) }))
+          const turn = yield* claimed("C1/1.0")
+          yield* store.complete(turn.id, me, [], now)
+          yield* store.append(reply(3))
+          yield* store.append(mention())
+          assert.deepStrictEqual(texts(yield* claimed("C1/1.0")), ["mention"])
+        }))
+
       test("treats a twin of a message at work or done as an alias only", (store) =>
         Effect.gen(function*() {
           yield* store.append(arrival({}, { keys: twin("a") }))
@@ -119,6 +169,38 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           yield* store.append(arrival({ text: "b", ts: tsAt(2) }, { dueAt: now + 900 }))
           assert.deepStrictEqual(yield* ready(now + 600), [])
           assert.deepStrictEqual(texts(yield* claimed("D1", me, now + 900)), ["a", "b"])
+        }))
+
+      test("joins what is due in its conversation, which keeps its place among the others", (store) =>
+        Effect.gen(function*() {
+          const add = (channel: string, at: number, wait: number) =>
+            store.append(arrival({ conversation: key(channel), text: `${channel} ${at}`, ts: tsAt(at) }, {
+              receivedAt: now + at,
+              dueAt: now + at + wait
+            }))
+          yield* add("D1", 0, 5)
+          yield* add("D2", 1, 5)
+          for (const at of [5, 9, 13]) yield* add("D1", at, 5)
+          assert.deepStrictEqual(yield* ready(now + 13), ["D1", "D2"])
+          assert.deepStrictEqual(texts(yield* claimed("D1", me, now + 13)), ["D1 0", "D1 5", "D1 9", "D1 13"])
+        }))
+
+      test("is joined by an ignored message that a twin makes wait, where it is due", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival({ text: "one", ts: tsAt(1) }, { keys: twin("a"), ignored: "not addressed" }))
+          yield* store.append(arrival({ text: "two", ts: tsAt(2) }))
+          yield* store.append(arrival({ text: "one", ts: tsAt(1) }, { keys: twin("b"), dueAt: now + 500 }))
+          assert.deepStrictEqual(texts(yield* claimed()), ["one", "two"])
+        }))
+
+      test("takes along what waits in a window when it joins what is due", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival({ text: "one", ts: tsAt(1) }))
+          const turn = yield* claimed()
+          yield* store.append(arrival({ text: "two", ts: tsAt(2) }, { dueAt: now + 500 }))
+          yield* store.complete(turn.id, me, [], now, { unseen: [1] })
+          yield* store.append(arrival({ text: "three", ts: tsAt(3) }, { dueAt: now + 600 }))
+          assert.deepStrictEqual(texts(yield* claimed()), ["one", "two", "three"])
         }))
 
       test("ends the windows of the named conversations", (store) =>

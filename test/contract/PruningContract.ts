@@ -12,7 +12,7 @@ import { claimed, me, now, refusal, type Test, texts, twin } from "./TurnsContra
 const handled = Effect.fnUntraced(
   function*(store: MessageStore["Service"], at: number, keys: ReadonlyArray<string>, state?: string) {
     yield* store.append(arrival({}, { keys, receivedAt: at, dueAt: at }))
-    yield* store.complete((yield* claimed("D1", me, at)).id, me, [], at, state)
+    yield* store.complete((yield* claimed("D1", me, at)).id, me, [], at, { state })
   }
 )
 

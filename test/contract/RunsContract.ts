@@ -71,7 +71,7 @@ export const runsContract = (test: Test) => {
         assert.isNull(yield* store.state(key("D1")))
         for (const state of ["{\"n\":1}", undefined, "{\"n\":2}", undefined]) {
           yield* store.append(arrival())
-          yield* store.complete((yield* claimed()).id, me, [], now, state)
+          yield* store.complete((yield* claimed()).id, me, [], now, { state })
         }
         assert.strictEqual(yield* store.state(key("D1")), "{\"n\":2}")
         assert.isNull(yield* store.state(key("D2")))
@@ -80,16 +80,16 @@ export const runsContract = (test: Test) => {
     test("of a completion that is refused or fails is not kept", (store) =>
       Effect.gen(function*() {
         const { turn } = yield* running
-        assert.strictEqual(yield* refusal(store.complete(turn.id, other, [], now, "1")), "TurnLost")
+        assert.strictEqual(yield* refusal(store.complete(turn.id, other, [], now, { state: "1" })), "TurnLost")
         const unstorable = post("bad", "D1", { destination: { channel: null as unknown as string } })
-        yield* Effect.exit(store.complete(turn.id, me, [unstorable], now, "1"))
+        yield* Effect.exit(store.complete(turn.id, me, [unstorable], now, { state: "1" }))
         assert.isNull(yield* store.state(key("D1")))
       }))
 
     test("stays as it was when a turn fails or is superseded", (store) =>
       Effect.gen(function*() {
         const { turn } = yield* running
-        yield* store.complete(turn.id, me, [], now, "1")
+        yield* store.complete(turn.id, me, [], now, { state: "1" })
         yield* store.append(arrival())
         yield* store.supersede((yield* claimed()).id, me, now)
         yield* store.fail((yield* claimed()).id, me, "boom", [], now)
@@ -123,6 +123,32 @@ export const runsContract = (test: Test) => {
         yield* store.complete(turn.id, me, [], now)
         assert.strictEqual((yield* store.counts).done, 2)
         assert.isTrue(Option.isNone(yield* store.claim(key("D1"), me, now)))
+      }))
+
+    test("waits for the next turn when it was adopted and nobody saw it", (store) =>
+      Effect.gen(function*() {
+        const { run, turn } = yield* running
+        yield* store.append(arrival({ text: "zero", ts: tsAt(0) }))
+        const id = yield* waitingId
+        yield* store.adopt(run, id)
+        yield* store.append(arrival({ text: "two", ts: tsAt(2) }))
+        yield* store.complete(turn.id, me, [], now + 5, { unseen: [id, 4_711] })
+        const { done, queued } = yield* store.counts
+        assert.deepStrictEqual({ done, queued }, { done: 1, queued: 2 })
+        assert.deepStrictEqual(texts(yield* claimed("D1", me, now + 5)), ["zero", "two"])
+      }))
+
+    test("stays where it is when it is called unseen by a turn that never adopted it", (store) =>
+      Effect.gen(function*() {
+        const { turn } = yield* running
+        yield* store.append(arrival({ text: "later", ts: tsAt(2) }, { dueAt: now + 500 }))
+        yield* store.append(arrival({ conversation: key("D2") }))
+        const elsewhere = yield* claimed("D2")
+        yield* store.complete(turn.id, me, [], now, { unseen: [2, 3] })
+        assert.deepStrictEqual(yield* ready(now), [])
+        assert.deepStrictEqual(yield* ready(now + 500), ["D1"])
+        yield* store.complete(elsewhere.id, me, [], now)
+        assert.strictEqual((yield* store.counts).done, 2)
       }))
 
     test("is adopted by the present run only", (store) =>
@@ -191,7 +217,7 @@ export const runsContract = (test: Test) => {
         yield* store.append(arrival({ text: "two", ts: tsAt(2) }))
         const id = yield* waitingId
         const late: ReadonlyArray<Effect.Effect<unknown, { readonly reason: { readonly _tag: string } }>> = [
-          store.complete(turn.id, me, [post("late")], now, "1"),
+          store.complete(turn.id, me, [post("late")], now, { state: "1" }),
           store.retry(turn.id, me, "late", now),
           store.fail(turn.id, me, "late", [post("late")], now),
           store.supersede(turn.id, me, now),

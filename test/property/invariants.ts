@@ -140,9 +140,14 @@ export const makeLedger = (beginning: Tables) => {
       const then = turnsNow.get(turn.id)
       if (then === undefined || (turn.state !== "running" && turn.state !== "waiting")) continue
       const members = membersOf(next, turn.id)
-      // G8: a turn keeps its messages over every re-run; it grows only by adoption.
+      // G8: a turn keeps its messages over every re-run; it grows only by adoption, and gives back what nobody saw.
       if (then.state === "superseded") assert.isEmpty(members)
-      else if (operation === "adopt") assert.includeMembers(members, membersOf(last, turn.id))
+      else if (done._tag === "complete") {
+        const missing = membersOf(last, turn.id).filter((id) => !members.includes(id))
+        assert.isAtMost(missing.length, then.state === "done" ? done.unseen : 0)
+        const rows = index(next.messages)
+        for (const id of missing) assert.deepInclude(rows.get(id), { state: "queued", turn_id: null, due_at: now })
+      } else if (operation === "adopt") assert.includeMembers(members, membersOf(last, turn.id))
       else assertSame(members, membersOf(last, turn.id))
       if (operation !== "releaseAll" && operation !== "restart") assert.isAtLeast(then.attempt, turn.attempt)
       // G8: a crash counts when the turn is recovered, so once for each run, and not for a turn that only waited.

@@ -32,6 +32,7 @@ const schemas = {
     ...ofTurn,
     replies,
     state: Schema.Literals(["", "", "1", "2"]),
+    unseen: Schema.Literals([0, 0, 0, 1]),
     unstorable: Schema.Literals([false, false, false, false, true])
   }),
   retry: Schema.TaggedStruct("retry", { ...ofTurn, dueIn: Schema.Literals([0, 500]) }),
@@ -67,7 +68,7 @@ const schemas = {
   recover: Schema.TaggedStruct("recover", { limit: Schema.Literals([1, 2, 9]) }),
   crash: Schema.TaggedStruct("crash", {}),
   restart: Schema.TaggedStruct("restart", {}),
-  wait: Schema.TaggedStruct("wait", { ms: Schema.Literals([1, 1, 500, 1_000, 120_000]) })
+  wait: Schema.TaggedStruct("wait", { ms: Schema.Literals([1, 1, 500, 1_000, 120_000, 600_000]) })
 }
 
 /**

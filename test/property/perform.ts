@@ -116,7 +116,9 @@ export const perform = (world: World, operation: Operation): Effect.Effect<unkno
         replies.push(post("unstorable", conversation, { destination: { channel: null as unknown as string } }))
       }
       const state = operation.state === "" ? undefined : operation.state
-      return both(({ messages }) => messages.complete(turn, owner, replies, now, state))
+      const members = [...data.messages.values()].filter((row) => row.turn === turn).map(({ id }) => id)
+      const unseen = members.slice(members.length - operation.unseen)
+      return both(({ messages }) => messages.complete(turn, owner, replies, now, { state, unseen }))
     }
     case "retry": {
       const { owner, turn } = target(world, operation)

@@ -103,6 +103,7 @@ export interface MessageRow {
   readonly slack_ts: string
   readonly state: string
   readonly turn_id: string | null
+  readonly due_at: number
 }
 export interface TurnRow {
   readonly id: string

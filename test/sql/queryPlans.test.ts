@@ -80,6 +80,9 @@ const walks = (step: string) => {
 /** All of one conversation's past. */
 const pastOfOne = /INDEX slackwater_(messages_addressed|outbox_by_lane)/
 
+/** Whether there is anything in it: stops at the first row. */
+const firstOfOne = /INDEX slackwater_messages_addressed \(conversation=\?\)$/
+
 /** What may be sorted: what waits in one conversation (it has a cap), one turn's messages, an event's two keys, what was
  * found already, the few starts. */
 const sortable = new RegExp(
@@ -164,9 +167,13 @@ for (const analyzed of [false, true]) {
         Effect.gen(function*() {
           const keys = ["event:a", "message:a"]
           const first = yield* plans(messages.append(arrival({ conversation }, { keys, cap: 10 })))
-          assertSteady(first)
+          assertSteady(first, firstOfOne)
           assertUses(first, "messages_window")
           assert.match(stepsOf(first), /SEARCH k USING PRIMARY KEY \(key=\?\)/)
+          const other = { conversation: key(`C1/${analyzed}`) }
+          const found = yield* plans(messages.append(arrival(other)))
+          assertSteady(found, firstOfOne)
+          assertUses(found, "messages_unaddressed (conversation=? AND slack_ts>?)")
           const twin = arrival({ conversation }, { keys: ["event:b", "message:a"] })
           assertSteady(yield* plans(messages.append(twin)))
           assertSteady(yield* plans(messages.append(twin)))
@@ -200,7 +207,8 @@ for (const analyzed of [false, true]) {
           const released = yield* plans(messages.releaseAll(OwnerId.make("nobody"), now))
           assertSteady(released)
           assertUses(released, "turns_running")
-          assertSteady(yield* plans(messages.complete(yield* claimed, me, [post("x", conversation)], now, "1")))
+          const left = { state: "1", unseen: [1] }
+          assertSteady(yield* plans(messages.complete(yield* claimed, me, [post("x", conversation)], now, left)))
           assertSteady(yield* plans(messages.retry(yield* claimed, me, "boom", now)))
           assertSteady(yield* plans(messages.fail(yield* claimed, me, "boom", [], now)))
         })
