@@ -13,8 +13,8 @@ export const CurrentCall = Context.Reference<
 /** The later calls of a turn have names of their own; the first keeps its, so that a plain handler may become a route. */
 export const ownName = (name: string, index: number): string => index === 0 ? name : `call ${index + 1}: ${name}`
 
-/** The step, and how much was said in it. */
-export const CurrentStep = Context.Reference<{ readonly name: string; said: number } | undefined>(
+/** The step, and the keys of what was said in it. */
+export const CurrentStep = Context.Reference<{ readonly name: string; readonly said: Set<string> } | undefined>(
   "slackwater/CurrentWork/CurrentStep",
   { defaultValue: () => undefined }
 )

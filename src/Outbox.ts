@@ -219,8 +219,9 @@ export class Outbox extends Context.Service<Outbox, {
       /** Something else than in an earlier run, at the same place. */
       const countDiverged = Effect.fnUntraced(function*(replies: ReadonlyArray<NewReply>) {
         for (const { key, place } of replies) {
-          const before = place === undefined ? [] : yield* store.keysAt(place)
-          if (before.length > 0 && !before.includes(key)) yield* counted(repliesDiverged)
+          const before = place === undefined ? [] : yield* store.keysAt(place.beginning)
+          const isMissing = before.some((other) => !other.includes("#") && place?.said.has(other) === false)
+          if (isMissing && !before.includes(key)) yield* counted(repliesDiverged)
         }
       })
 

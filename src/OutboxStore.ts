@@ -48,8 +48,8 @@ export interface NewReply {
   readonly part?: number
   /** Epoch ms before which it is not sent. It holds nobody up till then. */
   readonly notBefore?: number
-  /** How the key begins whatever the content is. In a re-run there may be something else at this place. */
-  readonly place?: string
+  /** How the keys of its place begin, whatever the content, and which of them this run has made. */
+  readonly place?: { readonly beginning: string; readonly said: ReadonlySet<string> }
 }
 
 /** A row taken for sending; its call names the message it changes, and leaves out what Slack would not take before. */

@@ -1,9 +1,9 @@
 /**
  * What one run of a turn says: replies, changes of them, reactions, answers to commands.
  *
- * Owns the places of a run, which are the ordinals in its idempotency keys: the same call in a re-run is recognised,
- * another one at the same place is a new reply. Inside a step the ordinals are the step's own; in a later call of a
- * route the keys that the handler gives are the call's own.
+ * Owns what was said in a run, and with it the idempotency keys: the same reply in a re-run is recognised, in whatever
+ * order, and another one is a new reply. What is said inside a step is the step's own; in a later call of a route the
+ * keys that the handler gives are the call's own.
  * Guarantees: what it answers is on disk. Does not: know when the run is over (Turn does).
  */
 import { Effect } from "effect"
@@ -38,7 +38,7 @@ const escaped = (name: string) => name.replaceAll("%", "%25").replaceAll(":", "%
 
 export const makeReplies = (options: RepliesOptions) => {
   const { call, conversation, destination, ofStore, outbox, replied, run } = options
-  let ordinal = 0
+  const said = new Set<string>()
 
   const nowhere = failed("this turn came from nowhere one could answer: no channel and no user")
 
@@ -49,12 +49,12 @@ export const makeReplies = (options: RepliesOptions) => {
     destination: to
   })
 
-  /** The next place of the step that this fiber works for, or of the run. What has a key of its own takes no place. */
-  const nextSpot = (to: Destination, key?: string) =>
-    key !== undefined ? Effect.succeed(spotAt("", to)) : Effect.map(
-      CurrentStep,
-      (step) => spotAt(step === undefined ? String(ordinal++) : `step:${escaped(step.name)}:${step.said++}`, to)
-    )
+  /** The step that this fiber works for, or the run. */
+  const spotHere = (to: Destination) =>
+    Effect.map(CurrentStep, (step): Spot =>
+      step === undefined
+        ? { ...spotAt("said", to), said }
+        : { ...spotAt(`step:${escaped(step.name)}`, to), said: step.said })
 
   /** What this fiber speaks about: the call's messages, or all of the turn. */
   const messagesHere = Effect.map(CurrentCall, (current) => current?.messages ?? options.messages)
@@ -66,21 +66,25 @@ export const makeReplies = (options: RepliesOptions) => {
         current === undefined || reply.key === undefined ? reply : { ...reply, key: ownName(reply.key, current.index) }
     )
 
-  const commit = (rows: ReadonlyArray<NewReply>) =>
-    Effect.map(ofStore(outbox.commit(rows, run)), (stored) => stored.map(({ id }) => id))
+  const commit = (rows: ReadonlyArray<NewReply>, { said }: Spot) =>
+    ofStore(outbox.commit(rows, run)).pipe(
+      Effect.map((stored) => stored.map(({ id }) => id)),
+      // Said again it is the same reply, whether the failed attempt got to the disk or not.
+      Effect.tapError(() => Effect.sync(() => rows.forEach(({ key }) => said?.delete(key))))
+    )
 
-  const committed = Effect.fnUntraced(function*(rows: ReadonlyArray<NewReply>, to: Destination) {
-    const ids = yield* commit(rows)
-    return new ReplyHandle(door, ids, { messages: { rows: ids, lane: conversation, destination: to } })
+  const committed = Effect.fnUntraced(function*(rows: ReadonlyArray<NewReply>, spot: Spot) {
+    const ids = yield* commit(rows, spot)
+    return new ReplyHandle(door, ids, { messages: { rows: ids, lane: conversation, destination: spot.destination } })
   })
 
   const change = Effect.fn("Turn.change")(function*(given: Change, standing: Messages) {
     const wanted = given._tag === "Update" ? { ...given, reply: yield* ownKey(given.reply) } : given
     const problem = wanted._tag === "Update" ? problemOf(wanted.reply) : undefined
     if (problem !== undefined) return yield* failed(problem)
-    const spot = yield* nextSpot(standing.destination, wanted._tag === "Update" ? wanted.reply.key : undefined)
+    const spot = yield* spotHere(standing.destination)
     const { kept, rows } = yield* rowsOfChange(spot, wanted, standing)
-    const ids = yield* commit(rows)
+    const ids = yield* commit(rows, spot)
     return { rows: ids, messages: [...kept, ...ids.filter((_, index) => rows[index]?.dispatch._tag === "Post")] }
   })
 
@@ -94,8 +98,8 @@ export const makeReplies = (options: RepliesOptions) => {
     const wanted = typeof given === "string" ? { text: given } : yield* ownKey(given)
     const problem = problemOf(wanted)
     if (problem !== undefined) return yield* failed(problem)
-    const rows = yield* rowsOfReply(yield* nextSpot(destination, wanted.key), wanted)
-    const handle = yield* committed(rows, destination)
+    const spot = yield* spotHere(destination)
+    const handle = yield* committed(yield* rowsOfReply(spot, wanted), spot)
     if (wanted.interim !== true && wanted.ephemeral === undefined) replied()
     return handle
   })
@@ -107,16 +111,17 @@ export const makeReplies = (options: RepliesOptions) => {
     const wanted = typeof given === "string" ? { text: given } : yield* ownKey(given)
     const problem = wanted.deleteOriginal === true ? undefined : problemOf(wanted)
     if (problem !== undefined) return yield* failed(problem)
-    const to = destination ?? { channel: "" }
-    return yield* committed(yield* rowsOfResponse(yield* nextSpot(to, wanted.key), wanted, url), to)
+    const spot = yield* spotHere(destination ?? { channel: "" })
+    return yield* committed(yield* rowsOfResponse(spot, wanted, url), spot)
   })
 
   /** A reaction to a message that is no reply of ours. */
   const reactTo = Effect.fn("Turn.react")(function*(name: string, message: SlackMessage, remove: boolean) {
     const to = { channel: message.channel }
     const nothing = { rows: [], lane: conversation, destination: to }
-    const { rows } = yield* rowsOfChange(yield* nextSpot(to), { _tag: "React", name, remove, message }, nothing)
-    return yield* committed(rows, to)
+    const spot = yield* spotHere(to)
+    const { rows } = yield* rowsOfChange(spot, { _tag: "React", name, remove, message }, nothing)
+    return yield* committed(rows, spot)
   })
 
   /** The last thing that somebody wrote, which is what a reaction is to unless one says otherwise. */

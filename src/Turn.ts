@@ -185,7 +185,7 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
         (error) => failed(`its stored result does not decode any more (${error.message.slice(0, 300)})`)
       )
     }
-    const result = yield* Effect.provideService(effect, CurrentStep, { name, said: 0 })
+    const result = yield* Effect.provideService(effect, CurrentStep, { name, said: new Set() })
     const encoded = schema === undefined ? result : yield* Effect.mapError(
       Schema.encodeEffect(schema)(result),
       (error) => failed(`its result does not encode (${error.message.slice(0, 300)})`)

@@ -1,8 +1,9 @@
 /**
  * The rows that one reply, or one change of a reply, becomes. Pure but for the hash.
  *
- * Owns the idempotency keys: the scope (a turn, or the host), the place within it, and a hash of the content; or the
- * caller's own key instead of the last two. Later parts of a long text have the same key with `#n` behind it.
+ * Owns the idempotency keys: the scope (a turn, or the host), the place within it, a hash of the content, and a number
+ * where the same was said there before; or the caller's own key instead of all but the scope. No order is in a key: what
+ * runs side by side ends in any order. Later parts of a long text have the same key with `#n` behind it.
  */
 import { Effect } from "effect"
 import { type Content, contentOf, type Dispatch, partsOf, type Response } from "./Dispatch.ts"
@@ -15,8 +16,10 @@ import { splitText } from "./splitText.ts"
 export interface Spot {
   /** Whose keys these are. */
   readonly scope: string
-  /** Where in the scope; unique for each call. */
+  /** Where in the scope. */
   readonly place: string
+  /** The keys of what was said there; none where each call has a place of its own. */
+  readonly said?: Set<string>
   readonly lane: ConversationKey
   readonly destination: Destination
 }
@@ -25,13 +28,18 @@ export interface Spot {
 type Part = Pick<NewReply, "dispatch" | "target" | "part">
 
 const named = (
-  { destination, lane, place, scope }: Spot,
+  { destination, lane, place, said, scope }: Spot,
   parts: ReadonlyArray<Part>,
   options: { readonly key?: string | undefined; readonly interim?: boolean | undefined; readonly notBefore?: number }
 ) =>
   Effect.map(fingerprint(JSON.stringify(parts)), (hash) => {
     const beginning = `${scope}:${place}:`
-    const key = options.key === undefined ? `${beginning}${hash}` : `${scope}:key:${options.key}`
+    const same = `${beginning}${hash}`
+    let key = options.key === undefined ? same : `${scope}:key:${options.key}`
+    if (options.key === undefined) {
+      for (let n = 2; said?.has(key) === true; n++) key = `${same}:${n}`
+      said?.add(key)
+    }
     return parts.map((part, index): NewReply => ({
       ...part,
       key: index === 0 ? key : `${key}#${index}`,
@@ -39,7 +47,7 @@ const named = (
       destination,
       ...(options.interim === true ? { interim: true } : {}),
       ...(options.notBefore === undefined ? {} : { notBefore: options.notBefore }),
-      ...(options.key === undefined && index === 0 ? { place: beginning } : {})
+      ...(options.key === undefined && index === 0 && said !== undefined ? { place: { beginning, said } } : {})
     }))
   })
 

@@ -37,6 +37,7 @@ const steered = Effect.gen(function*() {
           unreadable: null,
           messages: [inbound()]
         },
+        slackApiUrl: "https://slack.com/api/",
         owner: OwnerId.make("me"),
         outbox: yield* Outbox,
         store: yield* MessageStore,
