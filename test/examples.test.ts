@@ -3,18 +3,22 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
+import { exec } from "node:child_process"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
 import { LocalSlack } from "slackwater/testing"
 import { sell, shop } from "../examples/transactional-outbox.ts"
 import { loadHandler } from "../src/cli/handlerModule.ts"
 import { version } from "../src/version.ts"
+import { has } from "./cli/process.ts"
 import {
   answered,
   answers,
   connected,
   dm,
+  echo,
   settingsFor,
   startGateway,
   temporaryDirectory,
@@ -121,6 +125,29 @@ describe("README", () => {
       assert.strictEqual(code, example, path)
     }
   })
+
+  it.live.skipIf(!has("curl"))(
+    "shows commands for the local Slack that it takes",
+    () =>
+      withSlack(Effect.gen(function*() {
+        const { url } = yield* LocalSlack
+        yield* startGateway(yield* temporaryDirectory, echo)
+        yield* connected
+        const commands = [...read("README.md").matchAll(/^curl .*$/gm)].map(([command]) => command)
+        assert.lengthOf(commands, 3)
+        const said = yield* Effect.forEach(commands, (command) =>
+          Effect.promise(() =>
+            promisify(exec)(command.replace("http://127.0.0.1:8788", url).replace(/^curl/, "curl -sf"))
+          ))
+        assert.deepStrictEqual(
+          said.slice(0, 2).map(({ stdout }) =>
+            Object(JSON.parse(stdout)).ok
+          ),
+          [true, true]
+        )
+        assert.nestedPropertyVal(JSON.parse(said[2]?.stdout ?? ""), "messages[0].text", "hello")
+      }))
+  )
 
   it("links only to what is there", () => {
     for (const [, path] of read("README.md").matchAll(/\]\((?!https?:|#)([^)]+)\)/g)) {

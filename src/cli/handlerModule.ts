@@ -37,7 +37,7 @@ const placeIn = (text: string, file: string): string | undefined => {
 /** Where in the handler's file it went wrong, where that is known. */
 const placeOf = (error: unknown, file: string): string | undefined => {
   if (!(error instanceof Error)) return undefined
-  const place = placeIn(error.stack ?? "", file)
+  const place = placeIn(String(error.stack), file)
   if (place !== undefined || !(error instanceof SyntaxError)) return place
   // To whoever imports a module V8 does not say where its syntax is wrong; Node says it when asked.
   return placeIn(spawnSync(process.execPath, ["--check", file], { encoding: "utf8", timeout: 5_000 }).stderr, file)
