@@ -1,4 +1,5 @@
 /** The gateway inside another Effect application. */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
 import { Gateway, Handler } from "slackwater"
 
@@ -8,4 +9,4 @@ const gateway = Gateway.layer({
 })
 
 /** Runs until interrupted; fails with a typed error when the gateway cannot go on. */
-export const program = Gateway.run.pipe(Effect.provide(gateway))
+NodeRuntime.runMain(Gateway.run.pipe(Effect.provide(gateway)))

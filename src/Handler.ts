@@ -11,7 +11,7 @@ import { CurrentCall, ownName } from "./CurrentWork.ts"
 import type { Event, EventBody, EventKind } from "./Event.ts"
 import type { Turn } from "./HandlerTurn.ts"
 import { Reply, textOf } from "./Message.ts"
-import { type PromiseTurn, withPromiseTurn } from "./PromiseTurn.ts"
+import { type PromiseReply, type PromiseTurn, withPromiseTurn } from "./PromiseTurn.ts"
 import type { ReplyHandle } from "./ReplyHandle.ts"
 import { type Call, callsOf, handledBy, mistakesIn, type RouteKind } from "./Route.ts"
 import { HandlerError } from "./TurnError.ts"
@@ -19,8 +19,8 @@ import { HandlerError } from "./TurnError.ts"
 export type { Turn } from "./HandlerTurn.ts"
 export type { PromiseReply, PromiseTurn } from "./PromiseTurn.ts"
 
-/** What a handler may return: final replies, or nothing. A `ReplyHandle` counts as nothing. */
-export type Answer = void | string | Reply | ReplyHandle | ReadonlyArray<string | Reply>
+/** What a handler may return: final replies, or nothing. What `turn.reply` answers counts as nothing. */
+export type Answer = void | string | Reply | ReplyHandle | PromiseReply | ReadonlyArray<string | Reply>
 
 const TypeId = "~slackwater/Handler"
 

@@ -20,7 +20,7 @@ export interface Turn {
   readonly events: ReadonlyArray<Event>
   /** The messages' texts, one per line, without a leading mention of this bot. */
   readonly text: string
-  /** Aborted when the turn is interrupted: timeout or shutdown. */
+  /** Aborted when the run is over: timeout, shutdown, newer messages, or its own end. */
   readonly signal: AbortSignal
   /** Commits a reply to this conversation; returns once it is on disk. */
   readonly reply: (reply: string | Reply) => Effect.Effect<ReplyHandle, TurnError>

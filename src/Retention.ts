@@ -21,7 +21,7 @@ const most = 500
 const between = Duration.millis(50)
 
 export class Retention extends Context.Service<Retention, {
-  /** Deletes everything that is due; answers how many rows, counting of each batch the most numerous kinds. */
+  /** Deletes everything that is due; answers how many rows, of each batch only those of the most numerous kind. */
   readonly sweep: Effect.Effect<number>
 }>()("slackwater/Retention") {
   static readonly layer = Layer.effect(
@@ -56,7 +56,9 @@ export class Retention extends Context.Service<Retention, {
         }
       }).pipe(
         Effect.tap((total) =>
-          total === 0 ? Effect.void : Effect.logInfo("deleted what was finished and old", { total })
+          total === 0
+            ? Effect.void
+            : Effect.logInfo("deleted what was finished and old", { rowsOfTheMostNumerousKind: total })
         ),
         Effect.catch((error) =>
           Effect.as(Effect.logWarning("could not delete what is old; trying again later", error), 0)

@@ -44,7 +44,7 @@ export const answersOf = (answer: unknown): ReadonlyArray<Reply> | string => {
     // The promise style's handle: `return turn.reply(...)` is as good as `await` without a return.
     if (Predicate.hasProperty(item, "delivered")) continue
     if (typeof item !== "string" && !isReply(item)) {
-      return "the handler returned something that is neither text nor a reply"
+      return `the handler returned ${typeof item} ${messageOf(item).slice(0, 100)}, which is neither text nor a reply`
     }
     const reply = asReply(item)
     const problem = problemOf(reply)

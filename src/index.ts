@@ -4,7 +4,7 @@ export { Debouncer } from "./Debouncer.ts"
 export { type Response, type SlackMessage } from "./Dispatch.ts"
 export { type Event, type EventBody, type EventKind, eventOf } from "./Event.ts"
 export * as Gateway from "./Gateway.ts"
-export { GatewayConfig, GatewayConfigError, type Settings } from "./GatewayConfig.ts"
+export { GatewayConfig, GatewayConfigError, type Mode, type Settings } from "./GatewayConfig.ts"
 export { GatewayStatus } from "./GatewayStatus.ts"
 export {
   type Answer,
@@ -13,11 +13,13 @@ export {
   type PromiseReply,
   type PromiseRoutes,
   type PromiseTurn,
+  type Routes,
   type Turn
 } from "./Handler.ts"
+export { type TurnState } from "./HandlerTurn.ts"
 export { HttpError } from "./http/Server.ts"
 export { ConversationKey, type Destination, InboundMessage, Reply } from "./Message.ts"
-export { MessageStore } from "./MessageStore.ts"
+export { type HistoryEntry, MessageStore } from "./MessageStore.ts"
 export { Outbox, type Post } from "./Outbox.ts"
 export { ReplyHandle } from "./ReplyHandle.ts"
 export { type AckAnswer, type AnswerableKind, type Respond } from "./Responder.ts"
@@ -25,5 +27,5 @@ export { SocketLayer } from "./SocketLayer.ts"
 export { DatabaseError } from "./sql/DatabaseError.ts"
 export { StoreError } from "./StoreError.ts"
 export { GaveUp, Supervisor } from "./Supervisor.ts"
-export { TurnError } from "./TurnError.ts"
+export { HandlerError, ReplyFailed, ReplyUnknown, StepFailed, TurnError, TurnOver } from "./TurnError.ts"
 export { Watchdog } from "./Watchdog.ts"

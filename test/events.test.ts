@@ -1,8 +1,8 @@
 /** Events of every kind, from what a person does in Slack to the entry of a route and back, over real sockets. */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect } from "effect"
-import { type AckAnswer, type Activate, defaultActivation, eventOf, Handler, type Respond } from "slackwater"
-import { type Gesture, type JournalEntry, LocalSlack } from "slackwater/testing"
+import { Effect } from "effect"
+import { type Activate, defaultActivation, eventOf, Handler } from "slackwater"
+import { type JournalEntry, LocalSlack } from "slackwater/testing"
 import {
   answered,
   answers,
@@ -11,70 +11,21 @@ import {
   eventually,
   startGateway,
   temporaryDirectory,
-  withDatabase,
   withSlack
 } from "./fixtures/gateway.ts"
-
-const alice = { user: "U0ALICE" }
-const general = { channel: "C0GENERAL", user: "U0BOB" }
-
-const isAckOf = (id: string | undefined) => (entry: JournalEntry) =>
-  entry._tag === "AckReceived" && entry.envelopeId === id
-/** What this envelope was acked with. */
-const ackOf = (id: string | undefined) =>
-  Effect.flatMap(LocalSlack, (slack) =>
-    Effect.map(
-      Effect.timeout(slack.awaitJournal(isAckOf(id)), "10 seconds"),
-      (entry) => "payload" in entry ? entry.payload : undefined
-    ))
-
-const ignored = (dataDir: string) =>
-  Effect.map(
-    withDatabase(dataDir, (database) =>
-      database.prepare("SELECT reason FROM slackwater_messages WHERE state = 'ignored' ORDER BY id").all()),
-    (rows) =>
-      rows.map((row) => row["reason"])
-  )
-
-/** Says of each event what only an event of that kind has. */
-const everything = Handler.route({
-  message: (turn, { files, subtype, text }) =>
-    turn.reply(`message ${text} ${subtype ?? "plain"} ${files?.map(({ name }) => name).join() ?? "alone"}`),
-  appMention: (turn, { channel }) => turn.reply(`mention in ${channel}: ${turn.text}`),
-  messageChanged: (turn, { message, previous_message }) =>
-    turn.reply(`changed ${previous_message?.text} to ${message.text}`),
-  messageDeleted: (turn, { deleted_ts, previous_message }) =>
-    turn.reply(`deleted ${previous_message?.text} ${previous_message?.ts === deleted_ts}`),
-  botMessage: (turn, { bot_id, text }) => turn.reply(`bot ${bot_id} said ${text}`),
-  reactionAdded: (turn, { item, reaction }) => turn.reply(`added ${reaction} in ${item.channel}`),
-  reactionRemoved: (turn, { reaction }) => turn.reply(`removed ${reaction}`),
-  slashCommand: (turn, { command, text }) => turn.reply(`command ${command} ${text}`),
-  blockAction: (turn, { actions: [{ action_id, value }] }) => turn.reply(`pressed ${action_id} ${value}`),
-  viewSubmission: (turn, { view }) => turn.reply(`submitted ${view.state.values["where"]?.["city"]?.value}`),
-  viewClosed: (turn, { is_cleared, view }) => turn.reply(`closed ${view.callback_id} ${is_cleared}`),
-  shortcut: (turn, { callback_id }) => turn.reply(`shortcut ${callback_id}`),
-  messageShortcut: (turn, { callback_id, message }) => turn.reply(`shortcut ${callback_id} on ${message.text}`),
-  appHomeOpened: (turn, { tab }) => turn.reply(`home ${tab}`),
-  memberJoinedChannel: (turn, { channel, user }) => turn.reply(`${user} joined ${channel}`),
-  memberLeftChannel: (turn, { channel, user }) => turn.reply(`${user} left ${channel}`),
-  unknown: (turn, body) => turn.reply(`unknown ${JSON.stringify(body).length > 2}`)
-})
-
-type Act<A = unknown> = Effect.Effect<A, unknown, LocalSlack>
-const say = (text: string, more: object = {}) => LocalSlack.use((slack) => slack.say({ ...dm, text, ...more }))
-const gesture = (gesture: Gesture) => LocalSlack.use((slack) => slack.gesture(gesture))
-const send = (event: Record<string, unknown>) => LocalSlack.use((slack) => slack.sendEvent(event))
-/** Something that is said first, and answered, before somebody does something to it. */
-const onMessage = (act: (message: { readonly channel: string; readonly ts: string }) => Act) =>
-  Effect.gen(function*() {
-    const ts = yield* say("it")
-    yield* answered("D0ALICE", "message it plain alone")
-    yield* act({ channel: dm.channel, ts })
-  })
-const view = {
-  callback_id: "ask",
-  state: { values: { where: { city: { type: "plain_text_input", value: "Rome" } } } }
-}
+import {
+  type Act,
+  alice,
+  everything,
+  general,
+  gesture,
+  ignored,
+  isAckOf,
+  onMessage,
+  say,
+  send,
+  view
+} from "./fixtures/people.ts"
 
 const kinds: ReadonlyArray<readonly [what: string, act: Act, answer: string, channel?: string]> = [
   ["a message", say("hi"), "message hi plain alone"],
@@ -290,112 +241,4 @@ describe("a handler that is one function", () => {
       assert.include(yield* ignored(dataDir), "event reaction_added")
     }))
   })
-})
-
-const withResponder = <A, E>(
-  respond: Respond,
-  body: (dataDir: string) => Effect.Effect<A, E, LocalSlack>
-) =>
-  withSlack(Effect.gen(function*() {
-    const dataDir = yield* temporaryDirectory
-    yield* startGateway(dataDir, everything, {}, { respond })
-    yield* connected
-    return yield* body(dataDir)
-  }))
-
-describe("a responder", () => {
-  const errors: AckAnswer<"viewSubmission"> = { response_action: "errors", errors: { where: "No such city." } }
-  it.live("answers a modal with errors, and no turn begins until it is submitted without", () =>
-    withResponder(
-      {
-        viewSubmission: (submitted) =>
-          submitted.view.state.values["where"]?.["city"]?.value === "Rome" ? undefined : errors
-      },
-      (dataDir) =>
-        Effect.gen(function*() {
-          const wrong = { ...view, state: { values: { where: { city: { type: "plain_text_input", value: "?" } } } } }
-          assert.deepStrictEqual(yield* ackOf(yield* gesture({ does: "submit", ...alice, view: wrong })), errors)
-          assert.deepStrictEqual(yield* ignored(dataDir), ["answered with errors"])
-          assert.deepStrictEqual(yield* ackOf(yield* gesture({ does: "submit", ...alice, view })), {})
-          yield* answered("D0ALICE", "submitted Rome")
-          assert.deepStrictEqual(yield* answers("D0ALICE"), ["submitted Rome"])
-        })
-    ))
-
-  it.live("gives options to a select menu, which is no turn", () =>
-    withResponder(
-      {
-        blockSuggestion: async ({ value }) => ({
-          options: [{ text: { type: "plain_text", text: `${value}me` }, value: "rome" }]
-        })
-      },
-      (dataDir) =>
-        Effect.gen(function*() {
-          const id = yield* gesture({ does: "search", ...alice, action_id: "city", value: "Ro" })
-          assert.deepStrictEqual(yield* ackOf(id), {
-            options: [{ text: { type: "plain_text", text: "Rome" }, value: "rome" }]
-          })
-          assert.deepStrictEqual(yield* ignored(dataDir), ["asks for options"])
-        })
-    ))
-
-  it.live("answers a command at once, and its turn comes too", () =>
-    withResponder(
-      { slashCommand: ({ text }) => Effect.succeed({ text: `Doing ${text}.` }) },
-      () =>
-        Effect.gen(function*() {
-          const slack = yield* LocalSlack
-          const id = yield* slack.command({ ...dm, command: "/do", text: "it" })
-          assert.deepStrictEqual(yield* ackOf(id), { text: "Doing it." })
-          const shown = yield* slack.awaitJournal((entry) => entry._tag === "EphemeralPosted")
-          assert.deepInclude(shown, { to: "U0ALICE", text: "Doing it." })
-          yield* answered("D0ALICE", "command /do it")
-        })
-    ))
-
-  it.live("answers again where Slack has not got the first ack, and the turn is one", () => {
-    let asked = 0
-    return withResponder({ slashCommand: () => ({ text: `answer ${++asked}` }) }, () =>
-      Effect.gen(function*() {
-        const slack = yield* LocalSlack
-        const id = yield* slack.command({ ...dm, command: "/do", text: "it" })
-        const { n } = yield* slack.awaitJournal(isAckOf(id))
-        assert.isTrue(yield* slack.redeliver(id))
-        const again = yield* slack.awaitJournal(isAckOf(id), { after: n })
-        assert.deepInclude(again, { payload: { text: "answer 2" } })
-        yield* say("after")
-        yield* answered("D0ALICE", "message after plain alone")
-        assert.deepStrictEqual(yield* answers("D0ALICE"), ["command /do it", "message after plain alone"])
-      }))
-  })
-
-  it.live("that takes its time holds up no other ack and no other conversation", () => {
-    const gate = Deferred.makeUnsafe<{ readonly text: string }>()
-    return withResponder({ slashCommand: () => Deferred.await(gate) }, () =>
-      Effect.gen(function*() {
-        const slack = yield* LocalSlack
-        const id = yield* slack.command({ ...dm, command: "/do", text: "it" })
-        yield* say("behind it")
-        yield* eventually("acked", Effect.map(slack.unacked, (ids) => ids.length === 0))
-        yield* answered("D0ALICE", "message behind it plain alone")
-        assert.isUndefined((yield* slack.journal).find(isAckOf(id)))
-        yield* Deferred.succeed(gate, { text: "done" })
-        assert.deepStrictEqual(yield* ackOf(id), { text: "done" })
-      }))
-  })
-
-  it.live("that is broken leaves a plain ack, and the turn comes", () =>
-    withResponder(
-      {
-        slashCommand: () => {
-          throw new Error("broken")
-        }
-      },
-      () =>
-        Effect.gen(function*() {
-          const id = yield* LocalSlack.use((slack) => slack.command({ ...dm, command: "/do", text: "it" }))
-          assert.deepStrictEqual(yield* ackOf(id), {})
-          yield* answered("D0ALICE", "command /do it")
-        })
-    ))
 })

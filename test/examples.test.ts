@@ -3,18 +3,22 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
+import { exec } from "node:child_process"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
 import { LocalSlack } from "slackwater/testing"
 import { sell, shop } from "../examples/transactional-outbox.ts"
 import { loadHandler } from "../src/cli/handlerModule.ts"
 import { version } from "../src/version.ts"
+import { has } from "./cli/process.ts"
 import {
   answered,
   answers,
   connected,
   dm,
+  echo,
   settingsFor,
   startGateway,
   temporaryDirectory,
@@ -81,20 +85,27 @@ describe("examples", () => {
       assert.notInclude(yield* answers("D0ALICE"), "Paris it is.")
     })))
 
-  it.live("transactional-outbox.ts tells of what was sold, and not of what could not be", () =>
+  it.live("transactional-outbox.ts tells once of each order, and not of what could not be sold", () =>
     withSlack(Effect.gen(function*() {
       const slack = yield* LocalSlack
       const directory = yield* temporaryDirectory
       yield* Effect.gen(function*() {
         const sql = yield* SqlClient.SqlClient
-        yield* sql`INSERT INTO stock VALUES ('lamp', 1)`
+        const refused = (order: string, item: string) => Effect.map(Effect.flip(sell(order, item)), ({ _tag }) => _tag)
+        const left = Effect.map(sql<{ readonly pieces: number }>`SELECT pieces FROM stock`, ([row]) => row?.pieces)
+        yield* sql`INSERT INTO stock VALUES ('lamp', 2)`
         yield* sell("1", "lamp")
-        const refused = yield* Effect.flip(sell("2", "lamp"))
-        assert.strictEqual(refused._tag, "SqlError")
-        yield* sql`UPDATE stock SET pieces = 1`
+        yield* sell("1", "lamp")
+        assert.strictEqual(yield* left, 1)
+        assert.strictEqual(yield* refused("2", "unicorn"), "SoldOut")
         yield* sell("3", "lamp")
-        yield* answered("C0GENERAL", "Order 3: one lamp")
-        assert.deepStrictEqual(yield* answers("C0GENERAL"), ["Order 1: one lamp", "Order 3: one lamp"])
+        assert.strictEqual(yield* refused("4", "lamp"), "SoldOut")
+        // What was refused left no order behind, so it can be tried again.
+        yield* sql`UPDATE stock SET pieces = 1`
+        yield* sell("4", "lamp")
+        const told = ["1", "3", "4"].map((order) => `Order ${order}: one lamp`)
+        yield* answered("C0GENERAL", told.at(-1) ?? "")
+        assert.deepStrictEqual(yield* answers("C0GENERAL"), told)
       }).pipe(Effect.provide(shop(join(directory, "shop.db"), settingsFor(slack, directory)), { local: true }))
     })))
 
@@ -114,6 +125,29 @@ describe("README", () => {
       assert.strictEqual(code, example, path)
     }
   })
+
+  it.live.skipIf(!has("curl"))(
+    "shows commands for the local Slack that it takes",
+    () =>
+      withSlack(Effect.gen(function*() {
+        const { url } = yield* LocalSlack
+        yield* startGateway(yield* temporaryDirectory, echo)
+        yield* connected
+        const commands = [...read("README.md").matchAll(/^curl .*$/gm)].map(([command]) => command)
+        assert.lengthOf(commands, 3)
+        const said = yield* Effect.forEach(commands, (command) =>
+          Effect.promise(() =>
+            promisify(exec)(command.replace("http://127.0.0.1:8788", url).replace(/^curl/, "curl -sf"))
+          ))
+        assert.deepStrictEqual(
+          said.slice(0, 2).map(({ stdout }) =>
+            Object(JSON.parse(stdout)).ok
+          ),
+          [true, true]
+        )
+        assert.nestedPropertyVal(JSON.parse(said[2]?.stdout ?? ""), "messages[0].text", "hello")
+      }))
+  )
 
   it("links only to what is there", () => {
     for (const [, path] of read("README.md").matchAll(/\]\((?!https?:|#)([^)]+)\)/g)) {

@@ -3,11 +3,13 @@
  * may export `respond` too. Says in one line what is wrong.
  */
 import { Effect, Runtime, Schema } from "effect"
-import { existsSync, statSync } from "node:fs"
+import { spawnSync } from "node:child_process"
+import { existsSync, realpathSync, statSync } from "node:fs"
 import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import { Handler } from "../Handler.ts"
 import { answerableKinds, isRespond } from "../Responder.ts"
+import { mistakesIn } from "../Route.ts"
 
 export class HandlerModuleError extends Schema.TaggedError<HandlerModuleError>()("HandlerModuleError", {
   path: Schema.String,
@@ -20,6 +22,34 @@ export class HandlerModuleError extends Schema.TaggedError<HandlerModuleError>()
 }
 
 const firstLine = (error: unknown) => String(error instanceof Error ? error.message : error).split("\n")[0] ?? ""
+
+/** Line and column at which the text names this file first: `3:7`, or only `3`. */
+const placeIn = (text: string, file: string): string | undefined => {
+  const real = realpathSync(file)
+  for (const name of [pathToFileURL(real).href, real]) {
+    const at = text.indexOf(`${name}:`)
+    const place = at === -1 ? null : /^\d+(?::\d+)?/.exec(text.slice(at + name.length + 1))
+    if (place !== null) return place[0]
+  }
+  return undefined
+}
+
+/** Where in the handler's file it went wrong, where that is known. */
+const placeOf = (error: unknown, file: string): string | undefined => {
+  if (!(error instanceof Error)) return undefined
+  const place = placeIn(String(error.stack), file)
+  if (place !== undefined || !(error instanceof SyntaxError)) return place
+  // To whoever imports a module V8 does not say where its syntax is wrong; Node says it when asked.
+  return placeIn(spawnSync(process.execPath, ["--check", file], { encoding: "utf8", timeout: 5_000 }).stderr, file)
+}
+
+/** What a default export that is no handler should have been. */
+const unfit = (exported: unknown) => {
+  const mistakes = typeof exported === "object" && exported !== null ? mistakesIn(exported) : []
+  return "its default export must be a function, an object of entries (message, slashCommand, …) or the result of " +
+    "Handler.make or Handler.route" +
+    (mistakes.length === 0 ? "" : `; no entry, or no function: ${mistakes.join(", ")}`)
+}
 
 /** The file that holds the handler; nothing in it is run. */
 export const handlerFile = (path: string): Effect.Effect<string, HandlerModuleError> =>
@@ -35,12 +65,13 @@ export const loadHandler = Effect.fn("loadHandler")(function*(path: string) {
   const fail = (detail: string) => new HandlerModuleError({ path, detail })
   const loaded = yield* Effect.tryPromise({
     try: () => import(pathToFileURL(file).href) as Promise<{ readonly default?: unknown; readonly respond?: unknown }>,
-    catch: (error) => fail(`it could not be loaded (${firstLine(error)})`)
+    catch: (error) => {
+      const place = placeOf(error, file)
+      return fail(`it could not be loaded (${firstLine(error)}${place === undefined ? "" : `; ${path}:${place}`})`)
+    }
   })
   const handler = Handler.fromExport(loaded.default)
-  if (handler === undefined) {
-    return yield* fail("its default export must be a function or the result of Handler.make or Handler.route")
-  }
+  if (handler === undefined) return yield* fail(unfit(loaded.default))
   if (loaded.respond === undefined) return { handler }
   if (!isRespond(loaded.respond)) {
     return yield* fail(`its export "respond" must be an object of functions named ${answerableKinds.join(", ")}`)

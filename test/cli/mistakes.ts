@@ -85,16 +85,39 @@ export const mistakes: Readonly<Record<string, ReadonlyArray<Mistake>>> = {
       args: ["run", "folder"],
       files: { folder: null }
     },
-    handler("throws on import", "throw new Error('no key\\nset KEY')", /bad\.mjs: it could not be loaded \(no key\)$/m),
+    handler(
+      "throws on import",
+      "throw new Error('no key\\nset KEY')",
+      /it could not be loaded \(no key; bad\.mjs:1:7\)$/m
+    ),
+    handler(
+      "throws below its first line",
+      "const f = () => { throw new Error('no key') }\n\nf()",
+      /\(no key; bad\.mjs:1:25\)$/m
+    ),
     handler("throws nothing at all", "throw undefined", /bad\.mjs: it could not be loaded/),
-    handler("has a mistake in its syntax", "export default (", /bad\.mjs: it could not be loaded \(.+\)$/m),
+    handler("has a mistake in its syntax", "\nexport default ]", /it could not be loaded \(.+; bad\.mjs:2\)$/m),
+    {
+      ...handler("has a mistake in its types' syntax", "", /it could not be loaded \(.+; bad\.ts:2\)$/m),
+      args: ["run", "bad.ts"],
+      files: { "bad.ts": "const a: number = 1\nexport default ]" }
+    },
+    {
+      ...handler("imports what has a mistake in its syntax", "", /it could not be loaded \([^;]+\)$/m),
+      files: { "bad.mjs": "import './worse.mjs'", "worse.mjs": "export default ]" }
+    },
+    handler("imports a name that is not there", "\nimport { x } from 'slackwater'", /named 'x'; bad\.mjs:2\)$/m),
     handler("needs what is not installed", "import 'no-such-package'", /could not be loaded \(.*no-such-package/),
-    handler("exports nothing", "export {}", /its default export must be a function or the result of Handler\.make/),
+    handler(
+      "exports nothing",
+      "export {}",
+      /its default export must be a function, an object of entries .* Handler\.make or Handler\.route$/m
+    ),
     handler("exports something else", "export default { run() {} }", /its default export must be a function/),
     handler(
       "exports a route with a mistake",
-      "export default { mesage() {} }",
-      /its default export must be a function/
+      "export default { message() {}, mesage() {} }",
+      /must be a function, an object of entries \(message, .*; no entry, or no function: mesage$/m
     ),
     handler(
       "exports a responder that is none",
