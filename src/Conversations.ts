@@ -8,20 +8,21 @@
  * turns as there are free slots, until none is left.
  *
  * Guarantees: a failing or hanging handler delays only its own conversation; turns that a crash or a shutdown cut off
- * run again with the same messages, and take at most half of the slots while others wait.
+ * run again with the same messages, and take at most half of the slots while others wait. A clock that is set back
+ * holds nothing up for more than a few minutes.
  * Does not: run a turn (TurnRunner), time quiet windows (Debouncer), send (Outbox), or claim backlog while draining.
  * On shutdown: runs what was flushed and what was running until its share of the deadline is used up, interrupts the
  * rest, and gives the interrupted turns back without spending an attempt.
  */
 import { Clock, Context, Deferred, Duration, Effect, FiberSet, Latch, Layer, Option, SubscriptionRef } from "effect"
-import { GatewayConfig, type Mode, modes } from "./GatewayConfig.ts"
+import { GatewayConfig, longestWindow, type Mode, modes } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
 import { Instance } from "./Instance.ts"
 import type { ConversationKey } from "./Message.ts"
 import { MessageStore } from "./MessageStore.ts"
 import { Shutdown } from "./Shutdown.ts"
 import { Supervisor } from "./Supervisor.ts"
-import { makeTurnRunner, type Running } from "./TurnRunner.ts"
+import { makeTurnRunner, maxRetryDelay, type Running } from "./TurnRunner.ts"
 
 /** A lost wake-up is found after this long. */
 const sweepEvery = Duration.minutes(1)
@@ -44,12 +45,15 @@ export class Conversations extends Context.Service<Conversations, {
         const store = yield* MessageStore
         const supervisor = yield* Supervisor
         const runner = yield* makeTurnRunner
+        const furthest = { messages: longestWindow(config) + 1_000, turns: maxRetryDelay + 1_000 }
         const flushed = new Set<ConversationKey>()
         const signal = yield* Latch.make()
         const idle = yield* Latch.make(true)
         /** A dead instance may have left turns that nobody has recovered yet. */
         let mayHaveOrphans = true
         let lastWasRecovered = false
+        /** When the dispatcher looked last. What was before us may have set the clock back as well. */
+        let lookedAt = Infinity
 
         // Added first, so it runs last: when neither dispatcher nor turn is left, what we still hold goes back.
         yield* Effect.addFinalizer(() =>
@@ -107,6 +111,12 @@ export class Conversations extends Context.Service<Conversations, {
           flushed.delete(key)
         })
 
+        /** What is due further ahead than anything can be was meant for a clock that was set back since. */
+        const noticeClock = Effect.fnUntraced(function*(now: number) {
+          if (now < lookedAt) yield* store.nearer(now, furthest)
+          lookedAt = now
+        })
+
         /** Takes what a dead instance left running, as many as there are slots for. */
         const recover = Effect.fnUntraced(function*(now: number) {
           const free = config.concurrency - active.size
@@ -137,6 +147,7 @@ export class Conversations extends Context.Service<Conversations, {
           if (draining) {
             for (const key of flushed) if (active.size < config.concurrency) yield* start(key, now)
           } else {
+            yield* noticeClock(now)
             yield* recover(now)
             yield* fill(now)
           }

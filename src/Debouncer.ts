@@ -8,7 +8,7 @@
  */
 import { Clock, Context, Duration, Effect, Latch, Layer } from "effect"
 import { Conversations } from "./Conversations.ts"
-import { GatewayConfig } from "./GatewayConfig.ts"
+import { GatewayConfig, longestWindow } from "./GatewayConfig.ts"
 import type { ConversationKey, InboundMessage } from "./Message.ts"
 import { MessageStore } from "./MessageStore.ts"
 import { Shutdown } from "./Shutdown.ts"
@@ -22,7 +22,6 @@ export interface Window {
 
 /** Windows open at once; a conversation beyond them does not wait. */
 const maxWindows = 2_048
-const cap = 5
 
 const isImmediate = (message: InboundMessage) =>
   message.kind === "slash_command" || message.kind === "interactive" || message.subtype === "file_share"
@@ -44,17 +43,18 @@ export class Debouncer extends Context.Service<Debouncer, {
       const store = yield* MessageStore
       const supervisor = yield* Supervisor
       const quiet = Math.round(Duration.toMillis(config.debounce))
+      const longest = longestWindow(config)
       const windows = new Map<ConversationKey, Window>()
       const changed = yield* Latch.make()
 
       const window = (message: InboundMessage, now: number) =>
         Effect.sync((): Window => {
           const open = windows.get(message.conversation)
-          const openedAt = open?.openedAt ?? now
+          const openedAt = Math.min(open?.openedAt ?? now, now)
           if (quiet === 0 || isImmediate(message) || (open === undefined && windows.size >= maxWindows)) {
             return { openedAt, endsAt: now }
           }
-          return { openedAt, endsAt: Math.min(now + quiet, openedAt + cap * quiet) }
+          return { openedAt, endsAt: Math.min(now + quiet, openedAt + longest) }
         })
 
       const opened = Effect.fnUntraced(function*(conversation: ConversationKey, next: Window) {
@@ -73,7 +73,8 @@ export class Debouncer extends Context.Service<Debouncer, {
         const now = yield* Clock.currentTimeMillis
         let next = Infinity
         for (const [conversation, { endsAt }] of windows) {
-          if (endsAt <= now) {
+          // No window is that long: the clock was set back.
+          if (endsAt <= now || endsAt > now + longest) {
             windows.delete(conversation)
             yield* conversations.wake(conversation)
           } else {

@@ -208,6 +208,10 @@ type Knobs = typeof knobs
 /** The settings by field name; the shape of `GatewayConfig`. */
 export type Settings = { readonly [K in keyof Knobs]: Knobs[K] extends Knob<infer A> ? A : never }
 
+/** A quiet window ends after a quiet time, at the latest so many ms after its first message. */
+export const longestWindow = ({ debounce }: Pick<Settings, "debounce">): number =>
+  5 * Math.round(Duration.toMillis(debounce))
+
 const readOne = Effect.fnUntraced(function*<A>(entry: Knob<A>, given: A | undefined) {
   const value = given !== undefined ? given : yield* entry.read.pipe(
     Effect.mapError(() => new GatewayConfigError({ setting: entry.env, detail: entry.expects }))

@@ -214,6 +214,14 @@ export class MessageStore extends Context.Service<MessageStore, {
   ) => Effect.Effect<void, StoreError>
   /** Gives back everything this owner holds; costs no attempt. Answers the number of turns. */
   readonly releaseAll: (owner: OwnerId, now: number) => Effect.Effect<number, StoreError>
+  /**
+   * After the clock was set back: messages that wait, and turns that run again, are due at most so many milliseconds
+   * from now.
+   */
+  readonly nearer: (
+    now: number,
+    atMost: { readonly messages: number; readonly turns: number }
+  ) => Effect.Effect<void, StoreError>
   /** Ends every open quiet window of the conversations. */
   readonly makeDue: (conversations: ReadonlyArray<ConversationKey>, now: number) => Effect.Effect<void, StoreError>
   readonly counts: Effect.Effect<InboxCounts, StoreError>

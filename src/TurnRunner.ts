@@ -22,7 +22,8 @@ import { HandlerError } from "./TurnError.ts"
 
 /** A handler that was interrupted may clean up for this long; then its turn is over whatever it does. */
 const interruptGrace = Duration.seconds(1)
-const maxRetryDelay = 5 * 60_000
+/** Between two runs of a turn that fails, in ms. */
+export const maxRetryDelay = 5 * 60_000
 const crashed = "the process ended in the middle of this turn, again and again"
 
 /** A turn in progress. */

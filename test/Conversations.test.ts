@@ -1,12 +1,13 @@
 /** One turn at a time per conversation, bounded in all, and what a drain does. */
-import { assert, describe } from "@effect/vitest"
-import { Effect, Option } from "effect"
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Option } from "effect"
 import { Conversations } from "../src/Conversations.ts"
 import { MessageStore } from "../src/MessageStore.ts"
 import { Shutdown } from "../src/Shutdown.ts"
-import { gated, inbox, replies, say, test } from "./fixtures/conversationsRoom.ts"
+import { gated, inbox, inConversations, replies, say, test } from "./fixtures/conversationsRoom.ts"
 import { arrival, key, tsAt } from "./fixtures/messages.ts"
 import { advance, epoch, me, settle } from "./fixtures/rooms.ts"
+import { withWallClock } from "./fixtures/time.ts"
 
 describe("which turns run", () => {
   const bounded = gated()
@@ -87,6 +88,62 @@ describe("which turns run", () => {
       assert.deepStrictEqual(swept.texts(), [])
       yield* advance("1 second")
       assert.deepStrictEqual(swept.texts(), ["forgotten"])
+    }))
+})
+
+describe("a clock that is set back by an hour", () => {
+  it.effect("holds a message back no longer than the longest window", () =>
+    withWallClock((setBack) => {
+      const held = gated()
+      return inConversations(held.handler, () =>
+        Effect.gen(function*() {
+          const store = yield* MessageStore
+          yield* store.append(arrival({ text: "in the window" }, { dueAt: epoch + 1_000 }))
+          yield* setBack("1 hour")
+          yield* advance("1 second")
+          yield* (yield* Conversations).wake(key("D1"))
+          yield* advance("5999 millis")
+          assert.deepStrictEqual(held.texts(), [])
+          yield* advance("1 millis")
+          assert.deepStrictEqual(held.texts(), ["in the window"])
+        }), { debounce: Duration.seconds(1) })
+    }))
+
+  it.effect("is noticed by the sweep, and holds a retry back no longer than the longest one", () =>
+    withWallClock((setBack) => {
+      let runs = 0
+      const fails = () => Effect.suspend(() => ++runs === 1 ? Effect.fail("boom") : Effect.succeed("ok"))
+      return inConversations(fails, () =>
+        Effect.gen(function*() {
+          yield* say("D1", "one")
+          yield* settle
+          yield* setBack("1 hour")
+          yield* advance("362 seconds", "1 second")
+          assert.strictEqual(runs, 2)
+        }), { retryDelay: Duration.minutes(4) })
+    }))
+
+  it.effect("before a start is noticed by the start", () =>
+    withWallClock((setBack) => {
+      const held = gated()
+      const before = Effect.gen(function*() {
+        const store = yield* MessageStore
+        yield* store.append(arrival({ text: "one" }))
+        const turn = Option.getOrThrow(yield* store.claim(key("D1"), me, epoch))
+        yield* store.retry(turn.id, me, "boom", epoch + 60_000)
+        yield* setBack("1 hour")
+      })
+      return inConversations(
+        held.handler,
+        () =>
+          Effect.gen(function*() {
+            assert.deepStrictEqual(held.texts(), [])
+            yield* advance("301 seconds", "1 second")
+            assert.deepStrictEqual(held.texts(), ["one"])
+          }),
+        {},
+        { before }
+      )
     }))
 })
 

@@ -11,7 +11,7 @@ import { Supervisor } from "../src/Supervisor.ts"
 import { inbound, key } from "./fixtures/messages.ts"
 import { inRooms, Rooms } from "./fixtures/rooms.ts"
 import { settings } from "./fixtures/stores.ts"
-import { advance, epoch } from "./fixtures/time.ts"
+import { advance, epoch, withWallClock } from "./fixtures/time.ts"
 
 interface Script {
   readonly woken: Array<string>
@@ -22,29 +22,29 @@ interface Script {
 
 const quiet = 1_000
 
-const test = <A, E>(
-  sentence: string,
-  body: (debouncer: Debouncer["Service"], script: Script) => Effect.Effect<A, E, Rooms>,
-  debounce = Duration.millis(quiet)
-) =>
-  it.effect(sentence, () => {
-    const script: Script = { woken: [], flushed: [], madeDue: [], storeIsAway: false }
-    const conversations = Layer.succeed(Conversations, {
-      wake: (conversation) => Effect.sync(() => void script.woken.push(conversation)),
-      flush: (conversations) => Effect.sync(() => void script.flushed.push(...conversations))
-    })
-    const store = Layer.mock(MessageStore)({
-      makeDue: (conversations) =>
-        script.storeIsAway
-          ? Effect.fail(new StoreError({ operation: "makeDue", reason: new StoreUnavailable({ cause: "away" }) }))
-          : Effect.sync(() => void script.madeDue.push(...conversations))
-    })
-    const layer = Debouncer.layer.pipe(
-      Layer.provide([conversations, store, Shutdown.layer, Supervisor.layer]),
-      Layer.provide(settings({ debounce }))
-    )
-    return inRooms(layer)(Effect.flatMap(Debouncer, (debouncer) => body(debouncer, script)))
+type Body<A, E> = (debouncer: Debouncer["Service"], script: Script) => Effect.Effect<A, E, Rooms>
+
+const test = <A, E>(sentence: string, body: Body<A, E>, debounce = Duration.millis(quiet)) =>
+  it.effect(sentence, () => inDebouncer(body, debounce))
+
+const inDebouncer = <A, E>(body: Body<A, E>, debounce = Duration.millis(quiet)) => {
+  const script: Script = { woken: [], flushed: [], madeDue: [], storeIsAway: false }
+  const conversations = Layer.succeed(Conversations, {
+    wake: (conversation) => Effect.sync(() => void script.woken.push(conversation)),
+    flush: (conversations) => Effect.sync(() => void script.flushed.push(...conversations))
   })
+  const store = Layer.mock(MessageStore)({
+    makeDue: (conversations) =>
+      script.storeIsAway
+        ? Effect.fail(new StoreError({ operation: "makeDue", reason: new StoreUnavailable({ cause: "away" }) }))
+        : Effect.sync(() => void script.madeDue.push(...conversations))
+  })
+  const layer = Debouncer.layer.pipe(
+    Layer.provide([conversations, store, Shutdown.layer, Supervisor.layer]),
+    Layer.provide(settings({ debounce }))
+  )
+  return inRooms(layer)(Effect.flatMap(Debouncer, (debouncer) => body(debouncer, script)))
+}
 
 /** A message arrives: its window is decided, it is stored, the window counts. Answers its end, from the epoch on. */
 const arrives = Effect.fnUntraced(function*(
@@ -136,6 +136,19 @@ describe("Debouncer", () => {
       yield* debouncer.opened(message.conversation, window)
       assert.deepStrictEqual(script.woken, ["D1"])
     }))
+
+  it.effect("ends a window although the clock is set back in it", () =>
+    withWallClock((setBack) =>
+      inDebouncer((debouncer, script) =>
+        Effect.gen(function*() {
+          yield* arrives(debouncer)
+          yield* setBack("1 hour")
+          yield* advance(quiet)
+          assert.deepStrictEqual(script.woken, ["D1"])
+          assert.strictEqual(yield* arrives(debouncer), 2 * quiet - 3_600_000)
+        })
+      )
+    ))
 
   test(
     "bounds the windows that are open; a conversation beyond them does not wait",

@@ -244,6 +244,13 @@ export const layer = Layer.effect(
           }
           return held.length
         }),
+      nearer: (now, atMost) =>
+        call("nearer")(() => {
+          for (const row of rows().filter(waits)) row.dueAt = Math.min(row.dueAt, now + atMost.messages)
+          for (const turn of turns()) {
+            if (turn.state === "waiting") turn.dueAt = Math.min(turn.dueAt, now + atMost.turns)
+          }
+        }),
       makeDue: (conversations, now) =>
         call("makeDue")(() => {
           for (const row of rows().filter(waits)) {

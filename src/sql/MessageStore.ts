@@ -141,6 +141,13 @@ export const layer = Layer.effect(
           checkCutoffs("prune", { finishedBefore: options.finishedBefore.at, keysBefore: options.keysBefore }),
           group.write("prune")(pruneMessages(sql, options))
         ),
+      nearer: (now, atMost) =>
+        Effect.asVoid(Effect.andThen(
+          sql`UPDATE slackwater_messages SET due_at = ${now + atMost.messages}
+            WHERE state = 'queued' AND turn_id IS NULL AND due_at > ${now + atMost.messages}`,
+          sql`UPDATE slackwater_turns SET due_at = ${now + atMost.turns}
+            WHERE state = 'waiting' AND due_at > ${now + atMost.turns}`
+        )).pipe(group.write("nearer")),
       makeDue: (conversations, now) =>
         Effect.asVoid(
           sql`UPDATE slackwater_messages SET due_at = ${now} WHERE state = 'queued' AND turn_id IS NULL

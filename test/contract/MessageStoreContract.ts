@@ -214,6 +214,20 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           assert.sameMembers([...(yield* ready(now))], ["D1", "D2", "D3"])
         }))
 
+      test("brings what is due too far ahead nearer, and leaves the rest", (store) =>
+        Effect.gen(function*() {
+          for (const [channel, dueAt] of [["D1", 9_000], ["D2", 400], ["D3", 0], ["D4", 0]] as const) {
+            yield* store.append(arrival({ conversation: key(channel) }, { dueAt: now + dueAt }))
+          }
+          yield* store.retry((yield* claimed("D3")).id, me, "boom", now + 9_000)
+          yield* store.retry((yield* claimed("D4")).id, me, "boom", now + 600)
+          yield* store.nearer(now, { messages: 500, turns: 700 })
+          const inOrder = ["D2", "D1", "D4", "D3"]
+          for (const [ahead, due] of [[399, 0], [400, 1], [499, 1], [500, 2], [600, 3], [699, 3], [700, 4]] as const) {
+            assert.deepStrictEqual(yield* ready(now + ahead), inOrder.slice(0, due))
+          }
+        }))
+
       test("knows the next moment of work, and none when there is none", (store) =>
         Effect.gen(function*() {
           assert.isNull(yield* store.nextDueAt)

@@ -43,6 +43,7 @@ const schemas = {
   adopt: Schema.TaggedStruct("adopt", { ...ofTurn, message: upTo(3) }),
   releaseAll: Schema.TaggedStruct("releaseAll", { former: upTo(2) }),
   makeDue: Schema.TaggedStruct("makeDue", { conversation: upTo(2) }),
+  nearer: Schema.TaggedStruct("nearer", { messages: Schema.Literals([0, 100]), turns: Schema.Literals([0, 100]) }),
   enqueue: Schema.TaggedStruct("enqueue", {
     ...ofTurn,
     host: upTo(2),

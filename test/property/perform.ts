@@ -155,6 +155,8 @@ export const perform = (world: World, operation: Operation): Effect.Effect<unkno
     }
     case "makeDue":
       return both(({ messages }) => messages.makeDue([conversationOf(operation.conversation)], now))
+    case "nearer":
+      return both(({ messages }) => messages.nearer(now, operation))
     case "recover":
       return both(({ messages }) => messages.recover(me, now, operation.limit))
     case "enqueue": {

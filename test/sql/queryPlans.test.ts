@@ -238,6 +238,9 @@ for (const analyzed of [false, true]) {
         const some = yield* plans(messages.makeDue([conversation, key("D0")], now))
         assertSteady(some)
         assertUses(some, "messages_window")
+        const all = yield* plans(messages.nearer(now * 3, { messages: 1, turns: 1 }))
+        assertSteady(all)
+        assertUses(all, "messages_waiting", "turns_waiting")
       }))
 
     test(
