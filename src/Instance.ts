@@ -2,7 +2,7 @@
  * This gateway instance in the database (port). Adapters: `sql/Instance.ts`, `memory/Instance.ts`.
  *
  * Building it means: the owner lock is held, the start is recorded, replies that dead instances were sending are
- * `unknown`, and quiet windows have ended. The turns they left running are taken later (`MessageStore.recover`).
+ * `unknown` (what may be repeated is due again, what was only progress has ended), and quiet windows have ended. The turns they left running are taken later (`MessageStore.recover`).
  * On shutdown nothing happens by itself: `markClean` is called once the rooms above are closed.
  */
 import { Context, Effect, Layer } from "effect"

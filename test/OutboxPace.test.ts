@@ -9,7 +9,7 @@ import { AlreadyDone, NotSent, RateLimited, SlackApi } from "../src/SlackApi.ts"
 import { settingsFor, temporaryDirectory, withSlack } from "./fixtures/gateway.ts"
 import { alarms, post, stateOf, test, unpaced } from "./fixtures/outboxRoom.ts"
 import { advance, epoch, ground, inRooms, settle } from "./fixtures/rooms.ts"
-import { failing, scriptedApi } from "./fixtures/scriptedApi.ts"
+import { failing, reset, scriptedApi } from "./fixtures/scriptedApi.ts"
 
 /** A Slack that holds its limits; answers how often it refused. */
 const limitedApi = () => {
@@ -164,29 +164,46 @@ describe("another method than posting", () => {
       assert.deepStrictEqual(slack.texts().slice(4).toSorted(), ["a2", "b2"])
     }))
 
-  test("is asked for no faster while it waits: what is held back is not looked for all the time", (slack) =>
-    Effect.gen(function*() {
-      const handles = yield* Effect.forEach(
-        Array.from({ length: 12 }, (_, n) => `C${n}`),
-        (channel) => post("first", channel)
-      )
-      yield* settle
-      yield* Effect.forEach(handles, (handle) => handle.update("second"))
-      yield* settle
+  const channels = Array.from({ length: 12 }, (_, n) => `C${n}`)
+  const waiting: ReadonlyArray<
+    readonly [what: string, (slack: ReturnType<typeof scriptedApi>) => Effect.Effect<void, unknown, Outbox>]
+  > = [
+    ["updates", () =>
+      Effect.gen(function*() {
+        const handles = yield* Effect.forEach(channels, (channel) => post("first", channel))
+        yield* settle
+        yield* Effect.forEach(handles, (handle) => handle.update("second"))
+      })],
+    ["looks", (slack) =>
+      Effect.gen(function*() {
+        slack.look.blind = true
+        for (const channel of channels) {
+          slack.script(channel, reset)
+          yield* post(channel, channel)
+        }
+      })]
+  ]
+  for (const [what, begin] of waiting) {
+    it.effect(`is not tried all the time while it waits: ${what}`, () => {
+      const slack = scriptedApi()
+      const rooms = Outbox.layer.pipe(Layer.provideMerge(ground()), Layer.provide(slack.layer))
       let statements = 0
-      const counting = Effect.provideService(
-        advance("900 millis", "1 millis"),
-        Statement.CurrentTransformer,
-        (self) =>
+      return inRooms(rooms)(Effect.gen(function*() {
+        yield* begin(slack)
+        yield* settle
+        statements = 0
+        yield* advance("900 millis", "1 millis")
+        assert.strictEqual(sentOf(slack, "Update") + slack.looks.length, 10)
+        assert.isBelow(statements, 20)
+      })).pipe(
+        Effect.provideService(Statement.CurrentTransformer, (self) =>
           Effect.sync(() => {
             statements += 1
             return self
-          })
+          }))
       )
-      yield* counting
-      assert.isBelow(statements, 40)
-      assert.isAtMost(sentOf(slack, "Update"), 12)
-    }))
+    })
+  }
 })
 
 describe("what Slack would do later, for one channel only", () => {
