@@ -163,5 +163,5 @@ it.live("a gateway whose handler cannot be loaded ends with 78 and is not starte
     writeFileSync(join(cwd, "bad.mjs"), "throw new Error('no key')\n")
     const { stderr, ...rest } = yield* givenUp(cwd, {}, "bad.mjs")
     assert.deepStrictEqual(rest, { code: 78, starts: 1, restarts: 0 })
-    assert.deepStrictEqual(stderr, ["slackwater: handler bad.mjs: it could not be loaded (no key)"])
+    assert.deepStrictEqual(stderr, ["slackwater: handler bad.mjs: it could not be loaded (no key; bad.mjs:1:7)"])
   }))
