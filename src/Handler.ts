@@ -7,14 +7,14 @@
  * recognised and not made twice.
  */
 import { Context, Effect, Layer, Predicate, Schema } from "effect"
-import { CurrentCall, ownName } from "./CurrentWork.ts"
+import { CurrentCall, CurrentStep, ownName } from "./CurrentWork.ts"
 import type { Event, EventBody, EventKind } from "./Event.ts"
 import type { Turn } from "./HandlerTurn.ts"
 import { Reply, textOf } from "./Message.ts"
 import { type PromiseReply, type PromiseTurn, withPromiseTurn } from "./PromiseTurn.ts"
 import type { ReplyHandle } from "./ReplyHandle.ts"
 import { type Call, callsOf, handledBy, mistakesIn, type RouteKind } from "./Route.ts"
-import { HandlerError } from "./TurnError.ts"
+import { HandlerError, type TurnError } from "./TurnError.ts"
 
 export type { Turn } from "./HandlerTurn.ts"
 export type { PromiseReply, PromiseTurn } from "./PromiseTurn.ts"
@@ -110,14 +110,18 @@ const isReply = Schema.is(Reply)
 const keyed = (answer: unknown, { index }: Call) =>
   isReply(answer) && answer.key !== undefined ? { ...answer, key: ownName(answer.key, index) } : answer
 
-/** The part of the turn that one call is about. */
-const narrow = (turn: Turn, call: Call): Turn => {
+/**
+ * The part of the turn that one call is about. What the calls before it answered goes out before what this one sends
+ * while it runs.
+ */
+const narrow = (turn: Turn, call: Call, before: Effect.Effect<void, TurnError>): Turn => {
   const messages = turn.messages.slice(call.from, call.to)
   return {
     ...turn,
     messages,
     events: turn.events.slice(call.from, call.to),
     text: textOf(messages),
+    reply: (reply) => Effect.andThen(before, turn.reply(reply)),
     step: (name, effect, schema) => turn.step(ownName(name, call.index), effect, schema)
   }
 }
@@ -138,8 +142,16 @@ const routed = <A, T, R>(
         yield* (kind === "unknown" ? Effect.logWarning : Effect.logDebug)(`no entry of the route is for ${kind}`)
       }
       const answers: Array<unknown> = []
+      const sendAnswers = Effect.suspend(() => {
+        const made = answers.splice(0)
+        const isSaid = (answer: unknown): answer is string | Reply =>
+          typeof answer === "string" || (isReply(answer) && !Predicate.hasProperty(answer, "delivered"))
+        // What is no answer is judged with the last.
+        answers.push(...made.filter((answer) => !isSaid(answer)))
+        return Effect.forEach(made.filter(isSaid), (answer) => turn.reply(answer), { discard: true })
+      }).pipe(Effect.provideService(CurrentCall, undefined), Effect.provideService(CurrentStep, undefined))
       for (const call of calls) {
-        const part = narrow(turn, call)
+        const part = narrow(turn, call, sendAnswers)
         const event = part.events.at(-1)
         const entry = entries[call.entry]
         if (entry === undefined) continue

@@ -28,7 +28,7 @@ export interface RepliesOptions {
   readonly call: <A, R>(effect: Effect.Effect<A, TurnError, R>) => Effect.Effect<A, TurnError, R>
   readonly ofStore: <A>(effect: Effect.Effect<A, StoreError>) => Effect.Effect<A, TurnError>
   /** A reply that everybody sees was committed. */
-  readonly replied: () => void
+  readonly replied: (delivered: Effect.Effect<unknown, TurnError>) => void
 }
 
 const failed = (detail: string) => new TurnError({ reason: new ReplyFailed({ detail }) })
@@ -100,7 +100,7 @@ export const makeReplies = (options: RepliesOptions) => {
     if (problem !== undefined) return yield* failed(problem)
     const spot = yield* spotHere(destination)
     const handle = yield* committed(yield* rowsOfReply(spot, wanted), spot)
-    if (wanted.interim !== true && wanted.ephemeral === undefined) replied()
+    if (wanted.interim !== true && wanted.ephemeral === undefined) replied(handle.delivered)
     return handle
   })
 

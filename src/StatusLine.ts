@@ -10,6 +10,7 @@ import type { Destination } from "./Message.ts"
 import type { ClaimedTurn, MessageStore } from "./MessageStore.ts"
 import type { Outbox } from "./Outbox.ts"
 import type { TurnRun } from "./OutboxStore.ts"
+import type { TurnError } from "./TurnError.ts"
 
 /** Slack forgets a status after two minutes. */
 const showEvery = "90 seconds"
@@ -21,8 +22,8 @@ export interface StatusLine {
   readonly set: (text: string) => Effect.Effect<void>
   /** Something was posted, and the line with it gone: shows it again. */
   readonly again: Effect.Effect<void>
-  /** A reply was committed: with it the line goes by itself. */
-  readonly replied: () => void
+  /** A reply was committed: when it is posted the line goes by itself. */
+  readonly replied: (delivered: Effect.Effect<unknown, TurnError>) => void
   /** Shows and keeps what the line should say, for as long as it runs. */
   readonly keep: Effect.Effect<never>
   /** The turn has ended, with an answer or without. */
@@ -43,8 +44,12 @@ export const makeStatusLine = ({ claimed, destination, outbox, run, store }: Sta
   let kept = wanted
   let shown = false
   let hasReplied = false
+  /** The delivery of the newest reply, which is the last to take the line away. */
+  let posting: Effect.Effect<unknown, TurnError> | undefined
 
   const show = (text: string | null) => destination === undefined ? Effect.void : outbox.status(destination, text)
+
+  const again = Effect.suspend(() => wanted === "" ? Effect.void : Effect.asVoid(changed.open))
 
   const round = Effect.gen(function*() {
     yield* wanted === "" ? changed.await : Effect.timeoutOption(changed.await, showEvery)
@@ -53,6 +58,11 @@ export const makeStatusLine = ({ claimed, destination, outbox, run, store }: Sta
     if (text !== "" || shown) yield* show(text)
     shown = text !== ""
     hasReplied = false
+    if (shown && posting !== undefined) {
+      // What was committed before this was said is posted after it.
+      yield* Effect.forkChild(Effect.andThen(Effect.exit(posting), again))
+      posting = undefined
+    }
     if (text === kept) return
     kept = text
     yield* Effect.ignore(store.saveStatus(run, text))
@@ -67,9 +77,10 @@ export const makeStatusLine = ({ claimed, destination, outbox, run, store }: Sta
         wanted = next
         return Effect.asVoid(changed.open)
       }),
-    again: Effect.suspend(() => wanted === "" ? Effect.void : Effect.asVoid(changed.open)),
-    replied: () => {
+    again,
+    replied: (delivered) => {
       hasReplied = true
+      posting = delivered
     },
     keep: Effect.forever(round),
     end: (answered) => Effect.suspend(() => shown ? show(answered || hasReplied ? null : "") : Effect.void)

@@ -134,6 +134,21 @@ describe("a turn of mixed kinds", () => {
       })
   )
 
+  test(
+    "answers in the order of what happened, also where a later call replies while it runs",
+    Handler.route({
+      message: (turn) => Effect.succeed(`said ${turn.text}`),
+      blockAction: (turn, { actions: [{ value }] }) => turn.reply(`pressed ${value}`)
+    }),
+    () =>
+      Effect.gen(function*() {
+        yield* settle
+        yield* happen("D1", mixed)
+        yield* settle
+        assert.deepStrictEqual(yield* replies, ["said one\ntwo", "pressed red", "said three"])
+      })
+  )
+
   const steps: Array<string> = []
   let failed = false
   test(
@@ -163,10 +178,10 @@ describe("a turn of mixed kinds", () => {
         assert.deepStrictEqual(yield* replies, [
           "first one\ntwo",
           "the same",
-          "first three",
-          "the same",
           "last one\ntwo",
           "pressed",
+          "first three",
+          "the same",
           "last three"
         ])
         assert.deepInclude(yield* inbox, { done: 4, failed: 0 })

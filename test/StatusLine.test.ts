@@ -3,14 +3,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { Handler } from "slackwater"
-import { LocalSlack } from "slackwater/testing"
+import { type JournalEntry, LocalSlack } from "slackwater/testing"
 import type { Turn } from "../src/Handler.ts"
 import { OwnerId } from "../src/Message.ts"
 import { MessageStore } from "../src/MessageStore.ts"
 import { Outbox } from "../src/Outbox.ts"
 import { Credentials } from "../src/SlackApi.ts"
 import { gated, inbox, say, test } from "./fixtures/conversationsRoom.ts"
-import { answered, startGateway, temporaryDirectory, withSlack } from "./fixtures/gateway.ts"
+import { answered, connected, startGateway, temporaryDirectory, withSlack } from "./fixtures/gateway.ts"
 import { arrival, key } from "./fixtures/messages.ts"
 import { post, test as outboxTest, unpaced } from "./fixtures/outboxRoom.ts"
 import { advance, epoch, settle } from "./fixtures/rooms.ts"
@@ -156,6 +156,30 @@ describe("turn.status", () => {
       yield* answered("C0GENERAL", "done")
       assert.deepStrictEqual(yield* slack.statuses, [])
     }).pipe(withSlack))
+})
+
+describe("a status behind a reply that is not yet posted", () => {
+  it.live("stays under the thread when the reply is there", () =>
+    withSlack(Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const over = yield* Deferred.make<void>()
+      const handler = Handler.make((turn) =>
+        turn.reply("Let me think.").pipe(
+          Effect.andThen(turn.status("is searching")),
+          Effect.andThen(Deferred.await(over))
+        )
+      )
+      yield* startGateway(yield* temporaryDirectory, handler)
+      yield* connected
+      yield* slack.say({ channel: "C0GENERAL", user: "U0BOB", text: "<@U0BOT> where is it" })
+      yield* answered("C0GENERAL", "Let me think.")
+      // Said before the post, taken away by it, and said again.
+      const isSet = (entry: JournalEntry) => entry._tag === "StatusSet" && entry.status === "is searching"
+      const posted = yield* slack.awaitJournal((entry) => entry._tag === "MessagePosted" && entry.by === "U0BOT")
+      yield* slack.awaitJournal(isSet, { after: posted.n })
+      assert.deepStrictEqual((yield* slack.statuses).map(({ status }) => status), ["is searching"])
+      yield* Deferred.succeed(over, undefined)
+    })))
 })
 
 describe("the status of a turn that was cut off", () => {
