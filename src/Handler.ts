@@ -61,7 +61,7 @@ export class Handler extends Context.Service<Handler, HandlerOf>()("slackwater/H
 
   /**
    * A handler with an entry for each kind of event. Consecutive messages are one call, every other event is one of its
-   * own, in Slack's order; what they answer is committed together. The second call of a turn has its own step names
+   * own, in Slack's order; what they answer is committed together, or before what a later one sends while it runs. The second call of a turn has its own step names
    * and reply keys. Reactions, edits, joins and the like start a turn only where they have an entry.
    */
   static readonly route = <const T extends EffectRoutes>(
