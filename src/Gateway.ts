@@ -37,6 +37,7 @@ import * as SqlMessageStore from "./sql/MessageStore.ts"
 import * as SqlOutboxStore from "./sql/OutboxStore.ts"
 import type { StoreError } from "./StoreError.ts"
 import { Supervisor } from "./Supervisor.ts"
+import * as WakeFile from "./WakeFile.ts"
 import { Watchdog } from "./Watchdog.ts"
 
 export interface Options<R = never> {
@@ -52,12 +53,17 @@ export interface Options<R = never> {
 /** Why a gateway cannot start. */
 export type GatewayError = GatewayConfigError | DatabaseError | HttpError | StoreError
 
+/** What a command changed beside us. */
+const outboxLooksAround = Outbox.use((outbox) => outbox.lookAround)
+const conversationsLookAround = Conversations.use((conversations) => conversations.lookAround)
+
 /** The way of a message, door first. */
 const rooms = (activate: Activate, mode: Options["mode"]) =>
   Watchdog.layer.pipe(
     Layer.provideMerge(SocketLayer.layer),
     Layer.provideMerge(Intake.layerWith(activate)),
     Layer.provideMerge(Debouncer.layer),
+    Layer.provideMerge(WakeFile.layer(Effect.andThen(outboxLooksAround, conversationsLookAround))),
     Layer.provideMerge(Conversations.layerWith(mode)),
     Layer.provideMerge(Outbox.layer)
   )
@@ -100,6 +106,7 @@ export const layerOutbox = (
   config?: Partial<Settings>
 ): Layer.Layer<Outbox | GatewayStatus | Supervisor, GatewayError> =>
   running.pipe(
+    Layer.provideMerge(WakeFile.layer(outboxLooksAround)),
     Layer.provideMerge(Outbox.layer),
     Layer.provideMerge(WebApi.layer),
     Layer.provideMerge(ground),

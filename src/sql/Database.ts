@@ -39,7 +39,7 @@ const innermost = (error: unknown): unknown =>
     ? innermost(error.reason.cause)
     : error
 
-const unusable = (path: string, error: unknown) => {
+export const unusable = (path: string, error: unknown) => {
   const said = innermost(error)
   // SQLITE_NOTADB: it began like a database and is none.
   if (said instanceof Error && Reflect.get(said, "errcode") === 26) {
@@ -51,12 +51,12 @@ const unusable = (path: string, error: unknown) => {
 }
 
 /** Another program may hold the file for a moment, also while it is opened and its WAL is replayed (ms). */
-const busyFor = 5_000
+export const busyFor = 5_000
 
 const isBusy = (error: DatabaseError) =>
   error.reason._tag === "Unusable" && /database is locked/.test(error.reason.detail)
 
-const untilFree = <A, R>(effect: Effect.Effect<A, DatabaseError, R>) =>
+export const untilFree = <A, R>(effect: Effect.Effect<A, DatabaseError, R>) =>
   Effect.retry(effect, {
     while: isBusy,
     schedule: Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: busyFor }))
@@ -94,16 +94,17 @@ const inspect = (dataDir: string) =>
   })
 
 /** Pragma, the value it must read back as. */
-const pragmas: ReadonlyArray<readonly [name: string, value: string, readBack: unknown]> = [
+const pragmas = (busyMs: number): ReadonlyArray<readonly [name: string, value: string, readBack: unknown]> => [
   ["journal_mode", "WAL", "wal"],
   ["synchronous", "FULL", 2],
   ["foreign_keys", "ON", 1],
-  ["busy_timeout", "100", 100]
+  ["busy_timeout", String(busyMs), busyMs]
 ]
 
-const configure = Effect.fnUntraced(function*(file: string) {
+/** Sets the file and this connection up; the connection waits for so long, synchronously, while somebody else writes. */
+export const configure = Effect.fnUntraced(function*(file: string, busyMs: number) {
   const sql = yield* SqlClient.SqlClient
-  for (const [name, value, expected] of pragmas) {
+  for (const [name, value, expected] of pragmas(busyMs)) {
     yield* sql.unsafe(`PRAGMA ${name} = ${value}`)
     const [row] = yield* sql.unsafe<Record<string, unknown>>(`PRAGMA ${name}`)
     const found = Object.values(row ?? {})[0]
@@ -131,7 +132,7 @@ const open = Effect.gen(function*() {
   yield* untilFree(
     Effect.gen(function*() {
       yield* refuseNewer(file)
-      yield* configure(file)
+      yield* configure(file, 100)
       yield* migrate
     }).pipe(
       Effect.provideContext(context),

@@ -15,9 +15,16 @@ export class NewerSchema extends Schema.TaggedError<NewerSchema>()("NewerSchema"
   found: Schema.Int,
   known: Schema.Int
 }) {}
+/** Not at this release's schema yet; its owner changes that, if it has one (exit 74). */
+export class OlderSchema extends Schema.TaggedError<OlderSchema>()("OlderSchema", {
+  path: Schema.String,
+  found: Schema.Int,
+  known: Schema.Int,
+  owner: Schema.NullOr(Schema.String)
+}) {}
 
 export class DatabaseError extends Schema.TaggedError<DatabaseError>()("DatabaseError", {
-  reason: Schema.Union([Owned, Unusable, NotSqlite, NewerSchema])
+  reason: Schema.Union([Owned, Unusable, NotSqlite, NewerSchema, OlderSchema])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason._tag === "Owned" ? 73 : 74
   override get message(): string {
@@ -31,6 +38,12 @@ export class DatabaseError extends Schema.TaggedError<DatabaseError>()("Database
         return `${reason.path} is not an SQLite database; move it away, or set SLACKWATER_DATA_DIR to another directory`
       case "NewerSchema":
         return `${reason.path} was written by a newer release (schema ${reason.found}, this one knows ${reason.known}); install that release again`
+      case "OlderSchema":
+        return `${reason.path} is not at this release's schema yet (${reason.found}, not ${reason.known}); ${
+          reason.owner === null
+            ? "start a gateway of this release on it first"
+            : `a gateway owns it (${reason.owner}): wait until that has started, or start it again with this release`
+        }`
     }
   }
 }

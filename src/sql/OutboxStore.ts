@@ -11,6 +11,7 @@ import { type OutboxCounts, OutboxStore, type ReplyState } from "../OutboxStore.
 import { GroupCommit } from "./GroupCommit.ts"
 import { discard, list, retry } from "./outboxByHand.ts"
 import { claim, nextDueAt, unknownReply } from "./outboxClaims.ts"
+import { importReplies } from "./outboxImport.ts"
 import { cutOff, end, insertReplies, requireRun, type Row, stored } from "./outboxRows.ts"
 import { statement } from "./transaction.ts"
 
@@ -49,6 +50,7 @@ export const layer = Layer.effect(
         if (from !== null) yield* requireRun(sql, from)
         return yield* insertReplies(sql, replies, from?.turn ?? null, now)
       }, group.write("enqueue")),
+      import: (groups, now) => group.write("import")(importReplies(sql, groups, now)),
       keysAt: (place) =>
         Effect.map(
           // Up to the next text of the same length: a range of the index, whatever the place contains.
@@ -70,7 +72,7 @@ export const layer = Layer.effect(
         ),
       claimUnknown: (now, limit) =>
         Effect.map(
-          sql<Row>`SELECT * FROM slackwater_outbox WHERE state = 'unknown' AND due_at <= ${now}
+          sql<Row>`SELECT * FROM slackwater_outbox WHERE state = 'unknown' AND sent_at IS NOT NULL AND due_at <= ${now}
             ORDER BY due_at, id LIMIT ${limit}`,
           (rows) => rows.map(unknownReply)
         ).pipe(statement("claimUnknown")),

@@ -145,7 +145,8 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
 /** The schema this release knows. */
 export const latest = steps.length
 
-const current = Effect.gen(function*() {
+/** The schema that is there; 0 where there is none yet. */
+export const current = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const [row] = yield* sql.unsafe<{ readonly user_version: number }>("PRAGMA user_version")
   return row?.user_version ?? 0
@@ -159,12 +160,16 @@ export const refuseNewer = Effect.fnUntraced(function*(path: string) {
 /** Runs what is pending, as one transaction. */
 export const migrate = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
-  const from = yield* current
-  if (from === latest) return
-  yield* sql.withTransaction(Effect.gen(function*() {
+  if ((yield* current) === latest) return
+  const from = yield* sql.withTransaction(Effect.gen(function*() {
+    // Asked again: a command may have come first, and there is no lock between the two.
+    const from = yield* current
     for (const statement of steps.slice(from).flat()) yield* sql.unsafe(statement)
     // Part of the transaction: it lives in the file's header page.
     yield* sql.unsafe(`PRAGMA user_version = ${latest}`)
+    return from
   }))
-  yield* Effect.logInfo("database schema is up to date").pipe(Effect.annotateLogs({ from, to: latest }))
+  if (from !== latest) {
+    yield* Effect.logInfo("database schema is up to date").pipe(Effect.annotateLogs({ from, to: latest }))
+  }
 })

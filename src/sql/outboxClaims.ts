@@ -143,7 +143,7 @@ export const nextDueAt = (
   Effect.map(
     sql<{ readonly send: number | null; readonly look: number | null; readonly hold: number | null }>`SELECT
       (SELECT min(o.due_at) FROM slackwater_outbox o WHERE ${heads(sql, now, exclude)}) AS send,
-      (SELECT min(due_at) FROM slackwater_outbox WHERE state = 'unknown'
+      (SELECT min(due_at) FROM slackwater_outbox WHERE state = 'unknown' AND sent_at IS NOT NULL
         AND ${inHand.length === 0 ? sql`1` : sql`NOT ${sql.in("id", inHand)}`}) AS look,
       (SELECT min(unknown_since) + ${holdLaneFor} FROM slackwater_outbox
         WHERE state = 'unknown' AND unknown_since > ${now - holdLaneFor}) AS hold`,
