@@ -10,5 +10,7 @@ export const patience = { ms: 25_000 }
  * The exit code of an end by a signal. A gateway that is told to stop has done its work; a command that was cut off has
  * not.
  */
-export const interruptedCode = (args: ReadonlyArray<string>): number =>
-  args.includes("run") || args.includes("dev") ? 0 : 1
+export const interruptedCode = (args: ReadonlyArray<string>): number => {
+  const command = args.find((arg, index) => !arg.startsWith("-") && args[index - 1] !== "--log-level")
+  return command === "run" || command === "dev" ? 0 : 1
+}

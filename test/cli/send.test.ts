@@ -98,7 +98,7 @@ describe("without a gateway", () => {
     () =>
       Effect.gen(function*() {
         const cwd = yield* directory
-        const running = yield* slackwater(toAlice, { cwd })
+        const running = yield* slackwater([...toAlice, "--key", "run"], { cwd })
         yield* running.type("half of it")
         yield* eventually("it hears signals", hearsSignals(running.pid), (hears) => hears)
         yield* running.signal("SIGTERM")
