@@ -30,6 +30,8 @@ const sweepEvery = Duration.minutes(1)
 export class Conversations extends Context.Service<Conversations, {
   /** There may be due work in this conversation. */
   readonly wake: (conversation: ConversationKey) => Effect.Effect<void>
+  /** Others (a command, another process) changed rows: there may be due work anywhere. */
+  readonly lookAround: Effect.Effect<void>
   /** These still run although a drain has begun. */
   readonly flush: (conversations: ReadonlyArray<ConversationKey>) => Effect.Effect<void>
 }>()("slackwater/Conversations") {
@@ -184,6 +186,7 @@ export class Conversations extends Context.Service<Conversations, {
               const running = active.get(key)
               return Effect.andThen(running === undefined ? Effect.void : nudge(key, running), Effect.asVoid(wake))
             }),
+          lookAround: Effect.asVoid(wake),
           flush: (keys) =>
             Effect.suspend(() => {
               for (const key of keys) flushed.add(key)

@@ -36,6 +36,7 @@ import * as HostTransaction from "./sql/HostTransaction.ts"
 import * as Stores from "./sql/Stores.ts"
 import type { StoreError } from "./StoreError.ts"
 import { Supervisor } from "./Supervisor.ts"
+import * as WakeFile from "./WakeFile.ts"
 import { Watchdog } from "./Watchdog.ts"
 import { Workspace } from "./Workspace.ts"
 
@@ -44,12 +45,15 @@ export type GatewayError = GatewayConfigError | DatabaseError | HttpError | Stor
 type Whole<R> = Layer.Layer<Provided, GatewayError, R>
 export type { Options } from "./GatewayOptions.ts"
 
+const outboxLooks = Outbox.use(({ lookAround }) => lookAround)
+
 /** The way of a message, door first. */
 const rooms = (activate: Activate, mode: Options["mode"]) =>
   Watchdog.layer.pipe(
     Layer.provideMerge(SocketLayer.layer),
     Layer.provideMerge(Intake.layerWith(activate)),
     Layer.provideMerge(Debouncer.layer),
+    Layer.provideMerge(WakeFile.layer(Effect.andThen(outboxLooks, Conversations.use(({ lookAround }) => lookAround)))),
     Layer.provideMerge(Conversations.layerWith(mode)),
     Layer.provideMerge(Outbox.layer)
   )
@@ -103,6 +107,7 @@ export function layerOutbox(config: Partial<Settings> | undefined, where: "host"
 export function layerOutbox(config?: Partial<Settings>): Whole<never>
 export function layerOutbox(config?: Partial<Settings>, where: Stores.Where = "own"): Whole<SqlClient.SqlClient> {
   return door.pipe(
+    Layer.provide(WakeFile.layer(outboxLooks)),
     Layer.provide(Outbox.layer),
     Layer.provide(slackApi),
     Layer.provide(ground(where)),

@@ -222,6 +222,10 @@ const readOne = Effect.fnUntraced(function*<A>(entry: Knob<A>, given: A | undefi
   return value
 })
 
+/** One setting alone, for commands that need no tokens. */
+export const setting = <K extends keyof Settings>(field: K): Effect.Effect<Settings[K], GatewayConfigError> =>
+  readOne<Settings[K]>(knobs[field] as unknown as Knob<Settings[K]>, undefined)
+
 export class GatewayConfig extends Context.Service<GatewayConfig, Settings>()("slackwater/GatewayConfig") {
   /** Reads what `given` leaves out from the ConfigProvider; checks both. */
   static readonly read = Effect.fnUntraced(function*(given: Partial<Settings> = {}) {

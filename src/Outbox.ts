@@ -9,7 +9,7 @@
  * On shutdown: goes on until nothing can be sent at once or its share of the deadline is used up; a request cut off
  * then is `unknown`.
  */
-import { Clock, Context, Duration, Effect, FiberSet, Latch, Layer, Random } from "effect"
+import { Clock, Context, Duration, Effect, FiberSet, Latch, Layer } from "effect"
 import { makeAccess } from "./Access.ts"
 import { makeDelivery } from "./Delivery.ts"
 import { Dispatch, isFindable, problemOf, type SlackMessage } from "./Dispatch.ts"
@@ -17,13 +17,13 @@ import { GatewayConfig } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
 import { HostTransaction } from "./HostTransaction.ts"
 import { Instance } from "./Instance.ts"
-import { ConversationKey, type Destination, type Reply } from "./Message.ts"
+import type { Destination, Reply } from "./Message.ts"
 import { type ClaimedReply, type NewReply, OutboxStore, type StoredReply, type TurnRun } from "./OutboxStore.ts"
 import { Pace } from "./Pace.ts"
 import { lookingFor, methodOf } from "./rateLimits.ts"
 import { makeReconcile } from "./Reconcile.ts"
 import { type ReplyDoor, ReplyHandle } from "./ReplyHandle.ts"
-import { rowsOfChange, rowsOfReply, type Spot } from "./replyRows.ts"
+import { hostSpot, rowsOfChange, rowsOfReply } from "./replyRows.ts"
 import { Shutdown } from "./Shutdown.ts"
 import { makeStatusCalls } from "./StatusCalls.ts"
 import type { StoreError } from "./StoreError.ts"
@@ -69,6 +69,8 @@ export class Outbox extends Context.Service<Outbox, {
    * Shown or not: it waits for nothing, cannot fail and is not kept.
    */
   readonly status: (destination: Destination, text: string | null) => Effect.Effect<void>
+  /** Others (a command, another process) changed rows: looks at all of them again, now and not within a minute. */
+  readonly lookAround: Effect.Effect<void>
   /** Waits until Slack has all of the rows, or one has failed for good; answers the first. */
   readonly delivered: (rows: ReadonlyArray<number>) => Effect.Effect<SlackMessage, TurnError>
 }>()("slackwater/Outbox") {
@@ -237,20 +239,13 @@ export class Outbox extends Context.Service<Outbox, {
 
       const failed = (detail: string) => new TurnError({ reason: new ReplyFailed({ detail }) })
 
-      /** The host repeats nothing, so every call is a place of its own. */
-      const spot = Effect.fnUntraced(function*(lane: ConversationKey, destination: Destination) {
-        const nonce = yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)
-        const place = `${yield* Clock.currentTimeMillis}:${nonce}`
-        return { scope: "host", place, lane, destination } satisfies Spot
-      })
-
       const door: ReplyDoor = {
         delivered: waiters.delivered,
         change: Effect.fn("Outbox.change")(function*(change, messages) {
           const problem = change._tag === "Update" ? problemOf(change.reply) : undefined
           if (problem !== undefined) return yield* failed(problem)
           const { kept, rows } = yield* rowsOfChange(
-            yield* spot(messages.lane, messages.destination),
+            yield* hostSpot(messages.destination, messages.lane),
             change,
             messages
           )
@@ -266,17 +261,21 @@ export class Outbox extends Context.Service<Outbox, {
       ) {
         const problem = problemOf(reply)
         if (problem !== undefined) return yield* failed(problem)
-        const lane = ConversationKey.make(threadTs === undefined ? channel : `${channel}/${threadTs}`)
         const destination = threadTs === undefined ? { channel } : { channel, threadTs }
-        const rows = yield* rowsOfReply(yield* spot(lane, destination), reply, options.notBefore?.getTime())
+        const spot = yield* hostSpot(destination)
+        const rows = yield* rowsOfReply(spot, reply, options.notBefore?.getTime())
         const ids = (yield* commit(rows, null)).map(({ id }) => id)
-        return new ReplyHandle(door, ids, { messages: { rows: ids, lane, destination } })
+        return new ReplyHandle(door, ids, { messages: { rows: ids, lane: spot.lane, destination } })
       })
 
       return Outbox.of({
         enqueue,
         commit,
         wake: Effect.asVoid(wake),
+        lookAround: Effect.suspend(() => {
+          lookedAround = 0
+          return Effect.asVoid(wake)
+        }),
         delivered: waiters.delivered,
         // While nothing can be sent, nothing is said either.
         status: (destination, text) =>

@@ -52,6 +52,22 @@ export interface NewReply {
   readonly place?: { readonly beginning: string; readonly said: ReadonlySet<string> }
 }
 
+/**
+ * A row of another queue, as it stood there. An `unknown` one may have arrived without our key in it: it is held and
+ * never looked for.
+ */
+export interface ImportedReply
+  extends Pick<NewReply, "key" | "lane" | "destination" | "dispatch" | "interim" | "part">
+{
+  readonly state: "queued" | "delivered" | "unknown" | "failed_terminal" | "expired"
+  readonly attempts: number
+  /** When its life began. */
+  readonly enqueuedAt: number
+  /** What kept it waiting, or ended it, and when. */
+  readonly failure: Failure | null
+  readonly failedAt: number | null
+}
+
 /** A row taken for sending; its call names the message it changes, and leaves out what Slack would not take before. */
 export interface ClaimedReply {
   readonly id: number
@@ -178,6 +194,14 @@ export class OutboxStore extends Context.Service<OutboxStore, {
     from: TurnRun | null,
     now: number
   ) => Effect.Effect<ReadonlyArray<StoredReply>, StoreError>
+  /**
+   * Takes over rows of another queue, in this order: all of a group, or none where the key of its first row is known.
+   * Answers for each group whether it was new. Durable when it returns.
+   */
+  readonly import: (
+    groups: ReadonlyArray<ReadonlyArray<ImportedReply>>,
+    now: number
+  ) => Effect.Effect<ReadonlyArray<boolean>, StoreError>
   /** The keys that begin like this. */
   readonly keysAt: (place: string) => Effect.Effect<ReadonlyArray<string>, StoreError>
   /**

@@ -123,7 +123,7 @@ history scope and membership of the channel`
       ),
     broke: (row: UnknownReply, now: number) =>
       record(store.looked(row.id, { lookAt: now + blindLookEvery, counts: false, newest: null, held: row.held })),
-    /** Looks again at what others may have changed. */
-    lookAround: Effect.suspend(() => alarmed ? refresh : Effect.void)
+    /** Looks again at what others may have changed: what a command took over may be held from the beginning. */
+    lookAround: refresh
   }
 })

@@ -8,7 +8,7 @@
  * caught (70): the next start counts it against the turns that ran.
  */
 import process from "node:process"
-import { patience } from "./cli/patience.ts"
+import { interruptedCode, patience } from "./cli/patience.ts"
 
 /** The program's own deadline is `SLACKWATER_SHUTDOWN_TIMEOUT`; this much later patience ends (ms). */
 const grace = 5_000
@@ -28,7 +28,7 @@ const onSignal = (signal: NodeJS.Signals) => {
     process.exit(71)
   }
   stoppingSince = now
-  if (!ready) process.exit(0)
+  if (!ready) process.exit(interruptedCode(process.argv.slice(2)))
   setTimeout(() => process.exit(70), Math.min(longestTimer, patience.ms + grace)).unref()
 }
 process.on("SIGTERM", onSignal)

@@ -5,10 +5,10 @@
  * where the same was said there before; or the caller's own key instead of all but the scope. No order is in a key: what
  * runs side by side ends in any order. Later parts of a long text have the same key with `#n` behind it.
  */
-import { Effect } from "effect"
+import { Clock, Effect, Random } from "effect"
 import { type Content, contentOf, type Dispatch, partsOf, type Response } from "./Dispatch.ts"
 import { fingerprint } from "./fingerprint.ts"
-import type { ConversationKey, Destination, Reply } from "./Message.ts"
+import { ConversationKey, type Destination, type Reply } from "./Message.ts"
 import type { NewReply } from "./OutboxStore.ts"
 import type { Change, Messages } from "./ReplyHandle.ts"
 import { splitText } from "./splitText.ts"
@@ -23,6 +23,17 @@ export interface Spot {
   readonly lane: ConversationKey
   readonly destination: Destination
 }
+
+/** The conversation of what is sent to a place. */
+export const laneOf = ({ channel, threadTs }: Destination): ConversationKey =>
+  ConversationKey.make(threadTs === undefined ? channel : `${channel}/${threadTs}`)
+
+/** The host repeats nothing, so every call is a place of its own. */
+export const hostSpot = Effect.fnUntraced(function*(destination: Destination, lane = laneOf(destination)) {
+  const nonce = yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)
+  const place = `${yield* Clock.currentTimeMillis}:${nonce}`
+  return { scope: "host", place, lane, destination } satisfies Spot
+})
 
 /** A call, and how it stands to others. */
 type Part = Pick<NewReply, "dispatch" | "target" | "part">

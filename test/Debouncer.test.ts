@@ -31,6 +31,7 @@ const inDebouncer = <A, E>(body: Body<A, E>, debounce = Duration.millis(quiet)) 
   const script: Script = { woken: [], flushed: [], madeDue: [], storeIsAway: false }
   const conversations = Layer.succeed(Conversations, {
     wake: (conversation) => Effect.sync(() => void script.woken.push(conversation)),
+    lookAround: Effect.void,
     flush: (conversations) => Effect.sync(() => void script.flushed.push(...conversations))
   })
   const store = Layer.mock(MessageStore)({

@@ -86,6 +86,7 @@ const recording = (failure?: StoreError) => {
   const outbox: Outbox["Service"] = {
     enqueue: () => Effect.die("not here"),
     wake: Effect.void,
+    lookAround: Effect.void,
     status: () => Effect.void,
     delivered: () => Effect.never,
     commit: (replies) =>

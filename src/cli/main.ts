@@ -9,21 +9,25 @@ import { Cause, Console, Effect, Exit, Layer, Logger, Option, Runtime } from "ef
 import { CliError, CliOutput, Command } from "effect/cli"
 import { version } from "../version.ts"
 import { dev } from "./dev.ts"
+import { importQueue } from "./importQueue.ts"
+import { interruptedCode } from "./patience.ts"
 import { run } from "./run.ts"
+import { send } from "./send.ts"
 
 const root = Command.make("slackwater").pipe(
   Command.withDescription(
     "A crash-safe Slack gateway: acknowledged events are handled, committed replies are posted once"
   ),
-  Command.withSubcommands([dev, run])
+  Command.withSubcommands([dev, run, send, importQueue])
 )
 
 const usage = 64
 const defect = 70
 
-/** How the process ends. Interrupted by a signal it stopped in order: 0. */
-export const exitCodeOf = (exit: Exit.Exit<unknown, unknown>): number => {
-  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return 0
+/** How the process ends. */
+const exitCodeOf = (exit: Exit.Exit<unknown, unknown>, interrupted: number): number => {
+  if (Exit.isSuccess(exit)) return 0
+  if (Cause.hasInterruptsOnly(exit.cause)) return interrupted
   const error = Cause.findErrorOption(exit.cause)
   if (Option.isNone(error)) return defect
   if (CliError.isCliError(error.value)) return Runtime.getErrorExitCode(error.value) === 0 ? 0 : usage
@@ -69,6 +73,6 @@ export const main = (args: ReadonlyArray<string>): void =>
     ),
     {
       disableErrorReporting: true,
-      teardown: (exit, onExit) => onExit(exitCodeOf(exit))
+      teardown: (exit, onExit) => onExit(exitCodeOf(exit, interruptedCode(args)))
     }
   )

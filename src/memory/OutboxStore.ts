@@ -18,6 +18,7 @@ import {
 } from "../OutboxStore.ts"
 import { call, cutoffKeeping, Database, heldTurn, least, oldest, type ReplyRow } from "./Database.ts"
 import { discard, list, retry } from "./outboxByHand.ts"
+import { importReplies } from "./outboxImport.ts"
 import {
   cancelledBy,
   checkReplies,
@@ -48,6 +49,9 @@ export const layer = Layer.effect(
     const isUnsettled = (row: ReplyRow | undefined) =>
       row !== undefined && (waits(row) || row.state === "sending" || row.state === "unknown")
     const waitsForTarget = ({ target }: ReplyRow) => target !== null && isUnsettled(data.replies.get(target))
+
+    /** It may have arrived with our key in it; what we did not send ourselves has none. */
+    const isFindable = ({ sentAt, state }: ReplyRow) => state === "unknown" && sentAt !== null
 
     const holdsLane = (row: ReplyRow, now: number) =>
       row.state === "unknown" && (row.unknownSince ?? 0) > now - holdLaneFor
@@ -156,6 +160,7 @@ export const layer = Layer.effect(
           checkReplies(replies)
           return insertReplies(data, replies, from?.turn ?? null, now)
         }),
+      import: (groups, now) => call("import")(() => importReplies(data, groups, now)),
       keysAt: (place) =>
         call("keysAt")(() => rows().map(({ key }) => key).filter((key) => key.startsWith(place)).toSorted()),
 
@@ -163,7 +168,7 @@ export const layer = Layer.effect(
 
       claimUnknown: (now, limit) =>
         call("claimUnknown")(() =>
-          rows().filter(({ dueAt, state }) => state === "unknown" && dueAt <= now)
+          rows().filter((row) => isFindable(row) && row.dueAt <= now)
             .toSorted((a, b) => a.dueAt - b.dueAt || a.id - b.id)
             .slice(0, limit)
             .map((row) => ({
@@ -184,7 +189,7 @@ export const layer = Layer.effect(
           const holds = unknown.filter((row) => holdsLane(row, now)).map((row) => (row.unknownSince ?? 0) + holdLaneFor)
           return {
             send: least([...heads(now, exclude).map(({ dueAt }) => dueAt), ...holds]),
-            look: least(unknown.filter(({ id }) => !inHand.includes(id)).map(({ dueAt }) => dueAt))
+            look: least(unknown.filter(isFindable).filter(({ id }) => !inHand.includes(id)).map(({ dueAt }) => dueAt))
           }
         }),
 

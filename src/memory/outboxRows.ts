@@ -43,7 +43,7 @@ export const waits = ({ state }: ReplyRow) => state === "queued" || state === "f
 const isDestination = Schema.is(Destination)
 
 /** Replies that can be stored, or an error before anything is. */
-export const checkReplies = (replies: ReadonlyArray<NewReply>): void => {
+export const checkReplies = (replies: ReadonlyArray<Pick<NewReply, "destination" | "key">>): void => {
   for (const { destination, key } of replies) {
     if (!isDestination(destination)) throw new TypeError(`reply ${key} has no place to go`)
   }
@@ -71,7 +71,7 @@ export const insertReplies = (
   })
 }
 
-const newRow = (
+export const newRow = (
   id: number,
   { destination, dispatch, interim, key, lane, notBefore, target }: NewReply,
   turn: TurnId | null,

@@ -44,7 +44,7 @@ export const unusable = (path: string, error: unknown) => {
 }
 
 /** Another program may hold the file for a moment, also while it is opened and its WAL is replayed (ms). */
-const busyFor = 5_000
+export const busyFor = 5_000
 
 const isBusy = (error: DatabaseError) =>
   error.reason._tag === "Unusable" && /database is locked/.test(error.reason.detail)
@@ -56,7 +56,7 @@ export const untilOpen = <A, R>(effect: Effect.Effect<A, DatabaseError, R>) =>
   })
 
 /** Makes the directory if need be. Absolute. */
-export const prepareDirectory = (dataDir: string) =>
+export const makeDirectory = (dataDir: string) =>
   Effect.try({
     try: () => {
       mkdirSync(dataDir, { recursive: true, mode: 0o700 })
@@ -64,7 +64,10 @@ export const prepareDirectory = (dataDir: string) =>
       return realpathSync(dataDir)
     },
     catch: (error) => unusable(dataDir, error)
-  }).pipe(Effect.tap(OwnerLock.refuseHeld))
+  })
+
+/** The same, for an owner. */
+export const prepareDirectory = (dataDir: string) => Effect.tap(makeDirectory(dataDir), OwnerLock.refuseHeld)
 
 /** A name for this start of the gateway, and when that was. */
 export const newOwner = Effect.gen(function*() {
@@ -103,16 +106,17 @@ export const pragma = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, name
 })
 
 /** Pragma, and what it must read back as. */
-const pragmas: ReadonlyArray<readonly [name: string, value: string, readBack: unknown]> = [
+const pragmas = (busyMs: number): ReadonlyArray<readonly [name: string, value: string, readBack: unknown]> => [
   ["journal_mode", "WAL", "wal"],
   ["synchronous", "FULL", 2],
   ["foreign_keys", "ON", 1],
-  ["busy_timeout", "100", 100]
+  ["busy_timeout", String(busyMs), busyMs]
 ]
 
-const configure = Effect.fnUntraced(function*(file: string) {
+/** Sets the file and this connection up; the connection waits for so long, synchronously, while somebody else writes. */
+export const configure = Effect.fnUntraced(function*(file: string, busyMs: number) {
   const sql = yield* SqlClient.SqlClient
-  for (const [name, value, expected] of pragmas) {
+  for (const [name, value, expected] of pragmas(busyMs)) {
     yield* sql.unsafe(`PRAGMA ${name} = ${value}`)
     const found = yield* pragma(sql, name)
     if (found !== expected) {
@@ -137,7 +141,7 @@ const open = Effect.gen(function*() {
   yield* untilOpen(
     Effect.gen(function*() {
       yield* refuseNewer(file)
-      yield* configure(file)
+      yield* configure(file, 100)
       yield* migrate
     }).pipe(
       Effect.provideContext(context),

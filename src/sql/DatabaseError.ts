@@ -15,11 +15,22 @@ export class NewerSchema extends Schema.TaggedError<NewerSchema>()("NewerSchema"
   found: Schema.Int,
   known: Schema.Int
 }) {}
+/** Not at this release's schema yet; its owner changes that, if it has one (exit 74). */
+export class OlderSchema extends Schema.TaggedError<OlderSchema>()("OlderSchema", {
+  path: Schema.String,
+  found: Schema.Int,
+  known: Schema.Int,
+  owner: Schema.NullOr(Schema.String)
+}) {}
+/** A gateway owns the directory, and its rows are in another file, the host's (exit 74). */
+export class Elsewhere
+  extends Schema.TaggedError<Elsewhere>()("Elsewhere", { path: Schema.String, owner: Schema.String })
+{}
 /** The client that the host gave us is not one we can keep our promise with (exit 74). */
 export class UnfitHost extends Schema.TaggedError<UnfitHost>()("UnfitHost", { detail: Schema.String }) {}
 
 export class DatabaseError extends Schema.TaggedError<DatabaseError>()("DatabaseError", {
-  reason: Schema.Union([Owned, Unusable, NotSqlite, NewerSchema, UnfitHost])
+  reason: Schema.Union([Owned, Unusable, NotSqlite, NewerSchema, OlderSchema, Elsewhere, UnfitHost])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason._tag === "Owned" ? 73 : 74
   override get message(): string {
@@ -33,6 +44,14 @@ export class DatabaseError extends Schema.TaggedError<DatabaseError>()("Database
         return `${reason.path} is not an SQLite database; move it away, or set SLACKWATER_DATA_DIR to another directory`
       case "NewerSchema":
         return `${reason.path} was written by a newer release (schema ${reason.found}, this one knows ${reason.known}); install that release again`
+      case "OlderSchema":
+        return `${reason.path} is not at this release's schema yet (${reason.found}, not ${reason.known}); ${
+          reason.owner === null
+            ? "start a gateway of this release on it first"
+            : `a gateway owns it (${reason.owner}): wait until that has started, or start it again with this release`
+        }`
+      case "Elsewhere":
+        return `${reason.path} is not there, and a gateway owns the directory (${reason.owner}): it keeps its rows in its host's database, so let the host enqueue them`
       case "UnfitHost":
         return `cannot use the host's database: ${reason.detail}`
     }

@@ -13,6 +13,7 @@ import { countReplies } from "./counts.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import { discard, list, retry } from "./outboxByHand.ts"
 import { claim, claimUnknown, endUnreadable, nextDueAt } from "./outboxClaims.ts"
+import { importReplies } from "./outboxImport.ts"
 import { cutOff, end, insertReplies, requireRun, type Row, stored } from "./outboxRows.ts"
 import { cutoffOfReplies, pruneReplies } from "./pruning.ts"
 import { statement } from "./transaction.ts"
@@ -30,6 +31,7 @@ export const layer = Layer.effect(
         if (from !== null) yield* requireRun(sql, from)
         return yield* insertReplies(sql, replies, from?.turn ?? null, now)
       }, group.write("enqueue")),
+      import: (groups, now) => group.write("import")(importReplies(sql, groups, now)),
       keysAt: (place) =>
         Effect.map(
           // Up to the next text of the same length: a range of the index, whatever the place contains.

@@ -11,7 +11,7 @@
  */
 import { Effect, Schedule } from "effect"
 import type { Scope } from "effect"
-import { chmodSync } from "node:fs"
+import { chmodSync, existsSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { DatabaseError, Owned, Unusable } from "./DatabaseError.ts"
 
@@ -69,6 +69,26 @@ export const refuseHeld = (directory: string): Effect.Effect<void, DatabaseError
       )
       : Effect.void
   )
+
+/** Who owns the directory now, if anybody does. For commands: nothing is held when it returns. */
+export const ownerOf = (file: string): Effect.Effect<string | undefined, DatabaseError> =>
+  Effect.try({
+    try: () => {
+      if (!existsSync(file)) return undefined
+      const db = new DatabaseSync(file, { timeout: 0 })
+      try {
+        db.exec("BEGIN IMMEDIATE")
+        db.exec("ROLLBACK")
+        return undefined
+      } catch (error) {
+        if (isBusy(error)) return ownerIn(db)
+        throw error
+      } finally {
+        db.close()
+      }
+    },
+    catch: (error) => new DatabaseError({ reason: new Unusable({ path: file, detail: detailOf(error) }) })
+  })
 
 /** Owns the directory until the scope closes. `directory` is absolute. */
 export const acquire = (

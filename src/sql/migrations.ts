@@ -171,7 +171,8 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
 /** The schema this release knows. */
 export const latest = steps.length
 
-const current = Effect.gen(function*() {
+/** The schema that is there; 0 where there is none yet. */
+export const current = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const tables = yield* sql`SELECT 1 AS yes FROM sqlite_schema WHERE type = 'table' AND name = 'slackwater_schema'`
   if (tables.length === 0) return 0
@@ -187,12 +188,16 @@ export const refuseNewer = Effect.fnUntraced(function*(path: string) {
 /** Runs what is pending, as one transaction. */
 export const migrate = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
-  const from = yield* current
-  if (from === latest) return
-  yield* sql.withTransaction(Effect.gen(function*() {
+  if ((yield* current) === latest) return
+  const from = yield* sql.withTransaction(Effect.gen(function*() {
+    // Asked again: a command may have come first, and there is no lock between the two.
+    const from = yield* current
     for (const statement of steps.slice(from).flat()) yield* sql.unsafe(statement)
     yield* sql`INSERT INTO slackwater_schema (id, version) VALUES (1, ${latest})
       ON CONFLICT (id) DO UPDATE SET version = excluded.version`
+    return from
   }))
-  yield* Effect.logInfo("database schema is up to date").pipe(Effect.annotateLogs({ from, to: latest }))
+  if (from !== latest) {
+    yield* Effect.logInfo("database schema is up to date").pipe(Effect.annotateLogs({ from, to: latest }))
+  }
 })

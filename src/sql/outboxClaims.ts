@@ -150,7 +150,7 @@ const unknownReply = (row: Row, dispatch: Dispatch): UnknownReply => ({
 /** Rows to look up now, and those that nobody can read. */
 export const claimUnknown = (sql: SqlClient.SqlClient, now: number, limit: number) =>
   Effect.map(
-    sql<Row>`SELECT * FROM slackwater_outbox WHERE state = 'unknown' AND due_at <= ${now}
+    sql<Row>`SELECT * FROM slackwater_outbox WHERE state = 'unknown' AND sent_at IS NOT NULL AND due_at <= ${now}
       ORDER BY due_at, id LIMIT ${limit}`,
     (rows) => {
       const replies: Array<UnknownReply> = []
@@ -181,7 +181,7 @@ export const nextDueAt = (
   Effect.map(
     sql<{ readonly send: number | null; readonly look: number | null; readonly hold: number | null }>`SELECT
       (SELECT min(o.due_at) FROM slackwater_outbox o WHERE ${heads(sql, now, exclude)}) AS send,
-      (SELECT min(due_at) FROM slackwater_outbox WHERE state = 'unknown'
+      (SELECT min(due_at) FROM slackwater_outbox WHERE state = 'unknown' AND sent_at IS NOT NULL
         AND ${inHand.length === 0 ? sql`1` : sql`NOT ${sql.in("id", inHand)}`}) AS look,
       (SELECT min(unknown_since) + ${holdLaneFor} FROM slackwater_outbox
         WHERE state = 'unknown' AND unknown_since > ${now - holdLaneFor}) AS hold`,

@@ -17,15 +17,18 @@ it.live("slackwater alone shows the help and every command", () =>
   Effect.gen(function*() {
     const help = yield* asked([])
     assert.match(help, /USAGE/)
-    for (const command of ["dev", "run"]) assert.match(help, new RegExp(`^ +${command} +\\w`, "m"))
+    for (const command of ["dev", "run", "send", "import"]) assert.match(help, new RegExp(`^ +${command} +\\w`, "m"))
     assert.strictEqual(yield* asked(["--help"]), help)
     assert.strictEqual(yield* asked(["-h"]), help)
   }))
 
 it.live("every command has its help", () =>
   Effect.gen(function*() {
-    for (const command of ["dev", "run"]) {
-      assert.match(yield* asked([command, "--help"]), new RegExp(`slackwater ${command} .*handler`))
+    const takes = [["dev", "handler"], ["run", "handler"], ["send", "--channel"], ["import", "dir"]] as const
+    for (const [command, what] of takes) {
+      const help = yield* asked([command, "--help"])
+      assert.match(help, new RegExp(`slackwater ${command} `))
+      assert.include(help, what)
     }
   }))
 

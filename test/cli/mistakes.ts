@@ -40,6 +40,23 @@ const database = (what: string, dataDir: string, line: RegExp, files: Mistake["f
   files
 })
 
+const send = (what: string, args: ReadonlyArray<string>, line: RegExp, files: Mistake["files"] = {}): Mistake => ({
+  what: `send: ${what}`,
+  code: 64,
+  line,
+  args: ["send", ...args],
+  files
+})
+const toC0 = ["--channel", "C0GENERAL"]
+
+const importing = (what: string, code: number, dir: string, line: RegExp, files: Mistake["files"] = {}): Mistake => ({
+  what: `import: ${what}`,
+  code,
+  line,
+  args: ["import", dir],
+  files
+})
+
 const dev = (what: string, line: RegExp, env: Mistake["env"] & object = {}, handler = echo): Mistake => ({
   what: `dev: ${what}`,
   code: 78,
@@ -135,6 +152,56 @@ export const mistakes: Readonly<Record<string, ReadonlyArray<Mistake>>> = {
       "data/slackwater.db": null
     }),
     ...process.platform === "linux" ? [database("no place for files", "/proc", /cannot use \/proc.*: .*set SLA/)] : []
+  ],
+  sending: [
+    send("no channel", ["--text", "x"], /Missing required flag: --channel; see slackwater send --help$/m),
+    send("a channel's name", ["--channel", "#general", "--text", "x"], /--channel is "#general", and must be an id of/),
+    send("an empty text", [...toC0, "--text", " "], /the message is empty: give it some text; see slackwater send/),
+    send("a text that is too long", [...toC0, "--text", "x".repeat(12_001)], /has 12001 characters, and 12000 are/),
+    send("a thread that is none", [...toC0, "--text", "x", "--thread", "yesterday"], /--thread is "yesterday", and/),
+    send("an empty key", [...toC0, "--text", "x", "--key", ""], /--key is empty/),
+    send(
+      "a moment without its zone",
+      [...toC0, "--text", "x", "--not-before", "2026-12-01T09:00:00"],
+      /its zone, like/
+    ),
+    send("a moment that is none", [...toC0, "--text", "x", "--not-before", "2026-13-01T09:00:00Z"], /must be a moment/),
+    send("no such blocks", [...toC0, "--blocks", "b.json"], /--blocks: b\.json cannot be read \(.+\); see/),
+    send("blocks that are no JSON", [...toC0, "--blocks", "b.json"], /b\.json cannot be read/, { "b.json": "[" }),
+    send("blocks that are none", [...toC0, "--blocks", "b.json"], /b\.json must hold a JSON array of/, {
+      "b.json": "{\"text\":\"x\"}"
+    }),
+    {
+      ...send(
+        "a data directory that is a file",
+        [...toC0, "--text", "x"],
+        /cannot use file: .*set SLACKWATER_DATA_DIR/
+      ),
+      code: 74,
+      env: { SLACKWATER_DATA_DIR: "file" },
+      files: { file: "" }
+    },
+    {
+      ...send("a database that is not SQLite", [...toC0, "--text", "x"], /slackwater\.db is not an SQLite database/),
+      code: 74,
+      files: { "slackwater-data/slackwater.db": "dear diary, today I was no database at all" }
+    }
+  ],
+  importing: [
+    importing(
+      "no such folder",
+      64,
+      "gone",
+      /gone: there is no such folder; give the folder delivery-queue, or the one/
+    ),
+    importing("a file", 64, "file", /file: it is no folder; give/, { file: "" }),
+    importing("a folder without a queue", 64, "photos", /photos: there is no queue in it; give/, {
+      "photos/a.png": ""
+    }),
+    {
+      ...importing("a malformed time to live", 78, "q", /SLACKWATER_OUTBOX_TTL must be a duration/, { q: null }),
+      env: { SLACKWATER_OUTBOX_TTL: "soon" }
+    }
   ],
   development: [
     dev("a handler that does not exist", /gone\.ts: no such file; give the path/, {}, "gone.ts"),

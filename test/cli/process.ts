@@ -40,6 +40,8 @@ export interface Ending {
 
 export interface Options {
   readonly env?: Readonly<Record<string, string>>
+  /** What it reads on standard input, up to its end; without this the input stays open. */
+  readonly input?: string
   /** Where it stands; a new directory when left out. */
   readonly cwd?: string
   /** As whom it runs; only root may say so. */
@@ -110,6 +112,9 @@ export class Process {
 
   readonly type = (text: string): Effect.Effect<void> => Effect.sync(() => this.#child.stdin?.write(text))
 
+  /** Types the last of it. */
+  readonly finish = (text = ""): Effect.Effect<void> => Effect.sync(() => this.#child.stdin?.end(text))
+
   /** For the end of a test: whatever is left is killed. */
   get kill(): Effect.Effect<void> {
     return Effect.suspend(() => {
@@ -168,6 +173,7 @@ export const slackwater = (args: ReadonlyArray<string>, options: Options = {}) =
 /** Runs it to its end. */
 export const outcome = Effect.fnUntraced(function*(args: ReadonlyArray<string>, options: Options = {}) {
   const running = yield* slackwater(args, options)
+  if (options.input !== undefined) yield* running.finish(options.input)
   const { code, signal } = yield* running.ended
   return { code, signal, stdout: running.stdout, stderr: running.stderr }
 })
@@ -189,6 +195,16 @@ export const eventually = <A, E, R>(
   })
   return within(poll, () => `${what}; last answer ${JSON.stringify(last)}\n${from?.output ?? ""}`)
 }
+
+/**
+ * Linux tells which signals a process catches. Node itself catches SIGTERM, only to die of it; SIGHUP (bit 0) is ours,
+ * and the last one. Before that no program can do anything.
+ */
+export const hearsSignals = (pid: number) =>
+  Effect.sync(() => {
+    const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0"
+    return (BigInt(`0x${caught}`) & 1n) !== 0n
+  })
 
 /** A port on which nobody listens at this moment. */
 export const freePort = Effect.callback<number>((resume) => {

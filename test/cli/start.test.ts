@@ -1,10 +1,9 @@
 /** A stop that comes before everything is up: 0, nothing hangs, nothing is left half-made. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { readFileSync } from "node:fs"
 import { type FaultPatch, LocalSlack } from "../../src/testing/index.ts"
 import { called, gateway, startGateway } from "./gateway.ts"
-import { echo, eventually, fixture, type Process } from "./process.ts"
+import { echo, eventually, fixture, hearsSignals, type Process } from "./process.ts"
 
 const withSlack = Effect.provide(LocalSlack.layer())
 
@@ -55,16 +54,6 @@ for (const [what, faults, last] of waits) {
 }
 
 describe.skipIf(process.platform !== "linux")("at any moment after the process hears signals", () => {
-  /**
-   * Linux tells which signals a process catches. Node itself catches SIGTERM, only to die of it; SIGHUP (bit 0) is
-   * ours, and the last one. Before that no program can do anything.
-   */
-  const hearsSignals = (pid: number) =>
-    Effect.sync(() => {
-      const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0"
-      return (BigInt(`0x${caught}`) & 1n) !== 0n
-    })
-
   // Spread over what a start takes here, each a bit off the grid.
   for (const moment of [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]) {
     it.live(`moment ${moment}`, () =>

@@ -8,6 +8,7 @@ import { OutboxStore } from "../../src/OutboxStore.ts"
 import { arrival, at, failure, key, post } from "../fixtures/messages.ts"
 import { epoch } from "../fixtures/time.ts"
 import { byHandContract } from "./OutboxByHandContract.ts"
+import { importContract } from "./OutboxImportContract.ts"
 import { rowsContract } from "./OutboxRowsContract.ts"
 import { claim, claimOrExpire, guards, keys, seed, states, type Store } from "./OutboxStoreGuards.ts"
 import { Restart } from "./Restart.ts"
@@ -208,6 +209,7 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
     guards(test)
     rowsContract(test)
     byHandContract(test)
+    importContract(test)
 
     describe("what it knows", () => {
       test("says when claim has something, and claim has it then", (store) =>

@@ -1,0 +1,22 @@
+/**
+ * Where commands work: on the outbox of the configured data directory, whether a gateway runs on it or not. What they
+ * changed takes effect at once: a gateway that runs is woken, however the command ends.
+ */
+import { ConfigProvider, Effect } from "effect"
+import { setting } from "../GatewayConfig.ts"
+import * as Beside from "../sql/Beside.ts"
+import * as WakeFile from "../WakeFile.ts"
+import { settings } from "./settings.ts"
+
+/** What commands read of the settings: no tokens. */
+export const commandSettings = Effect.gen(function*() {
+  const provider = yield* settings
+  const read = Effect.all({ dataDir: setting("dataDir"), outboxTtl: setting("outboxTtl") })
+  return yield* Effect.provideService(read, ConfigProvider.ConfigProvider, provider)
+})
+
+export const changing = (dataDir: string) => <A, E, R>(change: Effect.Effect<A, E, R>) =>
+  change.pipe(
+    Effect.ensuring(WakeFile.touch(dataDir)),
+    Effect.provide(Beside.layer(dataDir), { local: true })
+  )

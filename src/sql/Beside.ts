@@ -1,0 +1,87 @@
+/**
+ * The database of a data directory, opened beside whoever owns it: for commands.
+ *
+ * Guarantees: what is committed here is as durable as what the gateway commits, and a gateway is never kept from
+ * starting or working: the owner lock is not taken, every write is one short transaction. A database of a newer release
+ * is refused; one that is not at this release's schema yet is brought there only while no gateway owns it. Where the
+ * owner keeps its rows in its host's database the command is refused, and nothing is made.
+ * Does not: tell the gateway (WakeFile does), or recover what a dead gateway held (its next start does).
+ */
+import { SqliteClient } from "@effect/sql-sqlite-node"
+import { Cause, Effect, Layer, Schedule } from "effect"
+import type { Scope } from "effect"
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { Supervisor } from "../Supervisor.ts"
+import { busyFor, configure, makeDirectory, untilOpen, unusable } from "./Database.ts"
+import { DatabaseError, Elsewhere, OlderSchema } from "./DatabaseError.ts"
+import { GroupCommit } from "./GroupCommit.ts"
+import { current, latest, migrate, refuseNewer } from "./migrations.ts"
+import * as OutboxStore from "./OutboxStore.ts"
+import * as OwnerLock from "./OwnerLock.ts"
+
+/** An owner that has the lock has made its file by then (ms). */
+const startsWithin = 2_000
+
+/** Whether there is a database at all; looking makes none. */
+export const isThere = (dataDir: string): Effect.Effect<boolean> =>
+  Effect.sync(() => existsSync(join(dataDir, "slackwater.db")))
+
+/**
+ * Refuses where rows would never be seen: the owner of the directory has them in its host's database. One that has just
+ * been started makes its file within moments, so nobody is refused before that time is up.
+ */
+const refuseElsewhere = (file: string, lock: string) =>
+  Effect.gen(function*() {
+    if (existsSync(file)) return
+    const owner = yield* OwnerLock.ownerOf(lock)
+    if (owner === undefined) return
+    return yield* new DatabaseError({ reason: new Elsewhere({ path: file, owner }) })
+  }).pipe(Effect.retry({
+    while: (error) => error.reason._tag === "Elsewhere",
+    schedule: Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: startsWithin }))
+  }))
+
+/** Brings the schema up to date, unless that is its owner's to do, or nothing may be changed. */
+const upToDate = Effect.fnUntraced(function*(file: string, lock: string, mayChange: boolean) {
+  const found = yield* current
+  if (found === latest) return
+  const owner = (yield* OwnerLock.ownerOf(lock)) ?? null
+  if (owner !== null || !mayChange) {
+    return yield* new DatabaseError({ reason: new OlderSchema({ path: file, found, known: latest, owner }) })
+  }
+  yield* migrate
+})
+
+const open = Effect.fnUntraced(function*(dataDir: string, mayChange: boolean) {
+  const directory = yield* makeDirectory(dataDir)
+  const file = join(directory, "slackwater.db")
+  const lock = join(directory, "owner.lock")
+  yield* refuseElsewhere(file, lock)
+  const scope: Scope.Scope = yield* Effect.scope
+  const context = yield* untilOpen(
+    Layer.buildWithScope(SqliteClient.layer({ filename: file, disableWAL: true }), scope).pipe(
+      // The driver opens the file in a constructor that throws.
+      Effect.catchCause((cause) => Effect.fail(unusable(file, Cause.squash(cause))))
+    )
+  )
+  yield* untilOpen(
+    Effect.gen(function*() {
+      yield* refuseNewer(file)
+      yield* configure(file, busyFor)
+      yield* upToDate(file, lock, mayChange)
+    }).pipe(
+      Effect.provideContext(context),
+      Effect.mapError((error) => error._tag === "DatabaseError" ? error : unusable(file, error))
+    )
+  )
+  return context
+})
+
+/** The outbox of the data directory; with `mayChange` false, of one that is there and up to date. */
+export const layer = (dataDir: string, { mayChange = true } = {}) =>
+  OutboxStore.layer.pipe(
+    Layer.provide(GroupCommit.layer),
+    Layer.provide(Supervisor.layer),
+    Layer.provide(Layer.effectContext(open(dataDir, mayChange)))
+  )
