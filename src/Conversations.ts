@@ -157,6 +157,7 @@ export class Conversations extends Context.Service<Conversations, {
           )
           if (Option.isNone(ended)) {
             yield* holding(Effect.flatMap(Clock.currentTimeMillis, (now) => store.supersede(claimed.id, owner, now)))
+            yield* outbox.wake
             return yield* counted(turns, "superseded")
           }
           const exit = ended.value

@@ -20,10 +20,6 @@ import type { StoreError } from "./StoreError.ts"
 import { counted, sends } from "./Telemetry.ts"
 import type { Waiters } from "./Waiters.ts"
 
-/** What Slack says about blocks that it does not take. The text may still go. */
-const refusesBlocks = (reason: SlackApiReason) =>
-  reason._tag === "Permanent" && /^(invalid_blocks|msg_blocks_too)/.test(reason.code)
-
 const failureOf = (reason: SlackApiReason): Failure => ({ error: reason._tag, reason: describe(reason) })
 
 export const makeDelivery = Effect.fnUntraced(function*(rooms: {
@@ -57,8 +53,13 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
   const fail = Effect.fnUntraced(function*(row: ClaimedReply, failure: Failure, now: number) {
     yield* record(store.failed(row.id, owner, failure, now))
     yield* settle(row.id)
-    yield* counted(sends, row.interim ? "interim" : "failed")
-    if (!row.interim) {
+    const isFallback = row.dispatch._tag === "StreamStart"
+    yield* counted(sends, row.interim || isFallback ? "interim" : "failed")
+    if (isFallback) {
+      yield* Effect.logInfo("no stream here; its text goes as one message when it is whole").pipe(
+        Effect.annotateLogs({ reason: failure.reason })
+      )
+    } else if (!row.interim) {
       yield* Effect.logError("a reply will not be sent").pipe(Effect.annotateLogs({ reason: failure.reason }))
     }
   })
@@ -114,8 +115,8 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
       return yield* record(store.notSent(row.id, owner, failure, { now, dueAt, countAttempt: false }))
     }
     if (reason._tag === "Ambiguous") return yield* doubtful(row, reason, now)
-    if (refusesBlocks(reason) && canDegrade(row.dispatch)) {
-      yield* Effect.logWarning("Slack does not take the blocks; the text goes alone").pipe(
+    if (reason._tag === "Permanent" && canDegrade(row.dispatch, reason.code)) {
+      yield* Effect.logWarning("Slack does not take it like this; the text goes alone").pipe(
         Effect.annotateLogs({ reason: failure.reason })
       )
       return yield* record(

@@ -12,6 +12,7 @@ import type { Response, SlackMessage } from "./Dispatch.ts"
 import type { ConversationKey, InboundMessage, Reply, TurnId } from "./Message.ts"
 import type { HistoryEntry } from "./MessageStore.ts"
 import type { ReplyHandle } from "./ReplyHandle.ts"
+import type { TurnStream } from "./ReplyStream.ts"
 import type { TurnError } from "./TurnError.ts"
 
 /** The handler failed; whatever it failed with is the cause. */
@@ -38,6 +39,17 @@ export interface Turn {
   readonly signal: AbortSignal
   /** Commits a reply to this conversation; returns once it is on disk. */
   readonly reply: (reply: string | Reply) => Effect.Effect<ReplyHandle, TurnError>
+  /**
+   * Begins a reply that grows while it is written (markdown). What is appended is shown live where Slack keeps up; `stop`
+   * commits the whole. Where Slack does not stream (outside of threads) the whole goes as one message. A re-run goes on
+   * with the same one; what no `stop` ended is stopped with the turn.
+   */
+  readonly stream: (options?: { readonly key?: string }) => Effect.Effect<TurnStream, TurnError>
+  /** The same for a stream of text, from its first word to `stop`. */
+  readonly streamFrom: <E, R>(
+    from: Stream.Stream<string, E, R>,
+    options?: { readonly key?: string }
+  ) => Effect.Effect<ReplyHandle, E | TurnError, R>
   /** Puts something else in the place of a reply, whether it was posted already or not. */
   readonly update: (handle: ReplyHandle, reply: string | Reply) => Effect.Effect<ReplyHandle, TurnError>
   readonly delete: (handle: ReplyHandle) => Effect.Effect<ReplyHandle, TurnError>
@@ -90,11 +102,34 @@ export interface PromiseReply {
   readonly react: (name: string, options?: { readonly remove?: boolean }) => Promise<PromiseReply>
 }
 
-type Promised = "reply" | "update" | "delete" | "react" | "respond" | "step" | "state" | "stateAs" | "history"
+/** A reply that grows, for handlers that are async functions. */
+export interface PromiseStream {
+  readonly handle: PromiseReply
+  readonly append: (markdown: string) => Promise<void>
+  readonly stop: (whole?: string) => Promise<PromiseReply>
+}
+
+type Promised =
+  | "stream"
+  | "streamFrom"
+  | "reply"
+  | "update"
+  | "delete"
+  | "react"
+  | "respond"
+  | "step"
+  | "state"
+  | "stateAs"
+  | "history"
 
 /** The same turn for handlers that are async functions. */
 export interface PromiseTurn extends Omit<Turn, Promised | "followups"> {
   readonly reply: (reply: string | Reply) => Promise<PromiseReply>
+  readonly stream: (options?: { readonly key?: string }) => Promise<PromiseStream>
+  readonly streamFrom: (
+    from: AsyncIterable<string>,
+    options?: { readonly key?: string }
+  ) => Promise<PromiseReply>
   readonly update: (handle: PromiseReply, reply: string | Reply) => Promise<PromiseReply>
   readonly delete: (handle: PromiseReply) => Promise<PromiseReply>
   readonly react: (
@@ -174,14 +209,14 @@ const quiet = <A>(promise: Promise<A>): Promise<A> => {
 const promiseTurn = (turn: Turn, step?: typeof CurrentStep.Service): PromiseTurn => {
   const run = <A, E>(effect: Effect.Effect<A, E>) =>
     quiet(Effect.runPromise(Effect.provideService(effect, CurrentStep, step)))
-  const promised = (effect: Effect.Effect<ReplyHandle, TurnError>): Promise<PromiseReply> =>
-    run(Effect.map(effect, (handle): PromiseReply => ({
-      id: handle.id,
-      delivered: () => run(handle.delivered),
-      update: (content) => promised(handle.update(content)),
-      delete: () => promised(handle.delete()),
-      react: (name, options) => promised(handle.react(name, options))
-    })))
+  const promiseReply = (handle: ReplyHandle): PromiseReply => ({
+    id: handle.id,
+    delivered: () => run(handle.delivered),
+    update: (content) => promised(handle.update(content)),
+    delete: () => promised(handle.delete()),
+    react: (name, options) => promised(handle.react(name, options))
+  })
+  const promised = <E>(effect: Effect.Effect<ReplyHandle, E>) => run(Effect.map(effect, promiseReply))
   return {
     id: turn.id,
     attempt: turn.attempt,
@@ -190,6 +225,17 @@ const promiseTurn = (turn: Turn, step?: typeof CurrentStep.Service): PromiseTurn
     text: turn.text,
     signal: turn.signal,
     reply: (reply) => promised(turn.reply(reply)),
+    stream: (options) =>
+      run(Effect.map(turn.stream(options), ({ append, handle, stop }): PromiseStream => ({
+        handle: promiseReply(handle),
+        append: (markdown) => run(append(markdown)),
+        stop: (whole) => promised(stop(whole))
+      }))),
+    streamFrom: (from, options) =>
+      promised(turn.streamFrom(
+        Stream.fromAsyncIterable(from, (cause) => new HandlerError({ cause })),
+        options
+      )),
     update: (reply, content) => reply.update(content),
     delete: (reply) => reply.delete(),
     react: (name, to, options) => {

@@ -54,6 +54,8 @@ export class Outbox extends Context.Service<Outbox, {
     replies: ReadonlyArray<NewReply>,
     from: TurnRun
   ) => Effect.Effect<ReadonlyArray<StoredReply>, StoreError>
+  /** The text that Slack shows for sure of a stream that goes on; null where nobody knows, or it is over. */
+  readonly streamed: (start: number) => Effect.Effect<string | null, StoreError>
   /** Something was committed by other means. */
   readonly wake: Effect.Effect<void>
   /** Waits until Slack has all of the rows, or one has failed for good; answers the first. */
@@ -235,7 +237,13 @@ export class Outbox extends Context.Service<Outbox, {
         return new ReplyHandle(door, ids, { messages: { rows: ids, lane, destination } })
       })
 
-      return Outbox.of({ enqueue, commit, wake: Effect.asVoid(wake), delivered: waiters.delivered })
+      return Outbox.of({
+        enqueue,
+        commit,
+        wake: Effect.asVoid(wake),
+        streamed: store.streamed,
+        delivered: waiters.delivered
+      })
     })
   )
 }

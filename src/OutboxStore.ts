@@ -18,7 +18,8 @@
  * order, one at a time; a row in `sending` at a crash becomes `unknown` (what may be repeated: `failed_retryable`),
  * never `queued`; `delivered`, `failed_terminal` and `expired` change only by an operator's `retry` or `discard`.
  * An `interim` row is sent live or not at all: it never is `unknown` or `failed_retryable`, holds nobody up while it
- * waits, and ends as `failed_terminal`, reason `interim`.
+ * waits, and ends as `failed_terminal`, reason `interim`. A stream that cannot begin ends like that too, and its end
+ * becomes a post of the whole text. With its turn every stream ends: what nobody stopped is stopped as it is.
  * Does not: talk to Slack, keep time, or decide what an error means.
  */
 import { Context } from "effect"
@@ -177,6 +178,8 @@ export class OutboxStore extends Context.Service<OutboxStore, {
   ) => Effect.Effect<ReadonlyArray<StoredReply>, StoreError>
   /** The keys that begin like this. */
   readonly keysAt: (place: string) => Effect.Effect<ReadonlyArray<string>, StoreError>
+  /** The text that Slack shows for sure of a stream that goes on; null where nobody knows, or it is over. */
+  readonly streamed: (start: number) => Effect.Effect<string | null, StoreError>
   /**
    * Lane heads that are due, as `sending` under this owner. `ended` are those that will never be sent: what they would
    * change was not sent itself, or a later reply went first.

@@ -5,14 +5,24 @@
  * another one at the same place is a new reply. Inside a step the ordinals are the step's own.
  * Guarantees: what it answers is on disk. Does not: know when the run is over (Turn does).
  */
-import { Effect } from "effect"
+import { Effect, type Stream } from "effect"
 import { isResponseUrl, problemOf, type Response, responseUrlOf, type SlackMessage } from "./Dispatch.ts"
 import { CurrentStep } from "./Handler.ts"
 import type { ConversationKey, Destination, InboundMessage, Reply } from "./Message.ts"
 import type { Outbox } from "./Outbox.ts"
 import type { NewReply, TurnRun } from "./OutboxStore.ts"
 import { type Change, type Messages, type ReplyDoor, ReplyHandle } from "./ReplyHandle.ts"
-import { rowsOfChange, rowsOfReply, rowsOfResponse, type Spot } from "./replyRows.ts"
+import {
+  type Begun,
+  rowOfAppend,
+  rowOfStream,
+  rowsOfChange,
+  rowsOfReply,
+  rowsOfResponse,
+  rowsOfStop,
+  type Spot
+} from "./replyRows.ts"
+import { makeReplyStream, pour } from "./ReplyStream.ts"
 import type { StoreError } from "./StoreError.ts"
 import { ReplyFailed, TurnError } from "./TurnError.ts"
 
@@ -36,6 +46,8 @@ const escaped = (name: string) => name.replaceAll("%", "%25").replaceAll(":", "%
 export const makeReplies = (options: RepliesOptions) => {
   const { call, conversation, destination, messages, ofStore, outbox, run } = options
   let ordinal = 0
+  /** Streams of this run, and how to commit what was said in them so far. */
+  const streams: Array<{ readonly begun: Begun; readonly growing: ReturnType<typeof makeReplyStream> }> = []
 
   const nowhere = failed("this turn came from nowhere one could answer: no channel and no user")
 
@@ -121,8 +133,52 @@ export const makeReplies = (options: RepliesOptions) => {
       : call(reactTo(name, message, remove))
   }
 
+  const stream = Effect.fn("Turn.stream")(function*({ key }: { readonly key?: string } = {}) {
+    if (destination === undefined) return yield* nowhere
+    const spot = yield* nextSpot(destination, key)
+    const last = messages.findLast(({ user }) => user !== undefined)
+    const to = last?.user === undefined || last.direct ? {} : { user: last.user, team: last.team }
+    const row = rowOfStream(spot, key, to)
+    const [start = 0] = yield* commit([row])
+    const begun: Begun = { spot, key: row.key, start }
+    const standing = (rows: ReadonlyArray<number>): { messages: Messages } => ({
+      messages: { rows: [start, ...rows], lane: conversation, destination }
+    })
+    const growing = makeReplyStream({
+      handle: new ReplyHandle(door, [start], standing([])),
+      shown: ofStore(outbox.streamed(start)),
+      send: (markdown, nth) =>
+        Effect.flatMap(commit([rowOfAppend(begun, markdown, `${run.attempt}:${nth}`)]), outbox.delivered),
+      commit: Effect.fnUntraced(function*(whole) {
+        const ids = yield* commit(yield* rowsOfStop(begun, whole))
+        return new ReplyHandle(door, ids, standing(ids.slice(1)))
+      }),
+      call
+    })
+    streams.push({ begun, growing })
+    yield* Effect.forkDetach(growing.writer)
+    return growing.stream
+  })
+
+  const begin = (options?: { readonly key?: string }) => call(stream(options))
+
+  /** What was said in streams that nobody stopped. */
+  const unfinished = Effect.suspend(() =>
+    Effect.forEach(streams, ({ begun, growing }) => {
+      const text = growing.unfinished()
+      return text.trim() === "" ? Effect.succeed([]) : rowsOfStop(begun, text)
+    })
+  )
+
   return {
+    /** The run is over. */
+    close: () => {
+      for (const { growing } of streams) growing.close()
+    },
     turn: {
+      stream: begin,
+      streamFrom: <E, R>(from: Stream.Stream<string, E, R>, options?: { readonly key?: string }) =>
+        Effect.flatMap(begin(options), (into) => pour(from, into)),
       reply: (given: string | Reply) => call(reply(given)),
       update: (handle: ReplyHandle, given: string | Reply) => handle.through(door).update(given),
       delete: (handle: ReplyHandle) => handle.through(door).delete(),
@@ -134,8 +190,11 @@ export const makeReplies = (options: RepliesOptions) => {
       destination === undefined
         ? Effect.succeed<ReadonlyArray<NewReply>>([])
         : Effect.map(
-          Effect.forEach(replies, (item, index) => rowsOfReply(spotAt(`${kind}:${index}`, destination), item)),
-          (rows) => rows.flat()
+          Effect.all([
+            unfinished,
+            Effect.forEach(replies, (item, index) => rowsOfReply(spotAt(`${kind}:${index}`, destination), item))
+          ]),
+          (rows) => rows.flat(2)
         )
   }
 }

@@ -6,7 +6,7 @@
  * Does not: retry, pace, or store.
  */
 import { Context, Effect, Schema } from "effect"
-import type { Dispatch, SlackMessage } from "./Dispatch.ts"
+import type { Dispatch, Kind, SlackMessage } from "./Dispatch.ts"
 import type { Destination } from "./Message.ts"
 
 /** The request did not reach Slack, or Slack said that it did nothing: refused, DNS, service unavailable. */
@@ -86,8 +86,14 @@ export class SlackApi extends Context.Service<SlackApi, {
     key: string
   ) => Effect.Effect<SlackMessage, SlackApiError>
   /**
-   * Looks for a post of ours with this key at or after `since` (epoch ms). Absence is evidence, not proof; `newest` is
-   * the newest message seen, ours or not.
+   * Looks for a post of ours with this key at or after `since` (epoch ms); for a stream, which carries no key, for a
+   * message of ours that says nothing yet. Absence is evidence, not proof; `newest` is the newest message seen, ours or
+   * not.
    */
-  readonly find: (destination: Destination, key: string, since: number) => Effect.Effect<Found, SlackApiError>
+  readonly find: (
+    destination: Destination,
+    key: string,
+    since: number,
+    kind?: Kind
+  ) => Effect.Effect<Found, SlackApiError>
 }>()("slackwater/SlackApi") {}

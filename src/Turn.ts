@@ -252,6 +252,7 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
     close: () => {
       over = true
       arrivals.openUnsafe()
+      replies.close()
       controller.abort()
     },
     arrived: () => {

@@ -5,12 +5,19 @@
  * caller's own key instead of the last two. Later parts of a long text have the same key with `#n` behind it.
  */
 import { Effect } from "effect"
-import { type Content, contentOf, type Dispatch, partsOf, type Response } from "./Dispatch.ts"
+import { type Content, contentOf, type Dispatch, markdownLimit, partsOf, type Response } from "./Dispatch.ts"
 import { fingerprint } from "./fingerprint.ts"
 import type { ConversationKey, Destination, Reply } from "./Message.ts"
 import type { NewReply } from "./OutboxStore.ts"
 import type { Change, Messages } from "./ReplyHandle.ts"
 import { splitText } from "./splitText.ts"
+
+/** A stream that was begun: its row, and the key of that. */
+export interface Begun {
+  readonly spot: Spot
+  readonly key: string
+  readonly start: number
+}
 
 export interface Spot {
   /** Whose keys these are. */
@@ -52,6 +59,57 @@ export const rowsOfReply = (spot: Spot, reply: Reply, notBefore?: number) => {
     user === undefined ? { _tag: "Post", ...content } : { _tag: "Ephemeral", user, ...content }
   )
   return named(spot, numbered(parts), { ...reply, ...(notBefore === undefined ? {} : { notBefore }) })
+}
+
+/** The beginning of a stream has the same key in a re-run, whatever is said in it. */
+export const rowOfStream = (
+  spot: Spot,
+  key: string | undefined,
+  to: { readonly user?: string; readonly team?: string }
+) => {
+  const { destination, lane, place, scope } = spot
+  const dispatch: Dispatch = {
+    _tag: "StreamStart",
+    ...(to.user === undefined ? {} : { recipientUser: to.user }),
+    ...(to.team === undefined ? {} : { recipientTeam: to.team })
+  }
+  const row: NewReply = {
+    key: key === undefined ? `${scope}:${place}:stream` : `${scope}:key:${key}`,
+    lane,
+    destination,
+    dispatch
+  }
+  return row
+}
+
+export const rowOfAppend = ({ key, spot, start }: Begun, markdown: string, ordinal: string): NewReply => ({
+  key: `${key}:append:${ordinal}`,
+  lane: spot.lane,
+  destination: spot.destination,
+  dispatch: { _tag: "StreamAppend", markdown },
+  target: start,
+  interim: true
+})
+
+/** The end of a stream: all of its text, in as many messages as it takes. */
+export const rowsOfStop = ({ key, spot, start }: Begun, whole: string) => {
+  const { destination, lane } = spot
+  if (whole.trim() === "") {
+    return Effect.succeed<ReadonlyArray<NewReply>>([
+      { key: `${key}:end`, lane, destination, dispatch: { _tag: "StreamEnd" }, target: start }
+    ])
+  }
+  const [first = whole, ...rest] = splitText(whole, markdownLimit)
+  return Effect.map(fingerprint(whole), (hash): ReadonlyArray<NewReply> => [
+    { key: `${key}:stop:${hash}`, lane, destination, dispatch: { _tag: "StreamStop", text: first }, target: start },
+    ...rest.map((markdown, index): NewReply => ({
+      key: `${key}:stop:${hash}#${index + 1}`,
+      lane,
+      destination,
+      dispatch: { _tag: "Post", text: "", markdown },
+      part: index + 1
+    }))
+  ])
 }
 
 /** An answer to a command is one call: its address takes five at most, so what is long is not cut. */

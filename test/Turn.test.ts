@@ -86,6 +86,7 @@ const recording = (failure?: StoreError) => {
   const outbox: Outbox["Service"] = {
     enqueue: () => Effect.die("not here"),
     wake: Effect.void,
+    streamed: () => Effect.succeed(null),
     delivered: () => Effect.never,
     commit: (replies) =>
       failure !== undefined ? Effect.fail(failure) : Effect.sync(() => {

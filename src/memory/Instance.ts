@@ -8,7 +8,7 @@ import { Instance, type PreviousStop } from "../Instance.ts"
 import { OwnerId } from "../Message.ts"
 import { suspectAfter } from "../MessageStore.ts"
 import { call, type Data, Database, waits } from "./Database.ts"
-import { cutOff, endInterim } from "./outboxRows.ts"
+import { cutOff, endInterim, endStreams } from "./outboxRows.ts"
 
 const crashed = "the process ended in the middle of this turn, again and again"
 
@@ -26,6 +26,7 @@ export const recover = (data: Data, id: OwnerId, maxCrashes: number, now: number
     }
     const end = isDead ? { state: "failed", error: crashed, finishedAt: now } : { state: "waiting", dueAt: now }
     Object.assign(turn, { owner: null, crashes, ...end })
+    if (isDead) endStreams(data, turn.id, now)
   }
   // What was not sent live is not sent at all.
   endInterim(data, () => true, now)

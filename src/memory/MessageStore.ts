@@ -8,7 +8,7 @@ import { type ConversationKey, type OwnerId, TurnId } from "../Message.ts"
 import { type ClaimedTurn, type HistoryEntry, type InboxCounts, MessageStore, suspectAfter } from "../MessageStore.ts"
 import { append } from "./append.ts"
 import { call, Database, heldTurn, least, type MessageRow, oldest, type TurnRow, waiting, waits } from "./Database.ts"
-import { checkReplies, insertReplies, isSaid } from "./outboxRows.ts"
+import { checkReplies, endStreams, insertReplies, isSaid } from "./outboxRows.ts"
 
 const bySlackTs = (a: MessageRow, b: MessageRow) => {
   if (a.message.ts !== b.message.ts) return a.message.ts < b.message.ts ? -1 : 1
@@ -130,6 +130,7 @@ export const layer = Layer.effect(
           checkReplies(replies)
           leave(turn, { state: "done", crashes: 0, finishedAt: now }, { state: "done", reason: null, finishedAt: now })
           insertReplies(data, replies, id, now)
+          endStreams(data, id, now)
           if (state !== undefined) data.states.set(turn.conversation, state)
           data.steps.delete(id)
         }),
@@ -158,6 +159,7 @@ export const layer = Layer.effect(
           const dueAt = Math.max(now, ...waiting(data, turn.conversation).map((row) => row.dueAt))
           leave(turn, { state: "superseded", finishedAt: now }, { state: "queued", turn: null, dueAt })
           data.steps.delete(id)
+          endStreams(data, id, now)
         }),
       prune: ({ finishedBefore, keysBefore, most }) =>
         call("prune")(() => {
@@ -185,6 +187,7 @@ export const layer = Layer.effect(
           const ended = { state: "failed", finishedAt: now } as const
           leave(turn, { ...ended, failures: turn.failures + 1, error }, { ...ended, reason: error })
           insertReplies(data, replies, id, now)
+          endStreams(data, id, now)
         }),
       releaseAll: (owner, now) =>
         call("releaseAll")(() => {

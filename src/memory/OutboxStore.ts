@@ -3,7 +3,7 @@
  * measured against it. See `Database.ts` for what it is for, and what not.
  */
 import { Effect, Layer } from "effect"
-import { aimedAt, type Dispatch, isRepeatable } from "../Dispatch.ts"
+import { aimedAt, asPost, type Dispatch, isChange, isMessage } from "../Dispatch.ts"
 import type { OwnerId } from "../Message.ts"
 import {
   type ClaimedReply,
@@ -15,6 +15,7 @@ import {
   OutboxStore,
   type ReplyState
 } from "../OutboxStore.ts"
+import { textGrowing, withShown } from "../streamed.ts"
 import { call, Database, heldTurn, least, oldest, type ReplyRow } from "./Database.ts"
 import { discard, list, retry } from "./outboxByHand.ts"
 import {
@@ -25,6 +26,7 @@ import {
   end,
   endInterim,
   insertReplies,
+  piecesOf,
   stored,
   waits
 } from "./outboxRows.ts"
@@ -68,8 +70,9 @@ export const layer = Layer.effect(
       )
 
     /** What becomes of a row that changes another one: the message to change, a call of its own, or why it is over. */
-    const resolve = ({ dispatch, interim, target }: ReplyRow): Dispatch | Over => {
-      if (target === null || !isRepeatable(dispatch._tag)) return dispatch
+    const resolve = ({ degraded, dispatch, interim, target }: ReplyRow): Dispatch | Over => {
+      if (target === null || !isChange(dispatch._tag)) return dispatch
+      if (dispatch._tag === "StreamStop" && degraded) return asPost(dispatch)
       const aim = data.replies.get(target)
       if (aim === undefined) return over("the message it changes is no longer kept")
       // An interim message that was never sent may have been replaced by a post since.
@@ -77,8 +80,11 @@ export const layer = Layer.effect(
         ? aim
         : rows().findLast((row) => row.target === target && row.dispatch._tag === "Post" && row.state === "delivered")
       if (there !== undefined && there.at !== null) {
-        return there.dispatch._tag === "Post" ? aimedAt(dispatch, there.at) : over("what it changes cannot be changed")
+        return isMessage(there.dispatch._tag)
+          ? withShown(aimedAt(dispatch, there.at), piecesOf(data, target))
+          : over("what it changes cannot be changed")
       }
+      if (dispatch._tag === "StreamStop") return asPost(dispatch)
       if (dispatch._tag === "Update" && aim.interim && !interim) return { ...dispatch, _tag: "Post" }
       return over(`the message it changes was not sent (${aim.reason ?? aim.state})`, aim.interim)
     }
@@ -155,6 +161,8 @@ export const layer = Layer.effect(
         }),
       keysAt: (place) =>
         call("keysAt")(() => rows().map(({ key }) => key).filter((key) => key.startsWith(place)).toSorted()),
+
+      streamed: (start) => call("streamed")(() => textGrowing(data.replies.get(start)?.state, piecesOf(data, start))),
 
       claim: (options) => call("claim")(() => claim(options)),
 

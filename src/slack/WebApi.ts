@@ -7,13 +7,14 @@
  */
 import { WebClient } from "@slack/web-api"
 import { Duration, Effect, Layer, Redacted } from "effect"
-import type { Content, Dispatch, SlackMessage } from "../Dispatch.ts"
+import type { Content, Dispatch, Kind, SlackMessage } from "../Dispatch.ts"
 import { GatewayConfig } from "../GatewayConfig.ts"
 import type { Destination } from "../Message.ts"
 import { Ambiguous, Permanent, SlackApi, SlackApiError } from "../SlackApi.ts"
 import { classify } from "./classify.ts"
 import { respond } from "./responseUrl.ts"
 import { silent } from "./silent.ts"
+import { endStream, isSilent, startArgs, stopStream } from "./stream.ts"
 
 const eventType = "slackwater_reply"
 /** Slack's clock and ours may differ by this much when looking back (ms). */
@@ -112,6 +113,23 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
           const already = remove === true ? "no_reaction" : "already_reacted"
           return yield* target === undefined ? reacted : orAlready(reacted, already, target)
         }
+        case "StreamStart": {
+          const answer = yield* call("chat.startStream", yield* startArgs(destination, dispatch))
+          const ts = text(answer, "ts")
+          if (ts === undefined) return yield* senseless("chat.startStream", "ok without a ts")
+          return { channel: text(answer, "channel") ?? channel, ts }
+        }
+        case "StreamAppend": {
+          const { markdown, target } = dispatch
+          return yield* change("chat.appendStream", target, { ...target, markdown_text: markdown })
+        }
+        case "StreamStop":
+          return yield* stopStream(call, dispatch)
+        case "StreamEnd": {
+          const { target } = dispatch
+          const ended = endStream(call, dispatch)
+          return yield* target === undefined ? ended : orAlready(ended, "message_not_found", target)
+        }
         case "Ephemeral": {
           const answer = yield* call("chat.postEphemeral", {
             channel,
@@ -143,8 +161,22 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
         })
         : Effect.succeed(destination.channel)
 
-    const find = Effect.fn("SlackApi.find")(function*(destination: Destination, key: string, since: number) {
+    const identity = Effect.flatMap(call("auth.test"), (answer) => {
+      const user = text(answer, "user_id")
+      return user === undefined
+        ? senseless("auth.test", "ok without a user")
+        : Effect.succeed({ team: text(answer, "team_id") ?? "", user, bot: text(answer, "bot_id") ?? "" })
+    })
+
+    const find = Effect.fn("SlackApi.find")(function*(
+      destination: Destination,
+      key: string,
+      since: number,
+      kind: Kind = "Post"
+    ) {
       const channel = yield* channelOf(destination)
+      const { bot } = kind === "StreamStart" ? yield* identity : { bot: "" }
+      const isIt = (message: unknown) => kind === "StreamStart" ? isSilent(message, bot) : carries(message, key)
       const method = destination.threadTs === undefined ? "conversations.history" : "conversations.replies"
       let newest: string | null = null
       let cursor: string | undefined
@@ -168,7 +200,7 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
         )
         const messages = field(answer, "messages")
         if (!Array.isArray(messages)) return yield* senseless(method, "ok without messages")
-        const found = text(messages.find((message) => carries(message, key)), "ts")
+        const found = text(messages.findLast(isIt), "ts")
         if (found !== undefined) return { channel, ts: found, newest: found }
         for (const message of messages) {
           const ts = text(message, "ts")
@@ -179,13 +211,6 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
       }
       // There is more than we read: what was not seen is not absent.
       return yield* senseless(method, "more messages than can be looked through")
-    })
-
-    const identity = Effect.flatMap(call("auth.test"), (answer) => {
-      const user = text(answer, "user_id")
-      return user === undefined
-        ? senseless("auth.test", "ok without a user")
-        : Effect.succeed({ team: text(answer, "team_id") ?? "", user, bot: text(answer, "bot_id") ?? "" })
     })
 
     return SlackApi.of({ identity, send, find })

@@ -42,7 +42,8 @@ const permanent = words(`
   invalid_arg_name invalid_array_arg invalid_charset invalid_form_data invalid_post_type missing_post_type missing_args
   as_user_not_supported method_deprecated deprecated_endpoint unknown_method invalid_cursor invalid_ts_latest
   invalid_ts_oldest invalid_thread_ts duplicate_channel_not_found duplicate_message_not_found already_reacted no_reaction
-  used_url expired_url user_not_in_channel no_item_specified invalid_name too_many_emoji too_many_reactions`)
+  channel_type_not_supported missing_recipient_user_id missing_recipient_team_id message_not_in_streaming_state
+  stopped_by_user message_not_owned_by_app used_url expired_url user_not_in_channel no_item_specified invalid_name too_many_emoji too_many_reactions`)
 
 /** What a waiting client is told when Slack names no time (docs: 1 to 30 s). */
 const defaultRetryAfterMs = 5_000

@@ -11,7 +11,7 @@ import { GatewayConfig } from "../GatewayConfig.ts"
 import { Instance, type PreviousStop } from "../Instance.ts"
 import { suspectAfter } from "../MessageStore.ts"
 import { Owner } from "./Database.ts"
-import { cutOff, endInterim } from "./outboxRows.ts"
+import { cutOff, endInterim, endStreams } from "./outboxRows.ts"
 import { statement, transaction } from "./transaction.ts"
 
 const crashed = "the process ended in the middle of this turn, again and again"
@@ -44,6 +44,7 @@ export const layer = Layer.effect(
       for (const turn of dead) {
         yield* sql`UPDATE slackwater_messages SET state = 'failed', reason = ${crashed}, finished_at = ${startedAt}
           WHERE turn_id = ${turn.id} AND state = 'processing'`
+        yield* endStreams(sql, turn.id, startedAt)
       }
       const turns = yield* sql`UPDATE slackwater_turns SET state = 'waiting', owner = NULL, crashes = crashes + 1,
         due_at = ${startedAt} WHERE state = 'running' RETURNING id`

@@ -11,7 +11,7 @@ import { ConversationKey, InboundMessage, type OwnerId, TurnId } from "../Messag
 import { type ClaimedTurn, type HistoryEntry, MessageStore, type NewMessage, suspectAfter } from "../MessageStore.ts"
 import { TurnLost } from "../StoreError.ts"
 import { GroupCommit } from "./GroupCommit.ts"
-import { decodeDispatch, insertReplies, requireRun, saidIn } from "./outboxRows.ts"
+import { decodeDispatch, endStreams, insertReplies, requireRun, saidIn } from "./outboxRows.ts"
 import { statement } from "./transaction.ts"
 
 const MessageJson = Schema.fromJsonString(InboundMessage)
@@ -296,6 +296,7 @@ export const layer = Layer.effect(
         yield* leave(turn, owner, "state = 'done', crashes = 0, finished_at = ?", [now])
         yield* finishMessages(turn, "done", null, now)
         yield* insertReplies(sql, replies, turn, now)
+        yield* endStreams(sql, turn, now)
         if (state !== undefined) {
           yield* sql`INSERT INTO slackwater_conversations (conversation, state, changed_at)
             SELECT conversation, ${state}, ${now} FROM slackwater_turns WHERE id = ${turn}
@@ -344,6 +345,7 @@ export const layer = Layer.effect(
               AND conversation = (SELECT conversation FROM slackwater_turns WHERE id = ${turn})), 0))
           WHERE turn_id = ${turn} AND state = 'processing'`
         yield* sql`DELETE FROM slackwater_steps WHERE turn_id = ${turn}`
+        yield* endStreams(sql, turn, now)
       }, group.write("supersede")),
       prune: Effect.fn("MessageStore.prune")(function*({ finishedBefore, keysBefore, most }) {
         // A key outlives its message where it must: without its row it still says "seen".
@@ -372,6 +374,7 @@ export const layer = Layer.effect(
         yield* leave(turn, owner, "state = 'failed', failures = failures + 1, error = ?, finished_at = ?", [error, now])
         yield* finishMessages(turn, "failed", error, now)
         yield* insertReplies(sql, replies, turn, now)
+        yield* endStreams(sql, turn, now)
       }, group.write("fail")),
       releaseAll: Effect.fn("MessageStore.releaseAll")(function*(owner, now) {
         yield* sql`UPDATE slackwater_messages SET state = 'queued' WHERE state = 'processing' AND turn_id IN

@@ -8,10 +8,11 @@ import { Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import type { OwnerId } from "../Message.ts"
 import { type OutboxCounts, OutboxStore, type ReplyState } from "../OutboxStore.ts"
+import { textGrowing } from "../streamed.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import { discard, list, retry } from "./outboxByHand.ts"
 import { claim, nextDueAt, unknownReply } from "./outboxClaims.ts"
-import { cutOff, end, insertReplies, requireRun, type Row, stored } from "./outboxRows.ts"
+import { cutOff, end, insertReplies, piecesOf, requireRun, type Row, stored } from "./outboxRows.ts"
 import { statement } from "./transaction.ts"
 
 export const layer = Layer.effect(
@@ -56,6 +57,11 @@ export const layer = Layer.effect(
             WHERE key >= ${place} AND key < ${`${place}\u{10FFFF}`} ORDER BY key`,
           (rows) => rows.map(({ key }) => key)
         ).pipe(statement("keysAt")),
+      streamed: (start) =>
+        Effect.flatMap(
+          sql<Row>`SELECT * FROM slackwater_outbox WHERE id = ${start}`,
+          ([row]) => Effect.map(piecesOf(sql, start), (pieces) => textGrowing(row?.state, pieces))
+        ).pipe(statement("streamed")),
       // Nothing to claim is the common case, and it must not write.
       claim: (options) =>
         Effect.flatMap(

@@ -134,6 +134,7 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
     `CREATE INDEX slackwater_outbox_unknown ON slackwater_outbox (due_at, id) WHERE state = 'unknown'`,
     `CREATE INDEX slackwater_outbox_interim ON slackwater_outbox (turn_id, id)
       WHERE interim = 1 AND state IN ('queued', 'sending')`,
+    `CREATE INDEX slackwater_outbox_streams ON slackwater_outbox (turn_id) WHERE kind = 'StreamStart'`,
     `CREATE INDEX slackwater_outbox_target ON slackwater_outbox (target_id) WHERE target_id IS NOT NULL`,
     `CREATE INDEX slackwater_outbox_parts ON slackwater_outbox (part_of, id) WHERE part_of IS NOT NULL`,
     `CREATE INDEX slackwater_outbox_ended ON slackwater_outbox (state, id)

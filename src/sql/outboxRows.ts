@@ -6,7 +6,7 @@
  */
 import { Effect, Schema } from "effect"
 import type { SqlClient, Statement } from "effect/sql"
-import { Dispatch, type Kind, withoutBlocks } from "../Dispatch.ts"
+import { Dispatch, type Kind, repeatable, withoutBlocks } from "../Dispatch.ts"
 import { ConversationKey } from "../Message.ts"
 import {
   cancelled,
@@ -19,6 +19,7 @@ import {
   type TurnRun
 } from "../OutboxStore.ts"
 import { TurnLost } from "../StoreError.ts"
+import type { Piece } from "../streamed.ts"
 
 const DispatchJson = Schema.fromJsonString(Dispatch)
 export const encodeDispatch = Schema.encodeSync(DispatchJson)
@@ -118,6 +119,32 @@ export const insertReplies = Effect.fnUntraced(function*(
   return rows
 })
 
+/** What was done with a stream since it began, in order. */
+export const piecesOf = (sql: SqlClient.SqlClient, start: number) =>
+  Effect.map(
+    sql<Row>`SELECT * FROM slackwater_outbox WHERE target_id = ${start} ORDER BY id`,
+    (rows) =>
+      rows.map((row): Piece => ({
+        dispatch: decodeDispatch(row.dispatch),
+        state: row.state,
+        tries: row.tries,
+        error: row.error_class
+      }))
+  )
+
+/** With its turn, every stream ends: what nobody stopped is stopped as it is. */
+export const endStreams = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, turn: string, now: number) {
+  const open = yield* sql<Row>`SELECT s.* FROM slackwater_outbox s
+    WHERE s.turn_id = ${turn} AND s.kind = 'StreamStart' AND s.state NOT IN ('failed_terminal', 'expired')
+      AND NOT EXISTS (SELECT 1 FROM slackwater_outbox e WHERE e.target_id = s.id
+        AND e.kind IN ('StreamStop', 'StreamEnd', 'Post')) ORDER BY s.id`
+  const ends = open.map((row): NewReply => {
+    const { destination, key, lane } = claimed(row)
+    return { key: `${key}:end`, lane, destination, dispatch: { _tag: "StreamEnd" }, target: row.id }
+  })
+  yield* insertReplies(sql, ends, turn, now)
+})
+
 /** These interim rows will not be sent any more. */
 export const endInterim = (sql: SqlClient.SqlClient, which: Statement.Fragment, now: number) =>
   sql<{ readonly id: number }>`UPDATE slackwater_outbox SET state = 'failed_terminal', owner = NULL,
@@ -147,6 +174,7 @@ export const end = Effect.fnUntraced(function*(
 ) {
   const rows = yield* sql<Pick<Row, "id" | "part_of">>`UPDATE slackwater_outbox SET state = ${state}, owner = NULL,
     held = 0, error_class = ${error}, reason = CASE WHEN interim = 1 THEN ${interimReason} ELSE ${reason} END,
+    interim = CASE WHEN kind = 'StreamStart' THEN 1 ELSE interim END,
     failed_at = ${now}, finished_at = ${now} WHERE ${which} RETURNING id, part_of`
   for (const row of rows) yield* cancelParts(sql, row, now)
   return rows.map(({ id }) => id).toSorted((a, b) => a - b)
@@ -162,7 +190,7 @@ export const cutOff = Effect.fnUntraced(function*(
   const failed = sql`owner = NULL, error_class = 'Ambiguous', reason = ${reason}, failed_at = ${now}, due_at = ${now}`
   const interim = yield* endInterim(sql, sql`state = 'sending' AND ${which}`, now)
   const again = yield* sql`UPDATE slackwater_outbox SET state = 'failed_retryable', attempts = attempts + 1, ${failed}
-    WHERE state = 'sending' AND kind IN ('Update', 'Delete', 'React') AND ${which} RETURNING id`
+    WHERE state = 'sending' AND ${sql.in("kind", repeatable)} AND ${which} RETURNING id`
   const unknown =
     yield* sql`UPDATE slackwater_outbox SET state = 'unknown', ${failed}, unknown_since = ${now}, late = 1,
     looks = 0, newest = NULL, held = 0 WHERE state = 'sending' AND ${which} RETURNING id`
@@ -171,7 +199,7 @@ export const cutOff = Effect.fnUntraced(function*(
 
 /** Of a conversation's rows, what was said in it: as it reads now, without progress and what was taken back. */
 export const saidIn = (sql: SqlClient.SqlClient) =>
-  sql`state NOT IN ('failed_terminal', 'expired') AND interim = 0 AND kind NOT IN ('Delete', 'React')
+  sql`state NOT IN ('failed_terminal', 'expired') AND interim = 0 AND kind NOT IN ('Delete', 'React', 'StreamStart', 'StreamEnd')
     AND NOT EXISTS (SELECT 1 FROM slackwater_outbox u
       WHERE u.target_id = coalesce(slackwater_outbox.target_id, slackwater_outbox.id) AND u.id > slackwater_outbox.id
-      AND u.kind <> 'React' AND u.interim = 0 AND u.state NOT IN ('failed_terminal', 'expired'))`
+      AND u.kind NOT IN ('React', 'StreamEnd') AND u.interim = 0 AND u.state NOT IN ('failed_terminal', 'expired'))`

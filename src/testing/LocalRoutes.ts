@@ -74,7 +74,9 @@ export class LocalRoutes {
       case "GET /_local/state":
         return answerJson(request.response, 200, this.#state())
       case "GET /_local/messages":
-        return answerJson(request.response, 200, { messages: world.messages(url.searchParams.get("channel") ?? "") })
+        return answerJson(request.response, 200, {
+          messages: world.messages(url.searchParams.get("channel") ?? "", now())
+        })
       case "POST /_local/messages":
         return this.#change(
           request,
@@ -120,11 +122,11 @@ export class LocalRoutes {
   /** Passes journal entries on to whoever listens to the stream. */
   publish(entries: ReadonlyArray<JournalEntry>): void {
     if (this.#readers.size === 0) return
-    const { world } = this.#options
+    const { now, world } = this.#options
     for (const entry of entries) {
       if (entry._tag === "ApiCall" || entry._tag === "EnvelopeSent" || entry._tag === "AckReceived") continue
       const message = "ts" in entry ? world.workspace.find(entry.channel, entry.ts) : undefined
-      const shown = message === undefined ? entry : { ...entry, message: localMessage(message) }
+      const shown = message === undefined ? entry : { ...entry, message: localMessage(message, now()) }
       this.#write(`id: ${entry.n}\ndata: ${JSON.stringify(shown)}\n\n`)
     }
   }

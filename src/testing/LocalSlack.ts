@@ -181,7 +181,7 @@ const make = Effect.fn("LocalSlack.make")(function*(options: LocalSlackOptions) 
       if (!sent.ok) return yield* new LocalSlackError({ reason: new Refused({ code: sent.error }) })
       return sent.envelope_id
     }),
-    messages: Effect.fn("LocalSlack.messages")((channel: string) => Effect.sync(() => world.messages(channel))),
+    messages: Effect.fn("LocalSlack.messages")((channel: string) => Effect.sync(() => world.messages(channel, now()))),
     faults: Effect.fn("LocalSlack.faults")((patch: FaultPatch) => change(() => world.faults.patch(patch))),
     clearFaults: change(() => world.faults.clear()),
     disconnect: Effect.fn("LocalSlack.disconnect")((reason: string, connection?: string) =>
