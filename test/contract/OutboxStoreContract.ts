@@ -11,6 +11,7 @@ import { byHandContract } from "./OutboxByHandContract.ts"
 import { rowsContract } from "./OutboxRowsContract.ts"
 import { claim, claimOrExpire, guards, keys, seed, states, type Store } from "./OutboxStoreGuards.ts"
 import { Restart } from "./Restart.ts"
+import { streamsContract } from "./StreamsContract.ts"
 
 const me = OwnerId.make("me")
 const other = OwnerId.make("other")
@@ -208,6 +209,7 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
     guards(test)
     rowsContract(test)
     byHandContract(test)
+    streamsContract(test)
 
     describe("what it knows", () => {
       test("says when claim has something, and claim has it then", (store) =>
