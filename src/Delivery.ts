@@ -16,6 +16,7 @@ import { type ClaimedReply, type Failure, interimReason, OutboxStore } from "./O
 import type { Pace } from "./Pace.ts"
 import { Shutdown } from "./Shutdown.ts"
 import { Ambiguous, describe, SlackApi, type SlackApiReason } from "./SlackApi.ts"
+import { Spool } from "./Spool.ts"
 import type { StoreError } from "./StoreError.ts"
 import { counted, sends } from "./Telemetry.ts"
 import type { Waiters } from "./Waiters.ts"
@@ -32,6 +33,7 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
   const { id: owner } = yield* Instance
   const api = yield* SlackApi
   const shutdown = yield* Shutdown
+  const spool = yield* Spool
   const status = yield* GatewayStatus
   const store = yield* OutboxStore
 
@@ -67,6 +69,8 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
   const arrived = Effect.fnUntraced(function*(row: ClaimedReply, at: SlackMessage) {
     yield* record(store.delivered(row.id, owner, at, yield* Clock.currentTimeMillis))
     yield* settle(row.id)
+    // What cannot be removed now is swept later.
+    if (row.dispatch._tag === "Upload") yield* Effect.ignore(spool.remove(row.dispatch.spool))
     yield* shutdown.count("sent", 1)
     yield* counted(sends, "delivered")
   })
@@ -95,7 +99,7 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
 
   const doubtful = Effect.fnUntraced(function*(row: ClaimedReply, reason: Ambiguous, now: number) {
     const failure = failureOf(reason)
-    if (isRepeatable(row.dispatch._tag)) {
+    if (isRepeatable(row.dispatch._tag) || (row.dispatch._tag === "Upload" && row.remote === null)) {
       if (row.attempts + 1 >= outboxMaxAttempts) return yield* fail(row, gaveUp(row.attempts + 1), now)
       const dueAt = now + (yield* backoff(row.attempts))
       return yield* record(store.notSent(row.id, owner, failure, { now, dueAt, countAttempt: true }))
@@ -130,11 +134,25 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
     if (row.attempts >= outboxMaxAttempts) {
       return yield* fail(row, gaveUp(row.attempts), yield* Clock.currentTimeMillis)
     }
+    const { dispatch } = row
+    let { remote } = row
+    const file = dispatch._tag !== "Upload" ? undefined : {
+      content: spool.read(dispatch.spool),
+      id: remote,
+      remember: (id: string) =>
+        Effect.tap(record(store.remember(row.id, owner, id)), () =>
+          Effect.sync(() => {
+            remote = id
+          }))
+    }
     // Members can read metadata, so the key that travels says nothing.
-    yield* api.send(row.destination, row.dispatch, yield* fingerprint(row.key)).pipe(
+    yield* api.send(row.destination, dispatch, yield* fingerprint(row.key), file).pipe(
       Effect.matchEffect({
         onFailure: ({ reason }) =>
-          Effect.andThen(counted(sends, reason._tag === "Ambiguous" ? "unknown" : "not_sent"), failed(row, reason)),
+          Effect.andThen(
+            counted(sends, reason._tag === "Ambiguous" ? "unknown" : "not_sent"),
+            failed({ ...row, remote }, reason)
+          ),
         onSuccess: (at) => {
           access.worked()
           return arrived(row, at)

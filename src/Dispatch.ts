@@ -46,6 +46,14 @@ const StreamStop = Schema.TaggedStruct("StreamStop", {
 })
 /** Stopped as it is: nobody knows what else it was to say. */
 const StreamEnd = Schema.TaggedStruct("StreamEnd", target)
+/** A file whose bytes wait in the spool under this name. */
+const Upload = Schema.TaggedStruct("Upload", {
+  spool: Schema.String,
+  filename: Schema.String,
+  title: Schema.optionalKey(Schema.String),
+  comment: Schema.optionalKey(Schema.String),
+  bytes: Schema.Number
+})
 const Ephemeral = Schema.TaggedStruct("Ephemeral", { ...content, user: Schema.String })
 
 const how = {
@@ -67,7 +75,8 @@ export const Dispatch = Schema.Union([
   StreamStart,
   StreamAppend,
   StreamStop,
-  StreamEnd
+  StreamEnd,
+  Upload
 ])
 export type Dispatch = typeof Dispatch.Type
 export type Kind = Dispatch["_tag"]
@@ -82,11 +91,11 @@ export type Response = Omit<Reply, "interim" | "ephemeral"> & typeof How.Type
 export const repeatable: ReadonlyArray<Kind> = ["Update", "Delete", "React", "StreamStop", "StreamEnd"]
 export const isRepeatable = (kind: Kind): boolean => repeatable.includes(kind)
 
-/** It leaves a message that can be looked up: by our key in it, or as the stream that says nothing yet. */
-export const isFindable = (kind: Kind): boolean => kind === "Post" || kind === "StreamStart"
-
 /** It makes a message that others may change. */
-export const isMessage = (kind: Kind): boolean => kind === "Post" || kind === "StreamStart"
+export const isMessage = (kind: Kind): boolean => kind === "Post" || kind === "StreamStart" || kind === "Upload"
+
+/** It leaves a message that can be looked up: by our key, by its file, or as the stream that says nothing yet. */
+export const isFindable = (kind: Kind): boolean => isMessage(kind)
 
 /** It changes a message that is there. */
 export const isChange = (kind: Kind): boolean => kind === "StreamAppend" || isRepeatable(kind)
@@ -111,6 +120,8 @@ export const textOf = (dispatch: Dispatch): string => {
       return dispatch.markdown
     case "StreamStop":
       return dispatch.text
+    case "Upload":
+      return dispatch.comment ?? dispatch.filename
     default:
       return dispatch.markdown ?? dispatch.text
   }

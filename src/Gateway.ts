@@ -14,6 +14,7 @@ import { Effect, Layer } from "effect"
 import { type Activate, defaultActivation } from "./Activation.ts"
 import { Conversations } from "./Conversations.ts"
 import { Debouncer } from "./Debouncer.ts"
+import * as Spool from "./files/Spool.ts"
 import { GatewayConfig, type GatewayConfigError, type Mode, type Settings } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
 import { Handler, type HandlerOf } from "./Handler.ts"
@@ -68,6 +69,7 @@ const ground = Instance.cleanStop.pipe(
   Layer.provideMerge(Watchdog.heartbeat),
   Layer.provideMerge(Health.layer),
   Layer.provideMerge(GatewayStatus.layer),
+  Layer.provideMerge(Spool.layer),
   Layer.provideMerge(SqlInstance.layer),
   Layer.provideMerge(SqlMessageStore.layer),
   Layer.provideMerge(SqlOutboxStore.layer),

@@ -12,6 +12,7 @@ import type { Response, SlackMessage } from "./Dispatch.ts"
 import type { ConversationKey, InboundMessage, Reply, TurnId } from "./Message.ts"
 import type { HistoryEntry } from "./MessageStore.ts"
 import type { ReplyHandle } from "./ReplyHandle.ts"
+import type { FileUpload } from "./replyRows.ts"
 import type { TurnStream } from "./ReplyStream.ts"
 import type { TurnError } from "./TurnError.ts"
 
@@ -39,6 +40,11 @@ export interface Turn {
   readonly signal: AbortSignal
   /** Commits a reply to this conversation; returns once it is on disk. */
   readonly reply: (reply: string | Reply) => Effect.Effect<ReplyHandle, TurnError>
+  /**
+   * Posts a file: its bytes are copied first, so that a restart finds them. Fails with `FileRefused` when there are more
+   * than SLACKWATER_MAX_UPLOAD.
+   */
+  readonly upload: (file: FileUpload) => Effect.Effect<ReplyHandle, TurnError>
   /**
    * Begins a reply that grows while it is written (markdown). What is appended is shown live where Slack keeps up; `stop`
    * commits the whole. Where Slack does not stream (outside of threads) the whole goes as one message. A re-run goes on
@@ -110,6 +116,7 @@ export interface PromiseStream {
 }
 
 type Promised =
+  | "upload"
   | "stream"
   | "streamFrom"
   | "reply"
@@ -125,6 +132,7 @@ type Promised =
 /** The same turn for handlers that are async functions. */
 export interface PromiseTurn extends Omit<Turn, Promised | "followups"> {
   readonly reply: (reply: string | Reply) => Promise<PromiseReply>
+  readonly upload: (file: FileUpload) => Promise<PromiseReply>
   readonly stream: (options?: { readonly key?: string }) => Promise<PromiseStream>
   readonly streamFrom: (
     from: AsyncIterable<string>,
@@ -225,6 +233,7 @@ const promiseTurn = (turn: Turn, step?: typeof CurrentStep.Service): PromiseTurn
     text: turn.text,
     signal: turn.signal,
     reply: (reply) => promised(turn.reply(reply)),
+    upload: (file) => promised(turn.upload(file)),
     stream: (options) =>
       run(Effect.map(turn.stream(options), ({ append, handle, stop }): PromiseStream => ({
         handle: promiseReply(handle),

@@ -60,6 +60,8 @@ export interface ClaimedReply {
   readonly destination: Destination
   readonly dispatch: Dispatch
   readonly interim: boolean
+  /** What Slack calls the thing that is under way: the id of a file. */
+  readonly remote: string | null
   /** Sends that may have arrived and did not, so far; outages and rate limits do not count. */
   readonly attempts: number
   readonly enqueuedAt: number
@@ -203,6 +205,10 @@ export class OutboxStore extends Context.Service<OutboxStore, {
     exclude: ReadonlyArray<string>,
     inHand: ReadonlyArray<number>
   ) => Effect.Effect<{ readonly send: number | null; readonly look: number | null }, StoreError>
+  /** From `sending` (ours): what Slack calls the thing that is under way, before anybody sees it. */
+  readonly remember: (id: number, owner: OwnerId, remote: string) => Effect.Effect<void, StoreError>
+  /** The names in the spool that rows still need: all but what was delivered or discarded. */
+  readonly spooled: Effect.Effect<ReadonlyArray<string>, StoreError>
   /** From `sending` (ours) or `unknown`. */
   readonly delivered: (id: number, owner: OwnerId, at: SlackMessage, now: number) => Effect.Effect<void, StoreError>
   /** From `sending` (ours), not interim: again at `dueAt`, without its blocks if `degrade`. */

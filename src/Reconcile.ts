@@ -93,12 +93,18 @@ history scope and membership of the channel`
   })
 
   const look = Effect.fn("Outbox.look")(function*(row: UnknownReply) {
+    // A file without an id was never shared.
+    if (row.dispatch._tag === "Upload" && row.remote === null) {
+      return yield* absent(row, yield* Clock.currentTimeMillis)
+    }
     if (!isFindable(row.dispatch._tag)) {
       const now = yield* Clock.currentTimeMillis
       return yield* blind(row, now, `nobody can look for a message of kind ${row.dispatch._tag}`)
     }
     const key = yield* fingerprint(row.key)
-    const found = yield* Effect.result(api.find(row.destination, key, row.sentAt, row.dispatch._tag))
+    const found = yield* Effect.result(
+      api.find(row.destination, key, row.sentAt, { kind: row.dispatch._tag, remote: row.remote })
+    )
     const now = yield* Clock.currentTimeMillis
     if (found._tag === "Failure") {
       yield* counted(looks, "failed")

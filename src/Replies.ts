@@ -14,8 +14,10 @@ import type { NewReply, TurnRun } from "./OutboxStore.ts"
 import { type Change, type Messages, type ReplyDoor, ReplyHandle } from "./ReplyHandle.ts"
 import {
   type Begun,
+  type FileUpload,
   rowOfAppend,
   rowOfStream,
+  rowOfUpload,
   rowsOfChange,
   rowsOfReply,
   rowsOfResponse,
@@ -23,8 +25,9 @@ import {
   type Spot
 } from "./replyRows.ts"
 import { makeReplyStream, pour } from "./ReplyStream.ts"
+import type { SpoolError } from "./Spool.ts"
 import type { StoreError } from "./StoreError.ts"
-import { ReplyFailed, TurnError } from "./TurnError.ts"
+import { FileRefused, ReplyFailed, TurnError } from "./TurnError.ts"
 
 export interface RepliesOptions {
   readonly run: TurnRun
@@ -133,6 +136,23 @@ export const makeReplies = (options: RepliesOptions) => {
       : call(reactTo(name, message, remove))
   }
 
+  const refused = (error: SpoolError) => new TurnError({ reason: new FileRefused({ detail: error.message }) })
+
+  /** The bytes are on disk before the row is. */
+  const upload = Effect.fn("Turn.upload")(function*(file: FileUpload) {
+    if (destination === undefined) return yield* nowhere
+    if (file.filename.trim() === "") return yield* failed("a file without a name")
+    const spot = yield* nextSpot(destination, file.key)
+    const staged = yield* Effect.mapError(outbox.stage(file.content), refused)
+    const { row, spool } = yield* rowOfUpload(spot, file, staged)
+    yield* Effect.mapError(outbox.keep(staged, spool), refused)
+    const [stored] = yield* ofStore(outbox.commit([row], run))
+    // An earlier run sent it already.
+    if (stored?.state === "delivered") yield* outbox.drop(spool)
+    const ids = stored === undefined ? [] : [stored.id]
+    return new ReplyHandle(door, ids, { messages: { rows: ids, lane: conversation, destination } })
+  })
+
   const stream = Effect.fn("Turn.stream")(function*({ key }: { readonly key?: string } = {}) {
     if (destination === undefined) return yield* nowhere
     const spot = yield* nextSpot(destination, key)
@@ -176,6 +196,7 @@ export const makeReplies = (options: RepliesOptions) => {
       for (const { growing } of streams) growing.close()
     },
     turn: {
+      upload: (file: FileUpload) => call(upload(file)),
       stream: begin,
       streamFrom: <E, R>(from: Stream.Stream<string, E, R>, options?: { readonly key?: string }) =>
         Effect.flatMap(begin(options), (into) => pour(from, into)),

@@ -3,12 +3,13 @@
  * the writer for long.
  *
  * Keys by which repetitions are recognised have a horizon of their own: they are never deleted earlier, whatever
- * happens to their message.
+ * happens to their message. Files in the spool that no row needs any more go too.
  */
 import { Clock, Context, Duration, Effect, Layer } from "effect"
 import { GatewayConfig } from "./GatewayConfig.ts"
 import { MessageStore } from "./MessageStore.ts"
 import { OutboxStore } from "./OutboxStore.ts"
+import { Spool, sweepSpool } from "./Spool.ts"
 import { Supervisor } from "./Supervisor.ts"
 
 const every = Duration.hours(1)
@@ -25,6 +26,7 @@ export class Retention extends Context.Service<Retention, {
       const config = yield* GatewayConfig
       const messages = yield* MessageStore
       const outbox = yield* OutboxStore
+      const spool = yield* Spool
       const supervisor = yield* Supervisor
 
       const sweep = Effect.gen(function*() {
@@ -36,9 +38,14 @@ export class Retention extends Context.Service<Retention, {
           const deleted = (yield* messages.prune({ finishedBefore, keysBefore, most })) +
             (yield* outbox.prune({ finishedBefore, most }))
           total += deleted
-          if (deleted < most) return total
+          if (deleted < most) break
           yield* Effect.sleep(between)
         }
+        yield* sweepSpool({ atStart: false }).pipe(
+          Effect.provideService(Spool, spool),
+          Effect.provideService(OutboxStore, outbox)
+        )
+        return total
       }).pipe(
         Effect.tap((total) =>
           total === 0 ? Effect.void : Effect.logInfo("deleted what was finished and old", { total })

@@ -11,6 +11,17 @@ import type { ConversationKey, Destination, Reply } from "./Message.ts"
 import type { NewReply } from "./OutboxStore.ts"
 import type { Change, Messages } from "./ReplyHandle.ts"
 import { splitText } from "./splitText.ts"
+import type { FileContent, Staged } from "./Spool.ts"
+
+/** A file to post. `content` is its bytes, its text, or where it lies on this machine. */
+export interface FileUpload {
+  readonly filename: string
+  readonly content: FileContent
+  readonly title?: string
+  /** What is said with it. */
+  readonly comment?: string
+  readonly key?: string
+}
 
 /** A stream that was begun: its row, and the key of that. */
 export interface Begun {
@@ -111,6 +122,31 @@ export const rowsOfStop = ({ key, spot, start }: Begun, whole: string) => {
     }))
   ])
 }
+
+/** A file that was copied; its name in the spool comes from its key, so that a re-run finds the same one. */
+export const rowOfUpload = Effect.fnUntraced(function*(spot: Spot, file: FileUpload, { bytes, digest }: Staged) {
+  const { destination, lane, place, scope } = spot
+  const { comment, filename, title } = file
+  const hash = yield* fingerprint(JSON.stringify([filename, title, comment, digest]))
+  const key = file.key === undefined ? `${scope}:${place}:${hash}` : `${scope}:key:${file.key}`
+  const spool = yield* fingerprint(key)
+  const dispatch: Dispatch = {
+    _tag: "Upload",
+    spool,
+    filename,
+    bytes,
+    ...(title === undefined ? {} : { title }),
+    ...(comment === undefined ? {} : { comment })
+  }
+  const row: NewReply = {
+    key,
+    lane,
+    destination,
+    dispatch,
+    ...(file.key === undefined ? { place: `${scope}:${place}:` } : {})
+  }
+  return { row, spool }
+})
 
 /** An answer to a command is one call: its address takes five at most, so what is long is not cut. */
 export const rowsOfResponse = (spot: Spot, response: Response, url: string) => {

@@ -86,6 +86,9 @@ const recording = (failure?: StoreError) => {
   const outbox: Outbox["Service"] = {
     enqueue: () => Effect.die("not here"),
     wake: Effect.void,
+    stage: () => Effect.die("not here"),
+    keep: () => Effect.die("not here"),
+    drop: () => Effect.void,
     streamed: () => Effect.succeed(null),
     delivered: () => Effect.never,
     commit: (replies) =>

@@ -193,6 +193,16 @@ export const layer = Layer.effect(
           }
         }),
 
+      remember: (id, owner, remote) =>
+        call("remember")(() => {
+          const row = data.replies.get(id)
+          if (row?.state === "sending" && row.owner === owner) row.remote = remote
+        }),
+      spooled: call("spooled")(() =>
+        rows().flatMap(({ dispatch, error, state }) =>
+          dispatch._tag === "Upload" && state !== "delivered" && error !== "Discarded" ? [dispatch.spool] : []
+        )
+      ),
       delivered: (id, owner, at, now) =>
         call("delivered")(() =>
           change(id, owner, ["sending", "unknown"], () => ({ state: "delivered", held: false, at, finishedAt: now }))

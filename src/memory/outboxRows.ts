@@ -35,6 +35,7 @@ export const claimed = (row: ReplyRow, dispatch = row.dispatch): ClaimedReply =>
   destination: row.destination,
   dispatch: row.degraded ? withoutBlocks(dispatch) : dispatch,
   interim: row.interim,
+  remote: row.remote,
   attempts: row.attempts,
   enqueuedAt: row.enqueuedAt
 })
@@ -109,6 +110,7 @@ const newRow = (
     failedAt: null,
     retriedAt: null,
     at: null,
+    remote: null,
     finishedAt: null
   }
 }

@@ -7,14 +7,15 @@
  */
 import { WebClient } from "@slack/web-api"
 import { Duration, Effect, Layer, Redacted } from "effect"
-import type { Content, Dispatch, Kind, SlackMessage } from "../Dispatch.ts"
+import type { Content, Dispatch, SlackMessage } from "../Dispatch.ts"
 import { GatewayConfig } from "../GatewayConfig.ts"
 import type { Destination } from "../Message.ts"
-import { Ambiguous, Permanent, SlackApi, SlackApiError } from "../SlackApi.ts"
+import { Ambiguous, type FileHand, Permanent, SlackApi, SlackApiError, type Sought } from "../SlackApi.ts"
 import { classify } from "./classify.ts"
 import { respond } from "./responseUrl.ts"
 import { silent } from "./silent.ts"
 import { endStream, isSilent, startArgs, stopStream } from "./stream.ts"
+import { hasFile, uploadFile } from "./upload.ts"
 
 const eventType = "slackwater_reply"
 /** Slack's clock and ours may differ by this much when looking back (ms). */
@@ -83,7 +84,23 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
         ? Effect.fail(refused(method, "message_not_found"))
         : Effect.as(call(method, args), target)
 
-    const send = Effect.fn("SlackApi.send")(function*(destination: Destination, dispatch: Dispatch, key: string) {
+    /** A post to a person went to the direct message with them. */
+    const channelOf = (destination: Destination) =>
+      /^[UW]/.test(destination.channel)
+        ? Effect.flatMap(call("conversations.open", { users: destination.channel }), (answer) => {
+          const id = text(field(answer, "channel"), "id")
+          return id === undefined ? senseless("conversations.open", "ok without a channel") : Effect.succeed(id)
+        })
+        : Effect.succeed(destination.channel)
+
+    const outside = { slackApiUrl: config.slackApiUrl, timeoutMs: Duration.toMillis(config.requestTimeout) }
+
+    const send = Effect.fn("SlackApi.send")(function*(
+      destination: Destination,
+      dispatch: Dispatch,
+      key: string,
+      file?: FileHand
+    ) {
       const { channel } = destination
       switch (dispatch._tag) {
         case "Post": {
@@ -125,6 +142,10 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
         }
         case "StreamStop":
           return yield* stopStream(call, dispatch)
+        case "Upload": {
+          const thread = yield* threadOf("files.completeUploadExternal", destination)
+          return yield* uploadFile(call, { channel: yield* channelOf(destination), thread }, dispatch, file, outside)
+        }
         case "StreamEnd": {
           const { target } = dispatch
           const ended = endStream(call, dispatch)
@@ -146,20 +167,11 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
             replace_original: replaceOriginal === true,
             ...(responseType === undefined ? {} : { response_type: responseType }),
             ...(yield* threadOf("response_url", destination))
-          }, { slackApiUrl: config.slackApiUrl, timeoutMs: Duration.toMillis(config.requestTimeout) })
+          }, outside)
           return { channel, ts: "" }
         }
       }
     })
-
-    /** A post to a person went to the direct message with them. */
-    const channelOf = (destination: Destination) =>
-      /^[UW]/.test(destination.channel)
-        ? Effect.flatMap(call("conversations.open", { users: destination.channel }), (answer) => {
-          const id = text(field(answer, "channel"), "id")
-          return id === undefined ? senseless("conversations.open", "ok without a channel") : Effect.succeed(id)
-        })
-        : Effect.succeed(destination.channel)
 
     const identity = Effect.flatMap(call("auth.test"), (answer) => {
       const user = text(answer, "user_id")
@@ -172,11 +184,16 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
       destination: Destination,
       key: string,
       since: number,
-      kind: Kind = "Post"
+      { kind, remote }: Sought = { kind: "Post", remote: null }
     ) {
       const channel = yield* channelOf(destination)
       const { bot } = kind === "StreamStart" ? yield* identity : { bot: "" }
-      const isIt = (message: unknown) => kind === "StreamStart" ? isSilent(message, bot) : carries(message, key)
+      const isIt = (message: unknown) =>
+        kind === "StreamStart"
+          ? isSilent(message, bot)
+          : kind === "Upload"
+          ? remote !== null && hasFile(message, remote)
+          : carries(message, key)
       const method = destination.threadTs === undefined ? "conversations.history" : "conversations.replies"
       let newest: string | null = null
       let cursor: string | undefined

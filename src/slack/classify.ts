@@ -43,7 +43,7 @@ const permanent = words(`
   as_user_not_supported method_deprecated deprecated_endpoint unknown_method invalid_cursor invalid_ts_latest
   invalid_ts_oldest invalid_thread_ts duplicate_channel_not_found duplicate_message_not_found already_reacted no_reaction
   channel_type_not_supported missing_recipient_user_id missing_recipient_team_id message_not_in_streaming_state
-  stopped_by_user message_not_owned_by_app used_url expired_url user_not_in_channel no_item_specified invalid_name too_many_emoji too_many_reactions`)
+  stopped_by_user message_not_owned_by_app file_not_found file_deleted posting_to_channel_denied malware_detected blocked_file_type used_url expired_url user_not_in_channel no_item_specified invalid_name too_many_emoji too_many_reactions`)
 
 /** What a waiting client is told when Slack names no time (docs: 1 to 30 s). */
 const defaultRetryAfterMs = 5_000

@@ -12,7 +12,7 @@ import { textGrowing } from "../streamed.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import { discard, list, retry } from "./outboxByHand.ts"
 import { claim, nextDueAt, unknownReply } from "./outboxClaims.ts"
-import { cutOff, end, insertReplies, piecesOf, requireRun, type Row, stored } from "./outboxRows.ts"
+import { cutOff, decodeDispatch, end, insertReplies, piecesOf, requireRun, type Row, stored } from "./outboxRows.ts"
 import { statement } from "./transaction.ts"
 
 export const layer = Layer.effect(
@@ -81,6 +81,19 @@ export const layer = Layer.effect(
           (rows) => rows.map(unknownReply)
         ).pipe(statement("claimUnknown")),
       nextDueAt: (now, exclude, inHand) => statement("nextDueAt")(nextDueAt(sql, now, exclude, inHand)),
+      remember: (id, owner, remote) =>
+        Effect.asVoid(sql`UPDATE slackwater_outbox SET remote = ${remote} WHERE id = ${id} AND ${sentBy(owner)}`).pipe(
+          group.write("remember")
+        ),
+      spooled: Effect.map(
+        sql<{ readonly dispatch: string }>`SELECT dispatch FROM slackwater_outbox
+          WHERE kind = 'Upload' AND state <> 'delivered' AND coalesce(error_class, '') <> 'Discarded'`,
+        (rows) =>
+          rows.flatMap(({ dispatch: json }) => {
+            const dispatch = decodeDispatch(json)
+            return dispatch._tag === "Upload" ? [dispatch.spool] : []
+          })
+      ).pipe(statement("spooled")),
       delivered: (id, owner, at, now) =>
         Effect.asVoid(sql`UPDATE slackwater_outbox SET state = 'delivered', owner = NULL, held = 0,
           slack_channel = ${at.channel}, slack_ts = ${at.ts}, finished_at = ${now}

@@ -56,6 +56,7 @@ export interface Row {
   readonly retried_at: number | null
   readonly slack_channel: string | null
   readonly slack_ts: string | null
+  readonly remote: string | null
   readonly finished_at: number | null
 }
 
@@ -66,6 +67,7 @@ export const claimed = (row: Row, dispatch: Dispatch = decodeDispatch(row.dispat
   destination: row.thread_ts === null ? { channel: row.channel } : { channel: row.channel, threadTs: row.thread_ts },
   dispatch: row.degraded === 1 ? withoutBlocks(dispatch) : dispatch,
   interim: row.interim === 1,
+  remote: row.remote,
   attempts: row.attempts,
   enqueuedAt: row.enqueued_at
 })

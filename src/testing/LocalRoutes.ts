@@ -61,7 +61,11 @@ export class LocalRoutes {
     const { method, url } = request
     const outside = /^\/(?:api\/(?<api>.*)|upload\/v1\/(?<upload>[^/]+)|respond\/(?<respond>[^/]+))$/.exec(url.pathname)
     if (outside?.groups?.["api"] !== undefined) return this.#api(request, outside.groups["api"], {})
-    if (outside?.groups?.["upload"] !== undefined) return this.#api(request, "upload", { id: outside.groups["upload"] })
+    if (outside?.groups?.["upload"] !== undefined) {
+      return this.#api(request, "upload", { id: outside.groups["upload"], bytes: contentOf(request) })
+    }
+    const file = /^\/_local\/files\/(?<id>\w+)$/.exec(url.pathname)?.groups?.["id"]
+    if (file !== undefined) return this.#file(request, file)
     if (outside?.groups?.["respond"] !== undefined) {
       return this.#api(request, "response_url", { id: outside.groups["respond"] })
     }
@@ -152,6 +156,14 @@ export class LocalRoutes {
     response.on("close", () => this.#readers.delete(response))
   }
 
+  /** What was uploaded, for tests. */
+  #file({ response }: Request, id: string): void {
+    const content = this.#options.world.workspace.content(id)
+    if (content === undefined) return answerJson(response, 404, { ok: false, error: "file_not_found" })
+    response.writeHead(200, { "content-type": "application/octet-stream", "cache-control": "no-store" })
+    response.end(content)
+  }
+
   #state() {
     const { world } = this.#options
     const { workspace } = world
@@ -182,7 +194,7 @@ export class LocalRoutes {
     answerJson(request.response, result.ok ? 200 : 400, result)
   }
 
-  #api(request: Request, method: string, known: Record<string, string>): void {
+  #api(request: Request, method: string, known: Record<string, unknown>): void {
     const params = parameters(request)
     if (params === undefined) return answerJson(request.response, 200, { ok: false, error: "invalid_json" })
     const { after, changed, now, origin, world } = this.#options
@@ -209,6 +221,14 @@ const perform = ({ response, socket }: Request, action: Answer["action"]): void 
       response.write("{\"ok\":true,")
     }
   }
+}
+
+/** The bytes of a file: the whole body, or what is in the first part of a form. */
+const contentOf = ({ bytes, headers }: Request): Uint8Array => {
+  const boundary = /boundary="?(?<name>[^";]+)/.exec(headers["content-type"] ?? "")?.groups?.["name"]
+  if (boundary === undefined) return bytes
+  const start = bytes.indexOf("\r\n\r\n") + 4
+  return bytes.subarray(start, bytes.indexOf(`\r\n--${boundary}`, start))
 }
 
 /** Parameters from the query, a form or JSON; undefined when the JSON is none. */

@@ -151,7 +151,28 @@ export const getUploadUrl: Method = {
 export const upload: Method = {
   token: "none",
   run: (world, { params }) =>
-    world.workspace.receiveFile(text(params, "id") ?? "") ? { ok: true } : fail("file_not_found")
+    world.workspace.receiveFile(
+        text(params, "id") ?? "",
+        params["bytes"] instanceof Uint8Array ? params["bytes"] : undefined
+      )
+      ? { ok: true }
+      : fail("file_not_found")
+}
+
+/** A file, and where it was shared: in channels by the name `public`, elsewhere `private`. */
+export const filesInfo: Method = {
+  token: "bot",
+  run: (world, { params }) => {
+    const file = world.workspace.receivedFile(text(params, "file") ?? "", undefined)
+    if (file === undefined) return fail("file_not_found")
+    const shares: Record<string, Record<string, Array<Json>>> = {}
+    for (const { channel, threadTs, ts } of world.workspace.sharesOf(file.id)) {
+      const kind = world.workspace.conversation(channel)?.kind === "im" ? "private" : "public"
+      const there = (shares[kind] ??= {})[channel] ??= []
+      there.push({ ts, ...(threadTs === undefined ? {} : { thread_ts: threadTs }) })
+    }
+    return { ok: true, file: { ...fileShape(file), shares } }
+  }
 }
 
 export const completeUpload: Method = {
