@@ -4,6 +4,7 @@ import { Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { MessageStore } from "../src/MessageStore.ts"
 import { Retention } from "../src/Retention.ts"
+import { Spool } from "../src/Spool.ts"
 import { arrival } from "./fixtures/messages.ts"
 import { advance, ground, inRooms } from "./fixtures/rooms.ts"
 
@@ -13,8 +14,10 @@ const count = (table: string) =>
     (sql) => Effect.map(sql.unsafe<{ readonly n: number }>(`SELECT count(*) AS n FROM ${table}`), ([row]) => row?.n)
   )
 
-const test = <A, E>(sentence: string, body: Effect.Effect<A, E, MessageStore | SqlClient.SqlClient | Retention>) =>
-  it.effect(sentence, () => inRooms(Retention.layer.pipe(Layer.provideMerge(ground({}))))(body))
+const test = <A, E>(
+  sentence: string,
+  body: Effect.Effect<A, E, MessageStore | Spool | SqlClient.SqlClient | Retention>
+) => it.effect(sentence, () => inRooms(Retention.layer.pipe(Layer.provideMerge(ground({}))))(body))
 
 test(
   "deletes what is finished and old, by itself and not earlier",
@@ -48,5 +51,19 @@ test(
       SELECT 'D1', i, '{}', 'done', 0, 0, 0 FROM n`
     yield* advance("62 minutes", "1 second")
     assert.strictEqual(yield* count("slackwater_messages"), 0)
+  })
+)
+
+test(
+  "removes files that no row needs any more, but not those that may be about to get one",
+  Effect.gen(function*() {
+    const spool = yield* Spool
+    yield* spool.keep(yield* spool.stage("x", 9), "stray")
+    yield* advance("30 minutes", "10 minutes")
+    yield* (yield* Retention).sweep
+    assert.deepStrictEqual(yield* spool.list(Infinity), ["stray"])
+    yield* advance("40 minutes", "10 minutes")
+    yield* (yield* Retention).sweep
+    assert.isEmpty(yield* spool.list(Infinity))
   })
 )

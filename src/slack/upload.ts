@@ -38,7 +38,7 @@ const put = Effect.fnUntraced(function*(url: string, content: Blob, timeoutMs: n
         headers: { "content-type": "application/octet-stream" },
         body: content,
         redirect: "error",
-        signal: AbortSignal.timeout(timeoutMs + content.size / bytesPerMs)
+        signal: AbortSignal.timeout(Math.ceil(timeoutMs + content.size / bytesPerMs))
       })
       await response.arrayBuffer()
       return { status: response.status, retryAfter: Number(response.headers.get("retry-after")) }

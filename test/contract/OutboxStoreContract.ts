@@ -7,6 +7,7 @@ import { MessageStore } from "../../src/MessageStore.ts"
 import { OutboxStore } from "../../src/OutboxStore.ts"
 import { arrival, at, failure, key, post } from "../fixtures/messages.ts"
 import { epoch } from "../fixtures/time.ts"
+import { filesContract } from "./FilesContract.ts"
 import { byHandContract } from "./OutboxByHandContract.ts"
 import { rowsContract } from "./OutboxRowsContract.ts"
 import { claim, claimOrExpire, guards, keys, seed, states, type Store } from "./OutboxStoreGuards.ts"
@@ -210,6 +211,7 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
     rowsContract(test)
     byHandContract(test)
     streamsContract(test)
+    filesContract(test)
 
     describe("what it knows", () => {
       test("says when claim has something, and claim has it then", (store) =>
