@@ -38,7 +38,11 @@ export const layer: Layer.Layer<Spool, never, GatewayConfig> = Layer.effect(
 
     const syncDirectory = async () => {
       const handle = await open(directory)
-      await handle.sync().finally(() => handle.close())
+      try {
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
     }
 
     const write = async (content: FileContent, limit: number, copy: string) => {

@@ -157,7 +157,7 @@ const ends = ["StreamStop", "StreamEnd", "Post"]
 
 /** With its turn, every stream ends: what nobody stopped is stopped as it is. */
 export const endStreams = (data: Data, turn: TurnId, now: number): void => {
-  for (const row of [...data.replies.values()]) {
+  for (const row of data.replies.values()) {
     const isOver = row.state === "failed_terminal" || row.state === "expired" ||
       piecesOf(data, row.id).some(({ dispatch }) => ends.includes(dispatch._tag))
     if (row.turn !== turn || row.dispatch._tag !== "StreamStart" || isOver) continue
