@@ -133,6 +133,51 @@ describe("a stream", () => {
   )
 
   test(
+    "of a run that failed goes on in the next one, and is never edited",
+    (turn) =>
+      Effect.gen(function*() {
+        const stream = yield* turn.stream()
+        yield* stream.append(first)
+        yield* called("chat.appendStream")
+        if (turn.attempt === 1) return yield* Effect.fail("not yet")
+        yield* stream.append("and two")
+        yield* stream.stop()
+      }),
+    () =>
+      Effect.gen(function*() {
+        yield* isAlone
+        assert.notProperty((yield* shown)[0], "edited")
+      })
+  )
+
+  it.live("and a file come from an async function too", () =>
+    withSlack(Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const words = async function*() {
+        yield first
+        yield "and two"
+      }
+      yield* startGateway(
+        yield* temporaryDirectory,
+        Handler.promise(async (turn) => {
+          const early = await turn.stream()
+          await early.append("early")
+          await (await early.stop()).delivered()
+          await turn.streamFrom(words())
+          return await turn.upload({ filename: "a.txt", content: "a" })
+        })
+      )
+      yield* slack.say({ channel, user: "U0ALICE", text: "<@U0BOT> go" })
+      yield* eventually(
+        "all three",
+        Effect.map(
+          shown,
+          ([a, b, c]) => a?.text === "early" && b?.text === whole && b.streaming === undefined && c?.files !== undefined
+        )
+      )
+    })))
+
+  test(
     "that says nothing leaves nothing",
     (turn) => Effect.flatMap(turn.stream(), ({ stop }) => stop()),
     () => Effect.map(shown, (messages) => assert.isEmpty(messages))
