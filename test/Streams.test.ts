@@ -164,7 +164,7 @@ describe("a stream", () => {
           await early.append("early")
           await (await early.stop()).delivered()
           await turn.streamFrom(words())
-          return await turn.upload({ filename: "a.txt", content: "a" })
+          await turn.upload({ filename: "a.txt", content: "a" })
         })
       )
       yield* slack.say({ channel, user: "U0ALICE", text: "<@U0BOT> go" })
