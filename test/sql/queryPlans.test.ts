@@ -50,7 +50,9 @@ const bounded = new Set([
   "slackwater_outbox_lane",
   "slackwater_outbox_sending",
   "slackwater_outbox_unknown",
-  "slackwater_outbox_interim"
+  "slackwater_outbox_interim",
+  // Dead letters stay in it until they are pruned; they keep their bytes too.
+  "slackwater_outbox_files"
 ])
 
 /** A whole conversation's past. */
@@ -123,6 +125,14 @@ describe("query plans", () => {
           assert.deepStrictEqual(steps.filter(grows), [], statement)
         }
       })))
+
+  test(
+    "what a stream shows, and which files are needed, is read from their own rows",
+    (_messages, outbox) =>
+      Effect.gen(function*() {
+        assertSteady(yield* plans(Effect.andThen(outbox.streamed(1), outbox.spooled)))
+      })
+  )
 
   test("claiming replies looks only at rows that are not settled", (_messages, outbox) =>
     Effect.gen(function*() {
