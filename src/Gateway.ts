@@ -15,6 +15,7 @@ import type { SqlClient } from "effect/sql"
 import { type Activate, defaultActivation } from "./Activation.ts"
 import { Conversations } from "./Conversations.ts"
 import { Debouncer } from "./Debouncer.ts"
+import * as Spool from "./files/Spool.ts"
 import { GatewayConfig, type GatewayConfigError, type Settings } from "./GatewayConfig.ts"
 import type { InHost, Options, Provided } from "./GatewayOptions.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
@@ -62,6 +63,7 @@ const ground = (where: Stores.Where) =>
     Layer.provideMerge(HostTransaction.watch),
     Layer.provideMerge(Health.layer),
     Layer.provideMerge(GatewayStatus.layer),
+    Layer.provideMerge(Spool.layer),
     Layer.provideMerge(Stores.layer(where)),
     Layer.provideMerge(Supervisor.layer),
     Layer.provideMerge(Shutdown.layer),

@@ -17,7 +17,7 @@ import { type Call, callsOf, handledBy, mistakesIn, type RouteKind } from "./Rou
 import { HandlerError } from "./TurnError.ts"
 
 export type { Turn } from "./HandlerTurn.ts"
-export type { PromiseReply, PromiseTurn } from "./PromiseTurn.ts"
+export type { PromiseReply, PromiseStream, PromiseTurn } from "./PromiseTurn.ts"
 
 /** What a handler may return: final replies, or nothing. What `turn.reply` answers counts as nothing. */
 export type Answer = void | string | Reply | ReplyHandle | PromiseReply | ReadonlyArray<string | Reply>
