@@ -10,6 +10,7 @@ import { defaultActivation } from "../src/Activation.ts"
 import { Conversations } from "../src/Conversations.ts"
 import { Debouncer } from "../src/Debouncer.ts"
 import type { Envelope } from "../src/Envelope.ts"
+import * as Spool from "../src/files/Spool.ts"
 import { GatewayStatus } from "../src/GatewayStatus.ts"
 import { Handler } from "../src/Handler.ts"
 import { Intake } from "../src/Intake.ts"
@@ -69,6 +70,7 @@ const rooms = (dataDir: string) =>
       )
     ),
     Layer.provideMerge(Retention.layer),
+    Layer.provideMerge(Spool.layer),
     Layer.provideMerge(GatewayStatus.layer),
     Layer.provideMerge(SqlInstance.layer),
     Layer.provideMerge(ground(dataDir, { debounce: Duration.millis(50) }))

@@ -16,13 +16,10 @@ import { type ClaimedReply, type Failure, interimReason, OutboxStore } from "./O
 import type { Pace } from "./Pace.ts"
 import { Shutdown } from "./Shutdown.ts"
 import { Ambiguous, describe, SlackApi, SlackApiError, type SlackApiReason } from "./SlackApi.ts"
+import { Spool } from "./Spool.ts"
 import type { StoreError } from "./StoreError.ts"
 import { counted, sends } from "./Telemetry.ts"
 import type { Waiters } from "./Waiters.ts"
-
-/** What Slack says about blocks that it does not take. The text may still go. */
-const refusesBlocks = (reason: SlackApiReason) =>
-  reason._tag === "Permanent" && /^(invalid_blocks|msg_blocks_too)/.test(reason.code)
 
 /** When what Slack would not do for this one channel or message only is tried again (ms). */
 const retryHere = 10_000
@@ -43,6 +40,7 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
   const { id: owner } = yield* Instance
   const api = yield* SlackApi
   const shutdown = yield* Shutdown
+  const spool = yield* Spool
   const status = yield* GatewayStatus
   const store = yield* OutboxStore
 
@@ -64,14 +62,21 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
   const fail = Effect.fnUntraced(function*(row: ClaimedReply, failure: Failure, now: number) {
     yield* record(store.failed(row.id, owner, failure, now))
     yield* settle(row.id)
-    yield* counted(sends, row.interim ? "interim" : "failed")
-    if (!row.interim) {
+    const isFallback = row.dispatch._tag === "StreamStart"
+    yield* counted(sends, row.interim || isFallback ? "interim" : "failed")
+    if (isFallback) {
+      yield* Effect.logInfo("no stream here; its text goes as one message when it is whole").pipe(
+        Effect.annotateLogs({ reason: failure.reason })
+      )
+    } else if (!row.interim) {
       yield* Effect.logError("a reply will not be sent").pipe(Effect.annotateLogs({ reason: failure.reason }))
     }
   })
 
   const arrived = Effect.fnUntraced(function*(row: ClaimedReply, at: SlackMessage) {
     yield* record(store.delivered(row.id, owner, at, yield* Clock.currentTimeMillis))
+    // What cannot be removed now is swept later.
+    if (row.dispatch._tag === "Upload") yield* Effect.ignore(spool.remove(row.dispatch.spool))
     yield* settle(row.id)
     yield* shutdown.count("sent", 1)
     yield* counted(sends, "delivered")
@@ -101,7 +106,7 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
 
   const doubtful = Effect.fnUntraced(function*(row: ClaimedReply, reason: Ambiguous, now: number) {
     const failure = failureOf(reason)
-    if (isRepeatable(row.dispatch._tag)) {
+    if (isRepeatable(row.dispatch._tag) || (row.dispatch._tag === "Upload" && row.remote === null)) {
       if (row.attempts + 1 >= outboxMaxAttempts) return yield* fail(row, gaveUp(row.attempts + 1), now)
       const dueAt = now + (yield* backoff(row.attempts))
       return yield* record(store.notSent(row.id, owner, failure, { now, dueAt, countAttempt: true }))
@@ -122,8 +127,8 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
       return yield* record(store.notSent(row.id, owner, failure, { now, dueAt, countAttempt: false }))
     }
     if (reason._tag === "Ambiguous") return yield* doubtful(row, reason, now)
-    if (refusesBlocks(reason) && canDegrade(row.dispatch)) {
-      yield* Effect.logWarning("Slack does not take the blocks; the text goes alone").pipe(
+    if (reason._tag === "Permanent" && canDegrade(row.dispatch, reason.code)) {
+      yield* Effect.logWarning("Slack does not take it like this; the text goes alone").pipe(
         Effect.annotateLogs({ reason: failure.reason })
       )
       return yield* record(
@@ -143,15 +148,26 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
     if (row.attempts >= outboxMaxAttempts) {
       return yield* fail(row, gaveUp(row.attempts), yield* Clock.currentTimeMillis)
     }
+    const { dispatch } = row
+    let { remote } = row
+    const file = dispatch._tag !== "Upload" ? undefined : {
+      content: spool.read(dispatch.spool),
+      id: remote,
+      remember: (id: string) =>
+        Effect.tap(record(store.remember(row.id, owner, id)), () =>
+          Effect.sync(() => {
+            remote = id
+          }))
+    }
     // Members can read metadata, so the key that travels says nothing.
-    yield* api.send(row.destination, row.dispatch, yield* fingerprint(row.key)).pipe(
+    yield* api.send(row.destination, dispatch, yield* fingerprint(row.key), file).pipe(
       Effect.matchEffect({
         onFailure: (error) =>
           error.reason._tag === "AlreadyDone"
             ? worked(row, targetOf(row))
             : Effect.andThen(
               counted(sends, error.reason._tag === "Ambiguous" ? "unknown" : "not_sent"),
-              failed(row, error)
+              failed({ ...row, remote }, error)
             ),
         onSuccess: (at) => worked(row, at)
       })

@@ -1,8 +1,9 @@
 /**
  * The calls the outbox makes for us, as they are stored, and what each kind of them allows. Schemas and pure functions.
  *
- * Owns the union of kinds, the way from a `Reply` to its call, and how a long one becomes several. An `Update`,
- * `Delete` or `React` without a `target` is aimed at another row, whose `ts` is filled in when it is claimed.
+ * Owns the union of kinds, the way from a `Reply` to its call, and how a long one becomes several. A change (`Update`,
+ * `Delete`, `React`, and what follows a `StreamStart`) without a `target` is aimed at another row, whose `ts` is filled
+ * in when it is claimed.
  * Does not: know keys, lanes or states (NewReply and OutboxStore do).
  */
 import { Schema } from "effect"
@@ -31,6 +32,28 @@ const React = Schema.TaggedStruct("React", {
   remove: Schema.optionalKey(Schema.Boolean),
   ...target
 })
+/** A message that grows: opened empty, appended to, and stopped with the whole text, which sets right what was missed. */
+const StreamStart = Schema.TaggedStruct("StreamStart", {
+  recipientUser: Schema.optionalKey(Schema.String),
+  recipientTeam: Schema.optionalKey(Schema.String)
+})
+const StreamAppend = Schema.TaggedStruct("StreamAppend", { markdown: Schema.String, ...target })
+const StreamStop = Schema.TaggedStruct("StreamStop", {
+  text: Schema.String,
+  ...target,
+  /** How much of the text is in Slack already; filled in when it is claimed, and left out where nobody knows. */
+  shown: Schema.optionalKey(Schema.Number)
+})
+/** Stopped as it is: nobody knows what else it was to say. */
+const StreamEnd = Schema.TaggedStruct("StreamEnd", target)
+/** A file whose bytes wait in the spool under this name. */
+const Upload = Schema.TaggedStruct("Upload", {
+  spool: Schema.String,
+  filename: Schema.String,
+  title: Schema.optionalKey(Schema.String),
+  comment: Schema.optionalKey(Schema.String),
+  bytes: Schema.Number
+})
 const Ephemeral = Schema.TaggedStruct("Ephemeral", { ...content, user: Schema.String })
 
 const how = {
@@ -42,32 +65,67 @@ const How = Schema.Struct(how)
 /** The address is a secret of the person who used the command: it is stored with the row, and never shown or logged. */
 const Respond = Schema.TaggedStruct("Respond", { ...content, ...how, url: Schema.String })
 
-export const Dispatch = Schema.Union([Post, Update, Delete, React, Ephemeral, Respond])
+export const Dispatch = Schema.Union([
+  Post,
+  Update,
+  Delete,
+  React,
+  Ephemeral,
+  Respond,
+  StreamStart,
+  StreamAppend,
+  StreamStop,
+  StreamEnd,
+  Upload
+])
 export type Dispatch = typeof Dispatch.Type
 export type Kind = Dispatch["_tag"]
 
 /** An answer to a slash command or a button. `deleteOriginal` needs no content. */
 export type Response = Omit<Reply, "interim" | "ephemeral"> & typeof How.Type
 
-/** Doing it twice is as good as once: an answer that is in doubt is asked for again. */
-export const isRepeatable = (kind: Kind): boolean => kind === "Update" || kind === "Delete" || kind === "React"
+/**
+ * Doing it twice is as good as once: an answer that is in doubt is asked for again. A stream can be stopped only once;
+ * whoever finds it stopped puts the whole text in its place.
+ */
+export const repeatable: ReadonlyArray<Kind> = ["Update", "Delete", "React", "StreamStop", "StreamEnd"]
+export const isRepeatable = (kind: Kind): boolean => repeatable.includes(kind)
 
-/** It leaves a message with our key in it, which can be looked up. */
-export const isFindable = (kind: Kind): boolean => kind === "Post"
+/** It makes a message that others may change. */
+export const isMessage = (kind: Kind): boolean => kind === "Post" || kind === "StreamStart" || kind === "Upload"
+
+/** It leaves a message that can be looked up: by our key, by its file, or as the stream that says nothing yet. */
+export const isFindable = (kind: Kind): boolean => isMessage(kind)
+
+/** It changes a message that is there. */
+export const isChange = (kind: Kind): boolean => kind === "StreamAppend" || isRepeatable(kind)
 
 /** Aimed at this message, if it is a change of one. */
 export const aimedAt = (dispatch: Dispatch, message: SlackMessage): Dispatch =>
-  dispatch._tag === "Update" || dispatch._tag === "Delete" || dispatch._tag === "React"
-    ? { ...dispatch, target: message }
-    : dispatch
+  isChange(dispatch._tag) ? { ...dispatch, target: message } as Dispatch : dispatch
+
+/** The same text as a message of its own. */
+export const asPost = (dispatch: Dispatch): Dispatch => ({ _tag: "Post", text: "", markdown: textOf(dispatch) })
 
 /** What it says, for people to read. */
-export const textOf = (dispatch: Dispatch): string =>
-  dispatch._tag === "Delete"
-    ? ""
-    : dispatch._tag === "React"
-    ? `:${dispatch.name}:`
-    : dispatch.markdown ?? dispatch.text
+export const textOf = (dispatch: Dispatch): string => {
+  switch (dispatch._tag) {
+    case "Delete":
+    case "StreamStart":
+    case "StreamEnd":
+      return ""
+    case "React":
+      return `:${dispatch.name}:`
+    case "StreamAppend":
+      return dispatch.markdown
+    case "StreamStop":
+      return dispatch.text
+    case "Upload":
+      return dispatch.comment ?? dispatch.filename
+    default:
+      return dispatch.markdown ?? dispatch.text
+  }
+}
 
 /** Why Slack could not take it, or undefined. */
 export const problemOf = ({ blocks, markdown, text }: Reply): string | undefined => {
@@ -84,7 +142,8 @@ export const contentOf = ({ blocks, markdown, text }: Reply): Content => ({
   ...(markdown === undefined ? {} : { markdown })
 })
 
-const markdownLimit = 12_000
+/** Characters of `markdown_text` in one call, and in a stream. */
+export const markdownLimit = 12_000
 
 /**
  * One message each. What has blocks stays whole: people see the blocks, and the text is only what a notification says
@@ -106,9 +165,13 @@ export const withoutBlocks = (dispatch: Dispatch): Dispatch => {
   return rest
 }
 
-/** There are blocks to leave out, and text that remains. */
-export const canDegrade = (dispatch: Dispatch): boolean =>
-  "blocks" in dispatch && dispatch.blocks !== undefined && dispatch.text.trim() !== ""
+/** What Slack says about blocks that it does not take. */
+const refusesBlocks = (code: string) => /^(invalid_blocks|msg_blocks_too)/.test(code)
+
+/** What Slack refused for good may go in another shape: without its blocks, or not as the end of a stream. */
+export const canDegrade = (dispatch: Dispatch, code: string): boolean =>
+  dispatch._tag === "StreamStop" ||
+  (refusesBlocks(code) && "blocks" in dispatch && dispatch.blocks !== undefined && dispatch.text.trim() !== "")
 
 const field = (value: unknown, name: string): unknown =>
   typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined

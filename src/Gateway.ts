@@ -15,6 +15,7 @@ import type { SqlClient } from "effect/sql"
 import { type Activate, defaultActivation } from "./Activation.ts"
 import { Conversations } from "./Conversations.ts"
 import { Debouncer } from "./Debouncer.ts"
+import * as Spool from "./files/Spool.ts"
 import { GatewayConfig, type GatewayConfigError, type Settings } from "./GatewayConfig.ts"
 import type { InHost, Options, Provided } from "./GatewayOptions.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
@@ -66,6 +67,7 @@ const ground = (where: Stores.Where) =>
     Layer.provideMerge(HostTransaction.watch),
     Layer.provideMerge(Health.layer),
     Layer.provideMerge(GatewayStatus.layer),
+    Layer.provideMerge(Spool.layer),
     Layer.provideMerge(Stores.layer(where)),
     Layer.provideMerge(Supervisor.layer),
     Layer.provideMerge(Shutdown.layer),
@@ -92,11 +94,8 @@ export function layer<R, S>(options: Options<R, S> | InHost<Options<R, S>>): Who
     Layer.provide([SocketMode.layer, slackApi]),
     Layer.provide(ground(options.database ?? "own")),
     // The user's parts below everything: their services are the host's, also where we have one of the same name.
-    Layer.provide([
-      GatewayConfig.layer(options.config),
-      Handler.layer(options.handler),
-      Responder.layer(options.respond)
-    ]),
+    Layer.provide([Handler.layer(options.handler), Responder.layer(options.respond)]),
+    Layer.provide(GatewayConfig.layer(options.config)),
     // Layers are shared by reference; two gateways in one process must not be.
     Layer.fresh
   )

@@ -121,7 +121,7 @@ export const knobs = {
     "must be an http(s) address",
     (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)
   ),
-  /** Holds `slackwater.db`, `owner.lock` and `heartbeat.json`; made with mode 0700. */
+  /** Holds `slackwater.db`, `owner.lock`, `heartbeat.json` and `spool`; made with mode 0700. */
   dataDir: name("SLACKWATER_DATA_DIR", "./slackwater-data"),
   host: name("SLACKWATER_HOST", "127.0.0.1"),
   /** 0 takes any free port. */
@@ -182,6 +182,8 @@ export const knobs = {
   paceInterval: duration("SLACKWATER_PACE_INTERVAL", "1 second", 0),
   /** Posts to one channel that may go out at once. */
   paceBurst: whole("SLACKWATER_PACE_BURST", 4),
+  /** Bytes of one file that is uploaded. */
+  maxUpload: whole("SLACKWATER_MAX_UPLOAD", 100_000_000),
   /** A Web API call without an answer for this long may have arrived. */
   requestTimeout: duration("SLACKWATER_REQUEST_TIMEOUT", "10 seconds"),
   /** How long a reply that may have arrived is looked for before it counts as absent. */

@@ -17,7 +17,7 @@ import { type Call, callsOf, handledBy, mistakesIn, type RouteKind } from "./Rou
 import { HandlerError, type TurnError } from "./TurnError.ts"
 
 export type { Turn } from "./HandlerTurn.ts"
-export type { PromiseReply, PromiseTurn } from "./PromiseTurn.ts"
+export type { PromiseReply, PromiseStream, PromiseTurn } from "./PromiseTurn.ts"
 
 /** What a handler may return: final replies, or nothing. What `turn.reply` answers counts as nothing. */
 export type Answer = void | string | Reply | ReplyHandle | PromiseReply | ReadonlyArray<string | Reply>
@@ -122,6 +122,9 @@ const narrow = (turn: Turn, call: Call, before: Effect.Effect<void, TurnError>):
     events: turn.events.slice(call.from, call.to),
     text: textOf(messages),
     reply: (reply) => Effect.andThen(before, turn.reply(reply)),
+    upload: (file) => Effect.andThen(before, turn.upload(file)),
+    stream: (options) => Effect.andThen(before, turn.stream(options)),
+    streamFrom: (from, options) => Effect.andThen(before, turn.streamFrom(from, options)),
     step: (name, effect, schema) => turn.step(ownName(name, call.index), effect, schema)
   }
 }

@@ -7,6 +7,8 @@ import type { Event } from "./Event.ts"
 import type { ConversationKey, InboundMessage, Reply, TurnId } from "./Message.ts"
 import type { HistoryEntry } from "./MessageStore.ts"
 import type { ReplyHandle } from "./ReplyHandle.ts"
+import type { FileUpload } from "./replyRows.ts"
+import type { TurnStream } from "./ReplyStream.ts"
 import type { TurnError } from "./TurnError.ts"
 
 export interface Turn {
@@ -24,6 +26,23 @@ export interface Turn {
   readonly signal: AbortSignal
   /** Commits a reply to this conversation; returns once it is on disk. */
   readonly reply: (reply: string | Reply) => Effect.Effect<ReplyHandle, TurnError>
+  /**
+   * Posts a file: its bytes are copied first, so that a restart finds them. Fails with `FileRefused` when there are more
+   * than SLACKWATER_MAX_UPLOAD.
+   */
+  readonly upload: (file: FileUpload) => Effect.Effect<ReplyHandle, TurnError>
+  /**
+   * Begins a reply that grows while it is written (markdown). What is appended is shown live where Slack keeps up; `stop`
+   * commits the whole. Where Slack does not stream (outside of threads) the whole goes as one message. A re-run goes on
+   * with the same one, told by its `key` or by its order among the streams of the turn, or of the step; what no `stop`
+   * ended is stopped with the turn.
+   */
+  readonly stream: (options?: { readonly key?: string }) => Effect.Effect<TurnStream, TurnError>
+  /** The same for a stream of text, from its first word to `stop`. */
+  readonly streamFrom: <E, R>(
+    from: Stream.Stream<string, E, R>,
+    options?: { readonly key?: string }
+  ) => Effect.Effect<ReplyHandle, E | TurnError, R>
   /** Puts something else in the place of a reply, whether it was posted already or not. */
   readonly update: (handle: ReplyHandle, reply: string | Reply) => Effect.Effect<ReplyHandle, TurnError>
   readonly delete: (handle: ReplyHandle) => Effect.Effect<ReplyHandle, TurnError>

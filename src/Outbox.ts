@@ -25,6 +25,7 @@ import { makeReconcile } from "./Reconcile.ts"
 import { type ReplyDoor, ReplyHandle } from "./ReplyHandle.ts"
 import { hostSpot, rowsOfChange, rowsOfReply } from "./replyRows.ts"
 import { Shutdown } from "./Shutdown.ts"
+import { type FileContent, Spool, type SpoolError, type Staged, sweepSpool } from "./Spool.ts"
 import { makeStatusCalls } from "./StatusCalls.ts"
 import type { StoreError } from "./StoreError.ts"
 import { Supervisor } from "./Supervisor.ts"
@@ -62,6 +63,13 @@ export class Outbox extends Context.Service<Outbox, {
     replies: ReadonlyArray<NewReply>,
     from: TurnRun
   ) => Effect.Effect<ReadonlyArray<StoredReply>, StoreError>
+  /** Copies the bytes of a file, which must not be too many, and keeps them under a name before a row is committed. */
+  readonly stage: (content: FileContent) => Effect.Effect<Staged, SpoolError>
+  readonly keep: (staged: Staged, name: string) => Effect.Effect<void, SpoolError>
+  /** This file is not needed after all. */
+  readonly drop: (name: string) => Effect.Effect<void>
+  /** The text that Slack shows for sure of a stream that goes on; null where nobody knows, or it is over. */
+  readonly streamed: (start: number) => Effect.Effect<string | null, StoreError>
   /** Something was committed by other means. */
   readonly wake: Effect.Effect<void>
   /**
@@ -83,6 +91,7 @@ export class Outbox extends Context.Service<Outbox, {
       const shutdown = yield* Shutdown
       const status = yield* GatewayStatus
       const store = yield* OutboxStore
+      const spool = yield* Spool
       const supervisor = yield* Supervisor
       const pace = new Pace(Duration.toMillis(config.paceInterval), config.paceBurst)
       const waiters = yield* makeWaiters
@@ -215,6 +224,10 @@ export class Outbox extends Context.Service<Outbox, {
         return Effect.andThen(idle.close, signal.open)
       })
 
+      // Not worth a start that fails: what is left lies there until the next sweep.
+      yield* sweepSpool({ atStart: true }).pipe(
+        Effect.catch((error) => Effect.logWarning("could not clear the spool; trying again later", error))
+      )
       yield* supervisor.fork("outbox", Effect.forever(Effect.flatMap(dispatch, wait)))
       yield* Effect.addFinalizer(() => shutdown.within("outbox", Effect.andThen(wake, idle.await)))
 
@@ -276,6 +289,10 @@ export class Outbox extends Context.Service<Outbox, {
           lookedAround = 0
           return Effect.asVoid(wake)
         }),
+        stage: (content) => spool.stage(content, config.maxUpload),
+        keep: spool.keep,
+        drop: (name) => Effect.ignore(spool.remove(name)),
+        streamed: store.streamed,
         delivered: waiters.delivered,
         // While nothing can be sent, nothing is said either.
         status: (destination, text) =>

@@ -18,7 +18,8 @@
  * order, one at a time; a row in `sending` at a crash becomes `unknown` (what may be repeated: `failed_retryable`),
  * never `queued`; `delivered`, `failed_terminal` and `expired` change only by an operator's `retry` or `discard`.
  * An `interim` row is sent live or not at all: it never is `unknown` or `failed_retryable`, holds nobody up while it
- * waits, and ends as `failed_terminal`, reason `interim`.
+ * waits, and ends as `failed_terminal`, reason `interim`. A stream that cannot begin ends like that too, and its end
+ * becomes a post of the whole text. With its turn every stream ends: what nobody stopped is stopped as it is.
  * Does not: talk to Slack, keep time, or decide what an error means.
  */
 import { Context } from "effect"
@@ -76,6 +77,8 @@ export interface ClaimedReply {
   readonly destination: Destination
   readonly dispatch: Dispatch
   readonly interim: boolean
+  /** What Slack calls the thing that is under way: the id of a file. */
+  readonly remote: string | null
   /** Sends that may have arrived and did not, so far; outages and rate limits do not count. */
   readonly attempts: number
   readonly enqueuedAt: number
@@ -204,6 +207,8 @@ export class OutboxStore extends Context.Service<OutboxStore, {
   ) => Effect.Effect<ReadonlyArray<boolean>, StoreError>
   /** The keys that begin like this. */
   readonly keysAt: (place: string) => Effect.Effect<ReadonlyArray<string>, StoreError>
+  /** The text that Slack shows for sure of a stream that goes on; null where nobody knows, or it is over. */
+  readonly streamed: (start: number) => Effect.Effect<string | null, StoreError>
   /**
    * Lane heads that are due, as `sending` under this owner. `ended` are those that will never be sent: what they would
    * change was not sent itself, or a later reply went first.
@@ -227,6 +232,10 @@ export class OutboxStore extends Context.Service<OutboxStore, {
     exclude: ReadonlyArray<string>,
     inHand: ReadonlyArray<number>
   ) => Effect.Effect<{ readonly send: number | null; readonly look: number | null }, StoreError>
+  /** From `sending` (ours): what Slack calls the thing that is under way, before anybody sees it. */
+  readonly remember: (id: number, owner: OwnerId, remote: string) => Effect.Effect<void, StoreError>
+  /** The names in the spool that rows still need: all but what was delivered or discarded. */
+  readonly spooled: Effect.Effect<ReadonlyArray<string>, StoreError>
   /** From `sending` (ours) or `unknown`. */
   readonly delivered: (id: number, owner: OwnerId, at: SlackMessage, now: number) => Effect.Effect<void, StoreError>
   /** From `sending` (ours), not interim: again at `dueAt`, without its blocks if `degrade`. */

@@ -8,7 +8,8 @@ import type { Turn } from "./HandlerTurn.ts"
 import type { InboundMessage, Reply } from "./Message.ts"
 import type { HistoryEntry } from "./MessageStore.ts"
 import type { ReplyHandle } from "./ReplyHandle.ts"
-import { HandlerError, type TurnError } from "./TurnError.ts"
+import type { FileUpload } from "./replyRows.ts"
+import { HandlerError } from "./TurnError.ts"
 
 /** A committed reply, for handlers that are async functions. */
 export interface PromiseReply {
@@ -19,7 +20,17 @@ export interface PromiseReply {
   readonly react: (name: string, options?: { readonly remove?: boolean }) => Promise<PromiseReply>
 }
 
+/** A reply that grows, for handlers that are async functions. */
+export interface PromiseStream {
+  readonly handle: PromiseReply
+  readonly append: (markdown: string) => Promise<void>
+  readonly stop: (whole?: string) => Promise<PromiseReply>
+}
+
 type Promised =
+  | "upload"
+  | "stream"
+  | "streamFrom"
   | "reply"
   | "update"
   | "delete"
@@ -35,6 +46,12 @@ type Promised =
 /** The same turn for handlers that are async functions. */
 export interface PromiseTurn extends Omit<Turn, Promised> {
   readonly reply: (reply: string | Reply) => Promise<PromiseReply>
+  readonly upload: (file: FileUpload) => Promise<PromiseReply>
+  readonly stream: (options?: { readonly key?: string }) => Promise<PromiseStream>
+  readonly streamFrom: (
+    from: AsyncIterable<string>,
+    options?: { readonly key?: string }
+  ) => Promise<PromiseReply>
   readonly update: (handle: PromiseReply, reply: string | Reply) => Promise<PromiseReply>
   readonly delete: (handle: PromiseReply) => Promise<PromiseReply>
   readonly react: (
@@ -59,14 +76,14 @@ const quiet = <A>(promise: Promise<A>): Promise<A> => {
 
 const promiseTurn = (turn: Turn, context: Context.Context<never>): PromiseTurn => {
   const run = <A, E>(effect: Effect.Effect<A, E>) => quiet(Effect.runPromiseWith(context)(effect))
-  const promised = (effect: Effect.Effect<ReplyHandle, TurnError>): Promise<PromiseReply> =>
-    run(Effect.map(effect, (handle): PromiseReply => ({
-      id: handle.id,
-      delivered: () => run(handle.delivered),
-      update: (content) => promised(handle.update(content)),
-      delete: () => promised(handle.delete()),
-      react: (name, options) => promised(handle.react(name, options))
-    })))
+  const promiseReply = (handle: ReplyHandle): PromiseReply => ({
+    id: handle.id,
+    delivered: () => run(handle.delivered),
+    update: (content) => promised(handle.update(content)),
+    delete: () => promised(handle.delete()),
+    react: (name, options) => promised(handle.react(name, options))
+  })
+  const promised = <E>(effect: Effect.Effect<ReplyHandle, E>) => run(Effect.map(effect, promiseReply))
   return {
     id: turn.id,
     attempt: turn.attempt,
@@ -76,6 +93,15 @@ const promiseTurn = (turn: Turn, context: Context.Context<never>): PromiseTurn =
     text: turn.text,
     signal: turn.signal,
     reply: (reply) => promised(turn.reply(reply)),
+    upload: (file) => promised(turn.upload(file)),
+    stream: (options) =>
+      run(Effect.map(turn.stream(options), ({ append, handle, stop }): PromiseStream => ({
+        handle: promiseReply(handle),
+        append: (markdown) => run(append(markdown)),
+        stop: (whole) => promised(stop(whole))
+      }))),
+    streamFrom: (from, options) =>
+      promised(turn.streamFrom(Stream.fromAsyncIterable(from, (cause) => new HandlerError({ cause })), options)),
     update: (reply, content) => reply.update(content),
     delete: (reply) => reply.delete(),
     react: (name, to, options) => {

@@ -65,6 +65,10 @@ history scope and membership of the channel`
 
   /** Nobody can look, at least for now. */
   const blind = Effect.fnUntraced(function*(row: UnknownReply, now: number, why: string) {
+    // Nothing is lost with a stream that may not be there: its text goes as one message.
+    if (row.dispatch._tag === "StreamStart") {
+      return yield* delivery.fail(row, { error: "Ambiguous", reason: `nobody can look for it: ${why}` }, now)
+    }
     if (unknownPolicy === "resend") return yield* absent(row, now)
     const again = Math.min(blindLookAtLeast, Math.max(blindLookEvery, (now - row.unknownSince) / 4))
     yield* record(store.looked(row.id, { lookAt: now + again, counts: false, newest: null, held: true }))
@@ -99,11 +103,18 @@ history scope and membership of the channel`
   })
 
   const look = Effect.fn("Outbox.look")(function*(row: UnknownReply) {
+    // A file without an id was never shared.
+    if (row.dispatch._tag === "Upload" && row.remote === null) {
+      return yield* absent(row, yield* Clock.currentTimeMillis)
+    }
     if (!isFindable(row.dispatch._tag)) {
       const now = yield* Clock.currentTimeMillis
       return yield* blind(row, now, `nobody can look for a message of kind ${row.dispatch._tag}`)
     }
-    const found = yield* Effect.result(api.find(row.destination, yield* fingerprint(row.key), row.sentAt))
+    const key = yield* fingerprint(row.key)
+    const found = yield* Effect.result(
+      api.find(row.destination, key, row.sentAt, { kind: row.dispatch._tag, remote: row.remote })
+    )
     const now = yield* Clock.currentTimeMillis
     if (found._tag === "Failure") {
       yield* counted(looks, "failed")

@@ -6,16 +6,29 @@
  * keys that the handler gives are the call's own.
  * Guarantees: what it answers is on disk. Does not: know when the run is over (Turn does).
  */
-import { Effect } from "effect"
+import { Effect, type Stream } from "effect"
 import { CurrentCall, CurrentStep, ownName } from "./CurrentWork.ts"
 import { isResponseUrl, problemOf, type Response, responseUrlOf, type SlackMessage } from "./Dispatch.ts"
 import type { ConversationKey, Destination, InboundMessage, Reply } from "./Message.ts"
 import type { Outbox } from "./Outbox.ts"
-import type { NewReply, TurnRun } from "./OutboxStore.ts"
+import type { NewReply, StoredReply, TurnRun } from "./OutboxStore.ts"
 import { type Change, type Messages, type ReplyDoor, ReplyHandle } from "./ReplyHandle.ts"
-import { rowsOfChange, rowsOfReply, rowsOfResponse, type Spot } from "./replyRows.ts"
+import {
+  type Begun,
+  type FileUpload,
+  rowOfAppend,
+  rowOfStream,
+  rowOfUpload,
+  rowsOfChange,
+  rowsOfReply,
+  rowsOfResponse,
+  rowsOfStop,
+  type Spot
+} from "./replyRows.ts"
+import { makeReplyStream, pour } from "./ReplyStream.ts"
+import type { SpoolError } from "./Spool.ts"
 import type { StoreError } from "./StoreError.ts"
-import { ReplyFailed, TurnError } from "./TurnError.ts"
+import { FileRefused, ReplyFailed, TurnError } from "./TurnError.ts"
 
 export interface RepliesOptions {
   readonly run: TurnRun
@@ -39,6 +52,10 @@ const escaped = (name: string) => name.replaceAll("%", "%25").replaceAll(":", "%
 export const makeReplies = (options: RepliesOptions) => {
   const { call, conversation, destination, ofStore, outbox, replied, run } = options
   const said = new Set<string>()
+  /** How many streams were begun in each place, in order. */
+  const begunAt = new Map<string, number>()
+  /** Streams of this run, and how to commit what was said in them so far. */
+  const streams: Array<{ readonly begun: Begun; readonly growing: ReturnType<typeof makeReplyStream> }> = []
 
   const nowhere = failed("this turn came from nowhere one could answer: no channel and no user")
 
@@ -68,13 +85,14 @@ export const makeReplies = (options: RepliesOptions) => {
 
   const commit = (rows: ReadonlyArray<NewReply>, { said }: Spot) =>
     ofStore(outbox.commit(rows, run)).pipe(
-      Effect.map((stored) => stored.map(({ id }) => id)),
       // Said again it is the same reply, whether the failed attempt got to the disk or not.
       Effect.tapError(() => Effect.sync(() => rows.forEach(({ key }) => said?.delete(key))))
     )
 
+  const idsOf = (rows: ReadonlyArray<StoredReply>) => rows.map(({ id }) => id)
+
   const committed = Effect.fnUntraced(function*(rows: ReadonlyArray<NewReply>, spot: Spot) {
-    const ids = yield* commit(rows, spot)
+    const ids = idsOf(yield* commit(rows, spot))
     return new ReplyHandle(door, ids, { messages: { rows: ids, lane: conversation, destination: spot.destination } })
   })
 
@@ -84,7 +102,7 @@ export const makeReplies = (options: RepliesOptions) => {
     if (problem !== undefined) return yield* failed(problem)
     const spot = yield* spotHere(standing.destination)
     const { kept, rows } = yield* rowsOfChange(spot, wanted, standing)
-    const ids = yield* commit(rows, spot)
+    const ids = idsOf(yield* commit(rows, spot))
     return { rows: ids, messages: [...kept, ...ids.filter((_, index) => rows[index]?.dispatch._tag === "Post")] }
   })
 
@@ -146,8 +164,88 @@ export const makeReplies = (options: RepliesOptions) => {
     ))
   }
 
+  const refused = (error: SpoolError) => new TurnError({ reason: new FileRefused({ detail: error.message }) })
+
+  /** The bytes are on disk before the row is. */
+  const upload = Effect.fn("Turn.upload")(function*(file: FileUpload) {
+    if (destination === undefined) return yield* nowhere
+    if (file.filename.trim() === "") return yield* failed("a file without a name")
+    const spot = yield* spotHere(destination)
+    const staged = yield* Effect.mapError(outbox.stage(file.content), refused)
+    const { row, spool } = yield* rowOfUpload(spot, yield* ownKey(file), staged)
+    yield* Effect.mapError(outbox.keep(staged, spool), refused).pipe(
+      Effect.tapError(() => Effect.sync(() => spot.said?.delete(row.key)))
+    )
+    const [stored] = yield* commit([row], spot)
+    // An earlier run sent it already.
+    if (stored?.state === "delivered") yield* outbox.drop(spool)
+    const ids = stored === undefined ? [] : [stored.id]
+    const handle = new ReplyHandle(door, ids, { messages: { rows: ids, lane: conversation, destination } })
+    replied(handle.delivered)
+    return handle
+  })
+
+  /** Nothing of it is known when it begins: streams of a place are told apart by their order in it. */
+  const streamSpot = Effect.fnUntraced(function*(to: Destination) {
+    const spot = yield* spotHere(to)
+    const nth = (begunAt.get(spot.place) ?? 0) + 1
+    begunAt.set(spot.place, nth)
+    return { ...spot, place: `stream:${spot.place}:${nth}` }
+  })
+
+  const stream = Effect.fn("Turn.stream")(function*(given: { readonly key?: string } = {}) {
+    if (destination === undefined) return yield* nowhere
+    const { key } = yield* ownKey(given)
+    const spot = key === undefined ? yield* streamSpot(destination) : yield* spotHere(destination)
+    const last = (yield* messagesHere).findLast(({ user }) => user !== undefined)
+    const to = last?.user === undefined || last.direct ? {} : { user: last.user, team: last.team }
+    const row = rowOfStream(spot, key, to)
+    const start = (yield* commit([row], spot))[0]?.id ?? 0
+    const begun: Begun = { spot, key: row.key, start }
+    const standing = (rows: ReadonlyArray<number>): { messages: Messages } => ({
+      messages: { rows: [start, ...rows], lane: conversation, destination }
+    })
+    const growing = makeReplyStream({
+      handle: new ReplyHandle(door, [start], standing([])),
+      shown: ofStore(outbox.streamed(start)),
+      send: (markdown, nth) =>
+        Effect.flatMap(
+          commit([rowOfAppend(begun, markdown, `${run.attempt}:${nth}`)], spot),
+          (rows) => outbox.delivered(idsOf(rows))
+        ),
+      commit: Effect.fnUntraced(function*(whole) {
+        const ids = idsOf(yield* commit(yield* rowsOfStop(begun, whole), spot))
+        const handle = new ReplyHandle(door, ids, standing(ids.slice(1)))
+        if (whole.trim() !== "") replied(handle.delivered)
+        return handle
+      }),
+      call
+    })
+    streams.push({ begun, growing })
+    yield* Effect.forkDetach(growing.writer)
+    return growing.stream
+  })
+
+  const begin = (options?: { readonly key?: string }) => call(stream(options))
+
+  /** What was said in streams that nobody stopped. */
+  const unfinished = Effect.suspend(() =>
+    Effect.forEach(streams, ({ begun, growing }) => {
+      const text = growing.unfinished()
+      return text.trim() === "" ? Effect.succeed([]) : rowsOfStop(begun, text)
+    })
+  )
+
   return {
+    /** The run is over. */
+    close: () => {
+      for (const { growing } of streams) growing.close()
+    },
     turn: {
+      upload: (file: FileUpload) => call(upload(file)),
+      stream: begin,
+      streamFrom: <E, R>(from: Stream.Stream<string, E, R>, options?: { readonly key?: string }) =>
+        Effect.flatMap(begin(options), (into) => pour(from, into)),
       reply: (given: string | Reply) => call(reply(given)),
       update: (handle: ReplyHandle, given: string | Reply) => handle.through(door).update(given),
       delete: (handle: ReplyHandle) => handle.through(door).delete(),
@@ -159,8 +257,11 @@ export const makeReplies = (options: RepliesOptions) => {
       destination === undefined
         ? Effect.succeed<ReadonlyArray<NewReply>>([])
         : Effect.map(
-          Effect.forEach(replies, (item, index) => rowsOfReply(spotAt(`${kind}:${index}`, destination), item)),
-          (rows) => rows.flat()
+          Effect.all([
+            unfinished,
+            Effect.forEach(replies, (item, index) => rowsOfReply(spotAt(`${kind}:${index}`, destination), item))
+          ]),
+          (rows) => rows.flat(2)
         )
   }
 }

@@ -4,7 +4,8 @@
  *
  * Guarantees: the oldest finished go first; nothing unfinished goes, nor a reply that an unfinished turn may ask for
  * again. Keys by which repetitions are recognised have a horizon of their own: neither age nor number of the messages
- * shortens it, and what the host posted under a key of its own is kept for as long.
+ * shortens it, and what the host posted under a key of its own is kept for as long. Files in the
+ * spool that no row needs any more go too.
  * Does not: hold a number between two sweeps, or make the file smaller (its free pages are used again).
  */
 import { Clock, Context, Duration, Effect, Layer } from "effect"
@@ -12,6 +13,7 @@ import { endedBefore, later } from "./Cutoff.ts"
 import { GatewayConfig } from "./GatewayConfig.ts"
 import { MessageStore } from "./MessageStore.ts"
 import { OutboxStore } from "./OutboxStore.ts"
+import { Spool, sweepSpool } from "./Spool.ts"
 import { Supervisor } from "./Supervisor.ts"
 
 /** A gateway that is restarted often sweeps too. */
@@ -30,6 +32,7 @@ export class Retention extends Context.Service<Retention, {
       const { keyHorizon, retention, retentionCount } = yield* GatewayConfig
       const messages = yield* MessageStore
       const outbox = yield* OutboxStore
+      const spool = yield* Spool
       const supervisor = yield* Supervisor
 
       /** An age that reaches beyond 1970 keeps everything. */
@@ -51,9 +54,14 @@ export class Retention extends Context.Service<Retention, {
             (yield* messages.prune({ finishedBefore: later(aged, counted.messages ?? aged), keysBefore, most })) +
             (yield* outbox.prune({ finishedBefore: later(aged, counted.replies ?? aged), keysBefore, most }))
           total += deleted
-          if (deleted < most) return total
+          if (deleted < most) break
           yield* Effect.sleep(between)
         }
+        yield* sweepSpool({ atStart: false }).pipe(
+          Effect.provideService(Spool, spool),
+          Effect.provideService(OutboxStore, outbox)
+        )
+        return total
       }).pipe(
         Effect.tap((total) =>
           total === 0

@@ -6,8 +6,9 @@
  * Does not: retry, pace, or store.
  */
 import { Context, Effect, Schema } from "effect"
-import type { Dispatch, SlackMessage } from "./Dispatch.ts"
+import type { Dispatch, Kind, SlackMessage } from "./Dispatch.ts"
 import type { Destination } from "./Message.ts"
+import type { SpoolError } from "./Spool.ts"
 
 /**
  * The request did not reach Slack, or Slack said that it did nothing: refused, DNS, service unavailable. `onlyThis` when
@@ -95,6 +96,21 @@ export interface Found {
   readonly newest: string | null
 }
 
+/** What it takes to send a file. */
+export interface FileHand {
+  readonly content: Effect.Effect<Blob, SpoolError>
+  /** Slack's id for it, where an earlier try came so far. */
+  readonly id: string | null
+  /** Writes that down, before the file is shared. */
+  readonly remember: (id: string) => Effect.Effect<void>
+}
+
+/** What to look for: a row of this kind, and Slack's id of its file. */
+export interface Sought {
+  readonly kind: Kind
+  readonly remote: string | null
+}
+
 export class SlackApi extends Context.Service<SlackApi, {
   readonly identity: Effect.Effect<Identity, SlackApiError>
   /**
@@ -104,7 +120,8 @@ export class SlackApi extends Context.Service<SlackApi, {
   readonly send: (
     destination: Destination,
     dispatch: Dispatch,
-    key: string
+    key: string,
+    file?: FileHand
   ) => Effect.Effect<SlackMessage, SlackApiError>
   /** Says under a thread what the bot is doing, for two minutes or until it posts; an empty text takes it away. */
   readonly setStatus: (
@@ -112,8 +129,14 @@ export class SlackApi extends Context.Service<SlackApi, {
     text: string
   ) => Effect.Effect<void, SlackApiError>
   /**
-   * Looks for a post of ours with this key at or after `since` (epoch ms). Absence is evidence, not proof; `newest` is
-   * the newest message seen, ours or not.
+   * Looks for a post of ours with this key at or after `since` (epoch ms); for a stream, which carries no key, for a
+   * message of ours that says nothing yet; for a file, one that has it. Absence is evidence, not proof; `newest` is the newest message seen, ours or
+   * not.
    */
-  readonly find: (destination: Destination, key: string, since: number) => Effect.Effect<Found, SlackApiError>
+  readonly find: (
+    destination: Destination,
+    key: string,
+    since: number,
+    sought?: Sought
+  ) => Effect.Effect<Found, SlackApiError>
 }>()("slackwater/SlackApi") {}

@@ -296,6 +296,7 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
     close: () => {
       over = true
       stopTaking()
+      replies.close()
       controller.abort()
     },
     arrived: () => {

@@ -6,6 +6,9 @@ export class TurnOver extends Schema.TaggedError<TurnOver>()("TurnOver", {}) {}
 /** The reply could not be stored or will never be delivered. */
 export class ReplyFailed extends Schema.TaggedError<ReplyFailed>()("ReplyFailed", { detail: Schema.String }) {}
 
+/** The file is too large, or its bytes cannot be had. */
+export class FileRefused extends Schema.TaggedError<FileRefused>()("FileRefused", { detail: Schema.String }) {}
+
 /** It may have arrived, and nobody can find out: it waits for a person. Saying it again may say it twice. */
 export class ReplyUnknown extends Schema.TaggedError<ReplyUnknown>()("ReplyUnknown", { detail: Schema.String }) {}
 
@@ -16,13 +19,14 @@ export class StepFailed extends Schema.TaggedError<StepFailed>()("StepFailed", {
 }) {}
 
 export class TurnError extends Schema.TaggedError<TurnError>()("TurnError", {
-  reason: Schema.Union([TurnOver, ReplyFailed, ReplyUnknown, StepFailed])
+  reason: Schema.Union([TurnOver, ReplyFailed, FileRefused, ReplyUnknown, StepFailed])
 }) {
   override get message(): string {
     switch (this.reason._tag) {
       case "TurnOver":
         return "this turn is over"
       case "ReplyFailed":
+      case "FileRefused":
       case "ReplyUnknown":
         return this.reason.detail
       case "StepFailed":

@@ -136,6 +136,7 @@ export const makeTurnRunner = Effect.gen(function*() {
         Effect.flatMap(Clock.currentTimeMillis, (now) => store.supersede(claimed.id, owner, now))
       )
       yield* run.line.end(false)
+      yield* outbox.wake
       return yield* counted(turns, "superseded")
     }
     const exit = ended.value

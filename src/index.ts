@@ -12,6 +12,7 @@ export {
   type HandlerOf,
   type PromiseReply,
   type PromiseRoutes,
+  type PromiseStream,
   type PromiseTurn,
   type Routes,
   type Turn
@@ -22,6 +23,7 @@ export { ConversationKey, type Destination, InboundMessage, Reply } from "./Mess
 export { type HistoryEntry, MessageStore } from "./MessageStore.ts"
 export { Outbox, type Post } from "./Outbox.ts"
 export { ReplyHandle } from "./ReplyHandle.ts"
+export type { TurnStream } from "./ReplyStream.ts"
 export { type AckAnswer, type AnswerableKind, type Respond } from "./Responder.ts"
 export { SocketLayer } from "./SocketLayer.ts"
 export { DatabaseError } from "./sql/DatabaseError.ts"

@@ -26,7 +26,12 @@ export const methodOf: Readonly<Record<Kind, string>> = {
   Delete: "chat.delete",
   React: "reactions.add",
   Ephemeral: "chat.postEphemeral",
-  Respond: "response_url"
+  Respond: "response_url",
+  StreamStart: "chat.startStream",
+  StreamAppend: "chat.appendStream",
+  StreamStop: "chat.stopStream",
+  StreamEnd: "chat.stopStream",
+  Upload: "files.getUploadURLExternal"
 }
 
 /** The method that looks for a message there. */

@@ -6,12 +6,30 @@
  * runs side by side ends in any order. Later parts of a long text have the same key with `#n` behind it.
  */
 import { Clock, Effect, Random } from "effect"
-import { type Content, contentOf, type Dispatch, partsOf, type Response } from "./Dispatch.ts"
+import { type Content, contentOf, type Dispatch, markdownLimit, partsOf, type Response } from "./Dispatch.ts"
 import { fingerprint } from "./fingerprint.ts"
 import { ConversationKey, type Destination, type Reply } from "./Message.ts"
 import type { NewReply } from "./OutboxStore.ts"
 import type { Change, Messages } from "./ReplyHandle.ts"
 import { splitText } from "./splitText.ts"
+import type { FileContent, Staged } from "./Spool.ts"
+
+/** A file to post. `content` is its bytes, its text, or where it lies on this machine. */
+export interface FileUpload {
+  readonly filename: string
+  readonly content: FileContent
+  readonly title?: string
+  /** What is said with it. */
+  readonly comment?: string
+  readonly key?: string
+}
+
+/** A stream that was begun: its row, and the key of that. */
+export interface Begun {
+  readonly spot: Spot
+  readonly key: string
+  readonly start: number
+}
 
 export interface Spot {
   /** Whose keys these are. */
@@ -38,6 +56,14 @@ export const hostSpot = Effect.fnUntraced(function*(destination: Destination, la
 /** A call, and how it stands to others. */
 type Part = Pick<NewReply, "dispatch" | "target" | "part">
 
+/** The key of what is said now, which may have been said there before. */
+const keyed = (same: string, said: Set<string> | undefined) => {
+  let key = same
+  for (let n = 2; said?.has(key) === true; n++) key = `${same}:${n}`
+  said?.add(key)
+  return key
+}
+
 const named = (
   { destination, lane, place, said, scope }: Spot,
   parts: ReadonlyArray<Part>,
@@ -46,11 +72,7 @@ const named = (
   Effect.map(fingerprint(JSON.stringify(parts)), (hash) => {
     const beginning = `${scope}:${place}:`
     const same = `${beginning}${hash}`
-    let key = options.key === undefined ? same : `${scope}:key:${options.key}`
-    if (options.key === undefined) {
-      for (let n = 2; said?.has(key) === true; n++) key = `${same}:${n}`
-      said?.add(key)
-    }
+    const key = options.key === undefined ? keyed(same, said) : `${scope}:key:${options.key}`
     return parts.map((part, index): NewReply => ({
       ...part,
       key: index === 0 ? key : `${key}#${index}`,
@@ -72,6 +94,83 @@ export const rowsOfReply = (spot: Spot, reply: Reply, notBefore?: number) => {
   )
   return named(spot, numbered(parts), { ...reply, ...(notBefore === undefined ? {} : { notBefore }) })
 }
+
+/** The beginning of a stream has the same key in a re-run, whatever is said in it. */
+export const rowOfStream = (
+  spot: Spot,
+  key: string | undefined,
+  to: { readonly user?: string; readonly team?: string }
+) => {
+  const { destination, lane, place, scope } = spot
+  const dispatch: Dispatch = {
+    _tag: "StreamStart",
+    ...(to.user === undefined ? {} : { recipientUser: to.user }),
+    ...(to.team === undefined ? {} : { recipientTeam: to.team })
+  }
+  const row: NewReply = {
+    key: key === undefined ? `${scope}:${place}` : `${scope}:key:${key}`,
+    lane,
+    destination,
+    dispatch
+  }
+  return row
+}
+
+export const rowOfAppend = ({ key, spot, start }: Begun, markdown: string, ordinal: string): NewReply => ({
+  key: `${key}:append:${ordinal}`,
+  lane: spot.lane,
+  destination: spot.destination,
+  dispatch: { _tag: "StreamAppend", markdown },
+  target: start,
+  interim: true
+})
+
+/** The end of a stream: all of its text, in as many messages as it takes. */
+export const rowsOfStop = ({ key, spot, start }: Begun, whole: string) => {
+  const { destination, lane } = spot
+  if (whole.trim() === "") {
+    return Effect.succeed<ReadonlyArray<NewReply>>([
+      { key: `${key}:end`, lane, destination, dispatch: { _tag: "StreamEnd" }, target: start }
+    ])
+  }
+  const [first = whole, ...rest] = splitText(whole, markdownLimit)
+  return Effect.map(fingerprint(whole), (hash): ReadonlyArray<NewReply> => [
+    { key: `${key}:stop:${hash}`, lane, destination, dispatch: { _tag: "StreamStop", text: first }, target: start },
+    ...rest.map((markdown, index): NewReply => ({
+      key: `${key}:stop:${hash}#${index + 1}`,
+      lane,
+      destination,
+      dispatch: { _tag: "Post", text: "", markdown },
+      part: index + 1
+    }))
+  ])
+}
+
+/** A file that was copied; its name in the spool comes from its key, so that a re-run finds the same one. */
+export const rowOfUpload = Effect.fnUntraced(function*(spot: Spot, file: FileUpload, { bytes, digest }: Staged) {
+  const { destination, lane, place, said, scope } = spot
+  const { comment, filename, title } = file
+  const hash = yield* fingerprint(JSON.stringify([filename, title, comment, digest]))
+  const beginning = `${scope}:${place}:`
+  const key = file.key === undefined ? keyed(`${beginning}${hash}`, said) : `${scope}:key:${file.key}`
+  const spool = yield* fingerprint(key)
+  const dispatch: Dispatch = {
+    _tag: "Upload",
+    spool,
+    filename,
+    bytes,
+    ...(title === undefined ? {} : { title }),
+    ...(comment === undefined ? {} : { comment })
+  }
+  const row: NewReply = {
+    key,
+    lane,
+    destination,
+    dispatch,
+    ...(file.key === undefined && said !== undefined ? { place: { beginning, said } } : {})
+  }
+  return { row, spool }
+})
 
 /** An answer to a command is one call: its address takes five at most, so what is long is not cut. */
 export const rowsOfResponse = (spot: Spot, response: Response, url: string) => {

@@ -42,6 +42,7 @@ describe("GatewayConfig", () => {
         outboxMaxAttempts: 10,
         paceInterval: Duration.seconds(1),
         paceBurst: 4,
+        maxUpload: 100_000_000,
         requestTimeout: Duration.seconds(10),
         reconcileWindow: Duration.seconds(30),
         historyLag: Duration.seconds(10),

@@ -6,6 +6,7 @@ import type { Settings } from "../src/GatewayConfig.ts"
 import { MessageStore } from "../src/MessageStore.ts"
 import { OutboxStore } from "../src/OutboxStore.ts"
 import { Retention } from "../src/Retention.ts"
+import { Spool } from "../src/Spool.ts"
 import { arrival, at, key, post } from "./fixtures/messages.ts"
 import { advance, epoch, ground, inRooms, me } from "./fixtures/rooms.ts"
 import { whileTimePasses } from "./fixtures/time.ts"
@@ -18,7 +19,7 @@ const count = (table: string) =>
 
 const test = <A, E>(
   sentence: string,
-  body: Effect.Effect<A, E, MessageStore | OutboxStore | SqlClient.SqlClient | Retention>,
+  body: Effect.Effect<A, E, MessageStore | OutboxStore | Spool | SqlClient.SqlClient | Retention>,
   given: Partial<Settings> = {}
 ) => it.effect(sentence, () => inRooms(Retention.layer.pipe(Layer.provideMerge(ground(given))))(body))
 
@@ -176,4 +177,18 @@ test(
     assert.strictEqual(yield* count("slackwater_messages"), 100)
   }),
   { retentionCount: 100 }
+)
+
+test(
+  "removes files that no row needs any more, but not those that may be about to get one",
+  Effect.gen(function*() {
+    const spool = yield* Spool
+    yield* spool.keep(yield* spool.stage("x", 9), "stray")
+    yield* advance("30 minutes", "10 minutes")
+    yield* (yield* Retention).sweep
+    assert.deepStrictEqual(yield* spool.list(Infinity), ["stray"])
+    yield* advance("40 minutes", "10 minutes")
+    yield* (yield* Retention).sweep
+    assert.isEmpty(yield* spool.list(Infinity))
+  })
 )

@@ -88,6 +88,10 @@ const recording = (failure?: StoreError) => {
     wake: Effect.void,
     lookAround: Effect.void,
     status: () => Effect.void,
+    stage: () => Effect.die("not here"),
+    keep: () => Effect.die("not here"),
+    drop: () => Effect.void,
+    streamed: () => Effect.succeed(null),
     delivered: () => Effect.never,
     commit: (replies) =>
       failure !== undefined ? Effect.fail(failure) : Effect.sync(() => {
@@ -135,6 +139,22 @@ describe("idempotency keys", () => {
     for (const reply of replies) yield* made.turn.reply(reply)
     return made.keys()
   })
+
+  it.effect("of streams tell their order among the streams of their place, whatever else is said", () =>
+    Effect.gen(function*() {
+      const begin = Effect.fnUntraced(function*(attempt: number, before: ReadonlyArray<string>) {
+        const made = run(attempt)
+        for (const text of before) yield* made.turn.reply(text)
+        for (let n = 0; n < 2; n++) yield* made.turn.stream()
+        made.close()
+        return made.committed.flatMap(({ dispatch, key }) => dispatch._tag === "StreamStart" ? [key] : [])
+      })
+      const keys = yield* begin(1, ["one", "two"])
+      assert.strictEqual(new Set(keys).size, 2)
+      assert.deepStrictEqual(yield* begin(2, []), keys)
+      // They are no texts that a re-run could say otherwise.
+      assert.isFalse(keys.some((key) => key.startsWith("turn_1:said:")))
+    }))
 
   it.effect("are the same in a re-run that says the same", () =>
     Effect.gen(function*() {

@@ -7,6 +7,7 @@ import { Effect, Layer, Metric } from "effect"
 import { SqlClient, Statement } from "effect/sql"
 import { Conversations } from "../src/Conversations.ts"
 import { Debouncer } from "../src/Debouncer.ts"
+import * as Spool from "../src/files/Spool.ts"
 import { GatewayStatus } from "../src/GatewayStatus.ts"
 import { Handler } from "../src/Handler.ts"
 import { MessageStore } from "../src/MessageStore.ts"
@@ -40,6 +41,7 @@ const rooms = (dataDir: string, conversations: number, handled: Array<string>) =
     ))),
     Layer.provide(scriptedApi().layer),
     Layer.provideMerge(Retention.layer),
+    Layer.provideMerge(Spool.layer),
     Layer.provideMerge(GatewayStatus.layer),
     Layer.provideMerge(SqlInstance.layer),
     Layer.provideMerge(Layer.mergeAll(SqlMessageStore.layer, SqlOutboxStore.layer)),

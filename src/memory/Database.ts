@@ -72,6 +72,7 @@ export interface ReplyRow {
   retriedAt: number | null
   /** Where it is in Slack. */
   at: SlackMessage | null
+  remote: string | null
   finishedAt: number | null
 }
 

@@ -20,7 +20,7 @@ import {
   waiting,
   waits
 } from "./Database.ts"
-import { checkReplies, insertReplies, isSaid } from "./outboxRows.ts"
+import { checkReplies, endStreams, insertReplies, isSaid } from "./outboxRows.ts"
 
 const bySlackTs = (a: MessageRow, b: MessageRow) => {
   if (a.message.ts !== b.message.ts) return a.message.ts < b.message.ts ? -1 : 1
@@ -169,6 +169,7 @@ export const layer = Layer.effect(
           }
           leave(turn, { state: "done", crashes: 0, finishedAt: now }, { state: "done", reason: null, finishedAt: now })
           insertReplies(data, replies, id, now)
+          endStreams(data, id, now)
           if (state !== undefined) data.states.set(turn.conversation, state)
           data.steps.delete(id)
         }),
@@ -201,6 +202,7 @@ export const layer = Layer.effect(
           const dueAt = Math.max(now, ...waiting(data, turn.conversation).map((row) => row.dueAt))
           leave(turn, { state: "superseded", finishedAt: now }, { state: "queued", turn: null, dueAt })
           data.steps.delete(id)
+          endStreams(data, id, now)
         }),
       cutoffKeeping: (newest) => call("cutoffKeeping")(() => cutoffKeeping(data.messages.values(), newest)),
       prune: ({ finishedBefore, keysBefore, most }) =>
@@ -234,6 +236,7 @@ export const layer = Layer.effect(
           const ended = { state: "failed", finishedAt: now } as const
           leave(turn, { ...ended, failures: turn.failures + 1, error }, { ...ended, reason: error })
           insertReplies(data, replies, id, now)
+          endStreams(data, id, now)
         }),
       releaseAll: (owner, now) =>
         call("releaseAll")(() => {

@@ -4,7 +4,7 @@
  */
 import { Effect, Layer } from "effect"
 import { checkCutoffs, earlier, endedBefore } from "../Cutoff.ts"
-import { aimedAt, type Dispatch, isRepeatable } from "../Dispatch.ts"
+import { aimedAt, asPost, type Dispatch, isChange, isMessage } from "../Dispatch.ts"
 import type { OwnerId, TurnId } from "../Message.ts"
 import {
   type ClaimedReply,
@@ -16,6 +16,7 @@ import {
   OutboxStore,
   type ReplyState
 } from "../OutboxStore.ts"
+import { textGrowing, withShown } from "../streamed.ts"
 import { call, cutoffKeeping, Database, heldTurn, least, oldest, type ReplyRow } from "./Database.ts"
 import { discard, list, retry } from "./outboxByHand.ts"
 import { importReplies } from "./outboxImport.ts"
@@ -27,6 +28,7 @@ import {
   end,
   endInterim,
   insertReplies,
+  piecesOf,
   stored,
   waits
 } from "./outboxRows.ts"
@@ -74,8 +76,9 @@ export const layer = Layer.effect(
       )
 
     /** What becomes of a row that changes another one: the message to change, a call of its own, or why it is over. */
-    const resolve = ({ dispatch, interim, target }: ReplyRow): Dispatch | Over => {
-      if (target === null || !isRepeatable(dispatch._tag)) return dispatch
+    const resolve = ({ degraded, dispatch, interim, target }: ReplyRow): Dispatch | Over => {
+      if (target === null || !isChange(dispatch._tag)) return dispatch
+      if (dispatch._tag === "StreamStop" && degraded) return asPost(dispatch)
       const aim = data.replies.get(target)
       if (aim === undefined) return over("the message it changes is no longer kept")
       // An interim message that was never sent may have been replaced by a post since.
@@ -83,8 +86,11 @@ export const layer = Layer.effect(
         ? aim
         : rows().findLast((row) => row.target === target && row.dispatch._tag === "Post" && row.state === "delivered")
       if (there !== undefined && there.at !== null) {
-        return there.dispatch._tag === "Post" ? aimedAt(dispatch, there.at) : over("what it changes cannot be changed")
+        return isMessage(there.dispatch._tag)
+          ? withShown(aimedAt(dispatch, there.at), piecesOf(data, target))
+          : over("what it changes cannot be changed")
       }
+      if (dispatch._tag === "StreamStop") return asPost(dispatch)
       if (dispatch._tag === "Update" && aim.interim && !interim) return { ...dispatch, _tag: "Post" }
       return over(`the message it changes was not sent (${aim.reason ?? aim.state})`, aim.interim)
     }
@@ -164,6 +170,8 @@ export const layer = Layer.effect(
       keysAt: (place) =>
         call("keysAt")(() => rows().map(({ key }) => key).filter((key) => key.startsWith(place)).toSorted()),
 
+      streamed: (start) => call("streamed")(() => textGrowing(data.replies.get(start)?.state, piecesOf(data, start))),
+
       claim: (options) => call("claim")(() => claim(options)),
 
       claimUnknown: (now, limit) =>
@@ -193,6 +201,16 @@ export const layer = Layer.effect(
           }
         }),
 
+      remember: (id, owner, remote) =>
+        call("remember")(() => {
+          const row = data.replies.get(id)
+          if (row?.state === "sending" && row.owner === owner) row.remote = remote
+        }),
+      spooled: call("spooled")(() =>
+        rows().flatMap(({ dispatch, error, state }) =>
+          dispatch._tag === "Upload" && state !== "delivered" && error !== "Discarded" ? [dispatch.spool] : []
+        )
+      ),
       delivered: (id, owner, at, now) =>
         call("delivered")(() =>
           change(id, owner, ["sending", "unknown"], () => ({ state: "delivered", held: false, at, finishedAt: now }))

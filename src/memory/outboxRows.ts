@@ -13,6 +13,7 @@ import {
   type NewReply,
   type StoredReply
 } from "../OutboxStore.ts"
+import type { Piece } from "../streamed.ts"
 import type { Data, ReplyRow } from "./Database.ts"
 
 export type Which = (row: ReplyRow) => boolean
@@ -34,6 +35,7 @@ export const claimed = (row: ReplyRow, dispatch = row.dispatch): ClaimedReply =>
   destination: row.destination,
   dispatch: row.degraded ? withoutBlocks(dispatch) : dispatch,
   interim: row.interim,
+  remote: row.remote,
   attempts: row.attempts,
   enqueuedAt: row.enqueuedAt
 })
@@ -108,6 +110,7 @@ export const newRow = (
     failedAt: null,
     retriedAt: null,
     at: null,
+    remote: null,
     finishedAt: null
   }
 }
@@ -131,6 +134,7 @@ export const end = (
       owner: null,
       error: because.error,
       reason: row.interim ? interimReason : because.reason,
+      interim: row.interim || row.dispatch._tag === "StreamStart",
       failedAt: now,
       finishedAt: now
     })
@@ -143,6 +147,23 @@ export const end = (
     }
   }
   return rows.map(({ id }) => id)
+}
+
+/** What was done with a stream since it began, in order. */
+export const piecesOf = (data: Data, start: number): ReadonlyArray<Piece> =>
+  [...data.replies.values()].filter(({ target }) => target === start)
+
+const ends = ["StreamStop", "StreamEnd", "Post"]
+
+/** With its turn, every stream ends: what nobody stopped is stopped as it is. */
+export const endStreams = (data: Data, turn: TurnId, now: number): void => {
+  for (const row of data.replies.values()) {
+    const isOver = row.state === "failed_terminal" || row.state === "expired" ||
+      piecesOf(data, row.id).some(({ dispatch }) => dispatch !== null && ends.includes(dispatch._tag))
+    if (row.turn !== turn || row.dispatch._tag !== "StreamStart" || isOver) continue
+    const { destination, id: target, key, lane } = row
+    insertReplies(data, [{ key: `${key}:end`, lane, destination, dispatch: { _tag: "StreamEnd" }, target }], turn, now)
+  }
 }
 
 /** These interim rows will not be sent any more. */
@@ -172,8 +193,8 @@ export const cutOff = (data: Data, which: Which, reason: string, now: number): n
 /** Whether it was said in its conversation: as it reads now, without progress and what was taken back. */
 export const isSaid = (data: Data, row: ReplyRow): boolean => {
   const counts = ({ dispatch, interim, state }: ReplyRow) =>
-    state !== "failed_terminal" && state !== "expired" && !interim && dispatch._tag !== "React"
-  return counts(row) && row.dispatch._tag !== "Delete" &&
+    state !== "failed_terminal" && state !== "expired" && !interim && !["React", "StreamEnd"].includes(dispatch._tag)
+  return counts(row) && row.dispatch._tag !== "Delete" && row.dispatch._tag !== "StreamStart" &&
     ![...data.replies.values()].some((later) =>
       later.target === (row.target ?? row.id) && later.id > row.id && counts(later)
     )

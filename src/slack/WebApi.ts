@@ -10,10 +10,12 @@ import { Duration, Effect, Layer, Redacted } from "effect"
 import type { Content, Dispatch, SlackMessage } from "../Dispatch.ts"
 import { GatewayConfig } from "../GatewayConfig.ts"
 import type { Destination } from "../Message.ts"
-import { Ambiguous, Permanent, SlackApi, SlackApiError } from "../SlackApi.ts"
+import { Ambiguous, type FileHand, Permanent, SlackApi, SlackApiError, type Sought } from "../SlackApi.ts"
 import { classify } from "./classify.ts"
 import { respond } from "./responseUrl.ts"
 import { silent } from "./silent.ts"
+import { endStream, isSilent, startArgs, stopStream } from "./stream.ts"
+import { hasFile, uploadFile } from "./upload.ts"
 
 const eventType = "slackwater_reply"
 /** Slack's clock and ours may differ by this much when looking back (ms). */
@@ -74,7 +76,23 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
         ? Effect.fail(refused(method, "message_not_found"))
         : Effect.as(call(method, args), target)
 
-    const send = Effect.fn("SlackApi.send")(function*(destination: Destination, dispatch: Dispatch, key: string) {
+    /** A post to a person went to the direct message with them. */
+    const channelOf = (destination: Destination) =>
+      /^[UW]/.test(destination.channel)
+        ? Effect.flatMap(call("conversations.open", { users: destination.channel }), (answer) => {
+          const id = text(field(answer, "channel"), "id")
+          return id === undefined ? senseless("conversations.open", "ok without a channel") : Effect.succeed(id)
+        })
+        : Effect.succeed(destination.channel)
+
+    const outside = { slackApiUrl: config.slackApiUrl, timeoutMs: Duration.toMillis(config.requestTimeout) }
+
+    const send = Effect.fn("SlackApi.send")(function*(
+      destination: Destination,
+      dispatch: Dispatch,
+      key: string,
+      file?: FileHand
+    ) {
       const { channel } = destination
       switch (dispatch._tag) {
         case "Post": {
@@ -101,6 +119,24 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
           const method = remove === true ? "reactions.remove" : "reactions.add"
           return yield* change(method, target, { channel: target?.channel, timestamp: target?.ts, name })
         }
+        case "StreamStart": {
+          const answer = yield* call("chat.startStream", yield* startArgs(destination, dispatch))
+          const ts = text(answer, "ts")
+          if (ts === undefined) return yield* senseless("chat.startStream", "ok without a ts")
+          return { channel: text(answer, "channel") ?? channel, ts }
+        }
+        case "StreamAppend": {
+          const { markdown, target } = dispatch
+          return yield* change("chat.appendStream", target, { ...target, markdown_text: markdown })
+        }
+        case "StreamStop":
+          return yield* stopStream(call, dispatch)
+        case "Upload": {
+          const thread = yield* threadOf("files.completeUploadExternal", destination)
+          return yield* uploadFile(call, { channel: yield* channelOf(destination), thread }, dispatch, file, outside)
+        }
+        case "StreamEnd":
+          return yield* endStream(call, dispatch)
         case "Ephemeral": {
           const answer = yield* call("chat.postEphemeral", {
             channel,
@@ -117,7 +153,7 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
             replace_original: replaceOriginal === true,
             ...(responseType === undefined ? {} : { response_type: responseType }),
             ...(yield* threadOf("response_url", destination))
-          }, { slackApiUrl: config.slackApiUrl, timeoutMs: Duration.toMillis(config.requestTimeout) })
+          }, outside)
           return { channel, ts: "" }
         }
       }
@@ -130,17 +166,27 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
         status
       }))
 
-    /** A post to a person went to the direct message with them. */
-    const channelOf = (destination: Destination) =>
-      /^[UW]/.test(destination.channel)
-        ? Effect.flatMap(call("conversations.open", { users: destination.channel }), (answer) => {
-          const id = text(field(answer, "channel"), "id")
-          return id === undefined ? senseless("conversations.open", "ok without a channel") : Effect.succeed(id)
-        })
-        : Effect.succeed(destination.channel)
+    const identity = Effect.flatMap(call("auth.test"), (answer) => {
+      const user = text(answer, "user_id")
+      return user === undefined
+        ? senseless("auth.test", "ok without a user")
+        : Effect.succeed({ team: text(answer, "team_id") ?? "", user, bot: text(answer, "bot_id") ?? "" })
+    })
 
-    const find = Effect.fn("SlackApi.find")(function*(destination: Destination, key: string, since: number) {
+    const find = Effect.fn("SlackApi.find")(function*(
+      destination: Destination,
+      key: string,
+      since: number,
+      { kind, remote }: Sought = { kind: "Post", remote: null }
+    ) {
       const channel = yield* channelOf(destination)
+      const { bot } = kind === "StreamStart" ? yield* identity : { bot: "" }
+      const isIt = (message: unknown) =>
+        kind === "StreamStart"
+          ? isSilent(message, bot)
+          : kind === "Upload"
+          ? remote !== null && hasFile(message, remote)
+          : carries(message, key)
       const method = destination.threadTs === undefined ? "conversations.history" : "conversations.replies"
       let newest: string | null = null
       let cursor: string | undefined
@@ -164,7 +210,7 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
         )
         const messages = field(answer, "messages")
         if (!Array.isArray(messages)) return yield* senseless(method, "ok without messages")
-        const found = text(messages.find((message) => carries(message, key)), "ts")
+        const found = text(messages.findLast(isIt), "ts")
         if (found !== undefined) return { channel, ts: found, newest: found }
         for (const message of messages) {
           const ts = text(message, "ts")
@@ -175,13 +221,6 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
       }
       // There is more than we read: what was not seen is not absent.
       return yield* senseless(method, "more messages than can be looked through")
-    })
-
-    const identity = Effect.flatMap(call("auth.test"), (answer) => {
-      const user = text(answer, "user_id")
-      return user === undefined
-        ? senseless("auth.test", "ok without a user")
-        : Effect.succeed({ team: text(answer, "team_id") ?? "", user, bot: text(answer, "bot_id") ?? "" })
     })
 
     return SlackApi.of({ identity, send, setStatus, find })

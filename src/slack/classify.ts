@@ -52,7 +52,9 @@ const permanent = words(`
   invalid_metadata_format invalid_metadata_schema metadata_too_large missing_file_data too_many_contact_cards
   invalid_arg_name invalid_array_arg invalid_charset invalid_form_data invalid_post_type missing_post_type missing_args
   as_user_not_supported method_deprecated deprecated_endpoint unknown_method invalid_cursor invalid_thread_ts
-  message_not_in_streaming_state stopped_by_user channel_type_not_supported
+  message_not_in_streaming_state stopped_by_user channel_type_not_supported missing_recipient_user_id
+  missing_recipient_team_id message_not_owned_by_app file_not_found file_deleted posting_to_channel_denied
+  malware_detected blocked_file_type
   used_url expired_url user_not_in_channel no_item_specified invalid_name too_many_emoji too_many_reactions`)
 const permanents = /^(slack_connect_.+_blocked|(draft|duplicate|invalid_ts)_.+)$/
 

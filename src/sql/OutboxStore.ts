@@ -4,17 +4,19 @@
  * Every UPDATE names the states it may leave and, where a sender holds the row, the owner it expects; a late answer
  * therefore changes nothing that has ended.
  */
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { checkCutoffs } from "../Cutoff.ts"
+import { fingerprint } from "../fingerprint.ts"
 import type { OwnerId } from "../Message.ts"
 import { OutboxStore } from "../OutboxStore.ts"
+import { textGrowing } from "../streamed.ts"
 import { countReplies } from "./counts.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import { discard, list, retry } from "./outboxByHand.ts"
 import { claim, claimUnknown, endUnreadable, nextDueAt } from "./outboxClaims.ts"
 import { importReplies } from "./outboxImport.ts"
-import { cutOff, end, insertReplies, requireRun, type Row, stored } from "./outboxRows.ts"
+import { cutOff, decodeDispatch, end, insertReplies, piecesOf, requireRun, type Row, stored } from "./outboxRows.ts"
 import { cutoffOfReplies, pruneReplies } from "./pruning.ts"
 import { statement } from "./transaction.ts"
 
@@ -39,6 +41,11 @@ export const layer = Layer.effect(
             WHERE key >= ${place} AND key < ${`${place}\u{10FFFF}`} ORDER BY key`,
           (rows) => rows.map(({ key }) => key)
         ).pipe(statement("keysAt")),
+      streamed: (start) =>
+        Effect.flatMap(
+          sql<Row>`SELECT * FROM slackwater_outbox WHERE id = ${start}`,
+          ([row]) => Effect.map(piecesOf(sql, start), (pieces) => textGrowing(row?.state, pieces))
+        ).pipe(statement("streamed")),
       // Nothing to claim is the common case, and it must not write.
       claim: (options) =>
         Effect.flatMap(
@@ -60,6 +67,20 @@ export const layer = Layer.effect(
               : Effect.as(group.write("claimUnknown")(endUnreadable(sql, unreadable, now)), replies)
         ),
       nextDueAt: (now, exclude, inHand) => statement("nextDueAt")(nextDueAt(sql, now, exclude, inHand)),
+      remember: (id, owner, remote) =>
+        Effect.asVoid(sql`UPDATE slackwater_outbox SET remote = ${remote} WHERE id = ${id} AND ${sentBy(owner)}`).pipe(
+          group.write("remember")
+        ),
+      spooled: Effect.flatMap(
+        sql<{ readonly key: string; readonly dispatch: string }>`SELECT key, dispatch FROM slackwater_outbox
+          WHERE kind = 'Upload' AND state <> 'delivered' AND coalesce(error_class, '') <> 'Discarded'`,
+        (rows) =>
+          Effect.forEach(rows, ({ dispatch: json, key }) => {
+            const dispatch = Option.getOrUndefined(decodeDispatch(json))
+            // One that cannot be read keeps its file, which has its name from the key.
+            return dispatch?._tag === "Upload" ? Effect.succeed(dispatch.spool) : fingerprint(key)
+          })
+      ).pipe(statement("spooled")),
       delivered: (id, owner, at, now) =>
         Effect.asVoid(sql`UPDATE slackwater_outbox SET state = 'delivered', owner = NULL, held = 0,
           slack_channel = ${at.channel}, slack_ts = ${at.ts}, finished_at = ${now}

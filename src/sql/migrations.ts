@@ -143,7 +143,7 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
       retried_at INTEGER,
       slack_channel TEXT,
       slack_ts TEXT,
-      -- What a kind of its own needs from Slack to go on: the id of a file, the ts of a stream.
+      -- What Slack calls the thing that is under way: the id of a file.
       remote TEXT,
       finished_at INTEGER,
       CHECK (interim = 0 OR state NOT IN ('unknown', 'failed_retryable'))
@@ -156,6 +156,8 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
     `CREATE INDEX slackwater_outbox_unknown ON slackwater_outbox (due_at, id) WHERE state = 'unknown'`,
     `CREATE INDEX slackwater_outbox_interim ON slackwater_outbox (turn_id, id)
       WHERE interim = 1 AND state IN ('queued', 'sending')`,
+    `CREATE INDEX slackwater_outbox_streams ON slackwater_outbox (turn_id) WHERE kind = 'StreamStart'`,
+    `CREATE INDEX slackwater_outbox_files ON slackwater_outbox (id) WHERE kind = 'Upload' AND state <> 'delivered'`,
     `CREATE INDEX slackwater_outbox_target ON slackwater_outbox (target_id) WHERE target_id IS NOT NULL`,
     `CREATE INDEX slackwater_outbox_parts ON slackwater_outbox (part_of, id) WHERE part_of IS NOT NULL`,
     `CREATE INDEX slackwater_outbox_ended ON slackwater_outbox (state, id)

@@ -4,9 +4,19 @@
  */
 import { Effect, Option } from "effect"
 import type { SqlClient } from "effect/sql"
-import { aimedAt, type Dispatch, isRepeatable } from "../Dispatch.ts"
+import { aimedAt, asPost, type Dispatch, isChange, isMessage } from "../Dispatch.ts"
 import { type ClaimedReply, type ClaimOptions, holdLaneFor, interimReason, type UnknownReply } from "../OutboxStore.ts"
-import { cancelledBy, claimed, decodeDispatch, encodeDispatch, end, endInterim, type Row } from "./outboxRows.ts"
+import { withShown } from "../streamed.ts"
+import {
+  cancelledBy,
+  claimed,
+  decodeDispatch,
+  encodeDispatch,
+  end,
+  endInterim,
+  piecesOf,
+  type Row
+} from "./outboxRows.ts"
 
 /** Lane heads looked at in one claim; paced channels may hide others behind them only this far. */
 const scan = 256
@@ -47,16 +57,19 @@ const over = (why: string, quiet = false): Over => ({ over: why, quiet })
 
 /** What becomes of a row that changes another one: the message to change, a call of its own, or why it is over. */
 const resolve = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, row: Row, dispatch: Dispatch) {
-  if (row.target_id === null || !isRepeatable(dispatch._tag)) return dispatch
+  if (row.target_id === null || !isChange(dispatch._tag)) return dispatch
+  if (dispatch._tag === "StreamStop" && row.degraded === 1) return asPost(dispatch)
   const [target] = yield* sql<Row>`SELECT * FROM slackwater_outbox WHERE id = ${row.target_id}`
   if (target === undefined) return over("the message it changes is no longer kept")
   // An interim message that was never sent may have been replaced by a post since.
   const [there] = target.state === "delivered" ? [target] : yield* sql<Row>`SELECT * FROM slackwater_outbox
     WHERE target_id = ${target.id} AND kind = 'Post' AND state = 'delivered' ORDER BY id DESC LIMIT 1`
   if (there !== undefined) {
-    if (there.kind !== "Post") return over("what it changes cannot be changed")
-    return aimedAt(dispatch, { channel: there.slack_channel ?? there.channel, ts: there.slack_ts ?? "" })
+    if (!isMessage(there.kind)) return over("what it changes cannot be changed")
+    const aimed = aimedAt(dispatch, { channel: there.slack_channel ?? there.channel, ts: there.slack_ts ?? "" })
+    return aimed._tag === "StreamStop" ? withShown(aimed, yield* piecesOf(sql, row.target_id)) : aimed
   }
+  if (dispatch._tag === "StreamStop") return asPost(dispatch)
   if (dispatch._tag === "Update" && target.interim === 1 && row.interim === 0) {
     return { ...dispatch, _tag: "Post" } as const
   }

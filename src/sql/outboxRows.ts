@@ -4,9 +4,9 @@
  * Everything here runs inside whatever transaction is open. Rows that belong together end together: the later parts of
  * a text with a part that failed, the interim replies of a turn with its final one.
  */
-import { Effect, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import type { SqlClient, Statement } from "effect/sql"
-import { Dispatch, type Kind, withoutBlocks } from "../Dispatch.ts"
+import { Dispatch, type Kind, repeatable, withoutBlocks } from "../Dispatch.ts"
 import { ConversationKey } from "../Message.ts"
 import {
   cancelled,
@@ -19,6 +19,7 @@ import {
   type TurnRun
 } from "../OutboxStore.ts"
 import { TurnLost } from "../StoreError.ts"
+import type { Piece } from "../streamed.ts"
 
 const DispatchJson = Schema.fromJsonString(Dispatch)
 export const encodeDispatch = Schema.encodeSync(DispatchJson)
@@ -56,6 +57,7 @@ export interface Row {
   readonly retried_at: number | null
   readonly slack_channel: string | null
   readonly slack_ts: string | null
+  readonly remote: string | null
   readonly finished_at: number | null
 }
 
@@ -66,6 +68,7 @@ export const claimed = (row: Row, dispatch: Dispatch): ClaimedReply => ({
   destination: row.thread_ts === null ? { channel: row.channel } : { channel: row.channel, threadTs: row.thread_ts },
   dispatch: row.degraded === 1 ? withoutBlocks(dispatch) : dispatch,
   interim: row.interim === 1,
+  remote: row.remote,
   attempts: row.attempts,
   enqueuedAt: row.enqueued_at
 })
@@ -119,6 +122,32 @@ export const insertReplies = Effect.fnUntraced(function*(
   return rows
 })
 
+/** What was done with a stream since it began, in order. */
+export const piecesOf = (sql: SqlClient.SqlClient, start: number) =>
+  Effect.map(
+    sql<Row>`SELECT * FROM slackwater_outbox WHERE target_id = ${start} ORDER BY id`,
+    (rows) =>
+      rows.map((row): Piece => ({
+        dispatch: Option.getOrNull(decodeDispatch(row.dispatch)),
+        state: row.state,
+        tries: row.tries,
+        error: row.error_class
+      }))
+  )
+
+/** With its turn, every stream ends: what nobody stopped is stopped as it is. */
+export const endStreams = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, turn: string, now: number) {
+  const open = yield* sql<Row>`SELECT s.* FROM slackwater_outbox s
+    WHERE s.turn_id = ${turn} AND s.kind = 'StreamStart' AND s.state NOT IN ('failed_terminal', 'expired')
+      AND NOT EXISTS (SELECT 1 FROM slackwater_outbox e WHERE e.target_id = s.id
+        AND e.kind IN ('StreamStop', 'StreamEnd', 'Post')) ORDER BY s.id`
+  const ends = open.map((row): NewReply => {
+    const { destination, key, lane } = claimed(row, { _tag: "StreamEnd" })
+    return { key: `${key}:end`, lane, destination, dispatch: { _tag: "StreamEnd" }, target: row.id }
+  })
+  yield* insertReplies(sql, ends, turn, now)
+})
+
 /** These interim rows will not be sent any more. */
 export const endInterim = (sql: SqlClient.SqlClient, which: Statement.Fragment, now: number) =>
   sql<{ readonly id: number }>`UPDATE slackwater_outbox SET state = 'failed_terminal', owner = NULL,
@@ -148,6 +177,7 @@ export const end = Effect.fnUntraced(function*(
 ) {
   const rows = yield* sql<Pick<Row, "id" | "part_of">>`UPDATE slackwater_outbox SET state = ${state}, owner = NULL,
     held = 0, error_class = ${error}, reason = CASE WHEN interim = 1 THEN ${interimReason} ELSE ${reason} END,
+    interim = CASE WHEN kind = 'StreamStart' THEN 1 ELSE interim END,
     failed_at = ${now}, finished_at = ${now} WHERE ${which} RETURNING id, part_of`
   for (const row of rows) yield* cancelParts(sql, row, now)
   return rows.map(({ id }) => id).toSorted((a, b) => a - b)
@@ -163,7 +193,7 @@ export const cutOff = Effect.fnUntraced(function*(
   const failed = sql`owner = NULL, error_class = 'Ambiguous', reason = ${reason}, failed_at = ${now}, due_at = ${now}`
   const interim = yield* endInterim(sql, sql`state = 'sending' AND ${which}`, now)
   const again = yield* sql`UPDATE slackwater_outbox SET state = 'failed_retryable', attempts = attempts + 1, ${failed}
-    WHERE state = 'sending' AND kind IN ('Update', 'Delete', 'React') AND ${which} RETURNING id`
+    WHERE state = 'sending' AND ${sql.in("kind", repeatable)} AND ${which} RETURNING id`
   const unknown =
     yield* sql`UPDATE slackwater_outbox SET state = 'unknown', ${failed}, unknown_since = ${now}, late = 1,
     looks = 0, newest = NULL, held = 0 WHERE state = 'sending' AND ${which} RETURNING id`
@@ -172,7 +202,7 @@ export const cutOff = Effect.fnUntraced(function*(
 
 /** Of a conversation's rows, what was said in it: as it reads now, without progress and what was taken back. */
 export const saidIn = (sql: SqlClient.SqlClient) =>
-  sql`state NOT IN ('failed_terminal', 'expired') AND interim = 0 AND kind NOT IN ('Delete', 'React')
+  sql`state NOT IN ('failed_terminal', 'expired') AND interim = 0 AND kind NOT IN ('Delete', 'React', 'StreamStart', 'StreamEnd')
     AND NOT EXISTS (SELECT 1 FROM slackwater_outbox u
       WHERE u.target_id = coalesce(slackwater_outbox.target_id, slackwater_outbox.id) AND u.id > slackwater_outbox.id
-      AND u.kind <> 'React' AND u.interim = 0 AND u.state NOT IN ('failed_terminal', 'expired'))`
+      AND u.kind NOT IN ('React', 'StreamEnd') AND u.interim = 0 AND u.state NOT IN ('failed_terminal', 'expired'))`

@@ -12,7 +12,7 @@ import type { TurnRun } from "../OutboxStore.ts"
 import { TurnLost } from "../StoreError.ts"
 import type { GroupCommit } from "./GroupCommit.ts"
 import { decodeMessage } from "./messageJson.ts"
-import { insertReplies, requireRun } from "./outboxRows.ts"
+import { endStreams, insertReplies, requireRun } from "./outboxRows.ts"
 
 interface OpenRow {
   readonly id: string
@@ -148,6 +148,7 @@ export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"
       }
       yield* finishMessages(turn, "done", null, now)
       yield* insertReplies(sql, replies, turn, now)
+      yield* endStreams(sql, turn, now)
       if (state !== undefined) {
         yield* sql`INSERT INTO slackwater_conversations (conversation, state, changed_at)
           SELECT conversation, ${state}, ${now} FROM slackwater_turns WHERE id = ${turn}
@@ -168,6 +169,7 @@ export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"
       yield* leave(turn, owner, "state = 'failed', failures = failures + 1, error = ?, finished_at = ?", [error, now])
       yield* finishMessages(turn, "failed", error, now)
       yield* insertReplies(sql, replies, turn, now)
+      yield* endStreams(sql, turn, now)
     }, group.write("fail")),
     supersede: Effect.fn("MessageStore.supersede")(function*(turn, owner, now) {
       yield* leave(turn, owner, "state = 'superseded', finished_at = ?", [now])
@@ -177,6 +179,7 @@ export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"
             AND conversation = (SELECT conversation FROM slackwater_turns WHERE id = ${turn})), 0))
         WHERE turn_id = ${turn} AND state = 'processing'`
       yield* sql`DELETE FROM slackwater_steps WHERE turn_id = ${turn}`
+      yield* endStreams(sql, turn, now)
     }, group.write("supersede")),
     releaseAll: Effect.fn("MessageStore.releaseAll")(function*(owner, now) {
       const turns = yield* sql<{ readonly id: string }>`UPDATE slackwater_turns SET state = 'waiting', owner = NULL,

@@ -64,6 +64,8 @@ export const FaultPatch = Schema.Struct({
   stallBody: knob(oneOrMore(Rule)),
   /** `conversations.history` and `.replies` do not show messages younger than this. */
   historyLagMs: knob(Milliseconds),
+  /** Slack ends a stream by itself after this time (five minutes). */
+  streamLifetimeMs: knob(Milliseconds),
   /** `apps.connections.open` answers `{ ok: false, error }` with this code. */
   openError: knob(Schema.String),
   /** WebSocket upgrades are answered with HTTP 503. */

@@ -3,7 +3,7 @@
  *
  * Owns a `node:http` server on 127.0.0.1 and every socket it accepted. It is node's own server and not Effect's
  * because the faults need the raw socket: a reset after a call took effect, half an answer, an upgrade that hangs.
- * Guarantees that no callback throws, that a request body is at most 1 MiB (413) and arrives within 10 s, and that a
+ * Guarantees that no callback throws, that a request body is at most 1 MiB, a file 128 (413), and arrives within 10 s, and that a
  * browser page of another site gets nothing: `Host` must be a loopback name, and `Origin`, when there is one, ours.
  * On shutdown every socket is destroyed; the server is gone within a second.
  */
@@ -34,6 +34,7 @@ export interface Request {
   readonly url: URL
   readonly headers: IncomingMessage["headers"]
   readonly body: string
+  readonly bytes: Buffer
   readonly response: ServerResponse
   readonly socket: Socket
 }
@@ -49,6 +50,8 @@ export interface HttpDoorOptions {
 }
 
 const bodyLimit = 1024 * 1024
+/** Of a file that is uploaded. */
+const fileLimit = 128 * bodyLimit
 /** Of a body that is too large this much is read, so that the sender gets to see the answer. */
 const drainLimit = 16 * bodyLimit
 
@@ -130,13 +133,15 @@ export const open = (
         if (url === undefined) return answer(response, 400, "{}")
         if (options.slam(url.pathname)) return reset(message.socket)
         if (!isWelcome(message, port)) return answerJson(response, 403, { ok: false, error: "cross_site_request" })
-        readBody(message, response, (body) =>
+        const limit = url.pathname.startsWith("/upload/") ? fileLimit : bodyLimit
+        readBody(message, response, limit, (bytes) =>
           guarded(message, () => answer(response, 500, "{}"), () =>
             options.onRequest({
               method: message.method ?? "GET",
               url,
               headers: message.headers,
-              body,
+              body: limit === fileLimit ? "" : bytes.toString("utf8"),
+              bytes,
               response,
               socket: message.socket
             })))
@@ -171,20 +176,25 @@ export const open = (
     return port
   })
 
-const readBody = (message: IncomingMessage, response: ServerResponse, then: (body: string) => void): void => {
+const readBody = (
+  message: IncomingMessage,
+  response: ServerResponse,
+  limit: number,
+  then: (bytes: Buffer) => void
+): void => {
   const chunks: Array<Buffer> = []
   let size = 0
   message.on("data", (chunk: Buffer) => {
     size += chunk.length
-    if (size <= bodyLimit) {
+    if (size <= limit) {
       chunks.push(chunk)
       return
     }
     chunks.length = 0
-    if (size > drainLimit) message.destroy()
+    if (size > Math.max(limit, drainLimit)) message.destroy()
     else answer(response, 413, JSON.stringify({ ok: false, error: "request_too_large" }), { connection: "close" })
   })
   message.on("end", () => {
-    if (size <= bodyLimit) then(Buffer.concat(chunks).toString("utf8"))
+    if (size <= limit) then(Buffer.concat(chunks))
   })
 }

@@ -64,7 +64,11 @@ export class LocalRoutes {
     const { method, url } = request
     const outside = /^\/(?:api\/(?<api>.*)|upload\/v1\/(?<upload>[^/]+)|respond\/(?<respond>[^/]+))$/.exec(url.pathname)
     if (outside?.groups?.["api"] !== undefined) return this.#api(request, outside.groups["api"], {})
-    if (outside?.groups?.["upload"] !== undefined) return this.#api(request, "upload", { id: outside.groups["upload"] })
+    if (outside?.groups?.["upload"] !== undefined) {
+      return this.#api(request, "upload", { id: outside.groups["upload"], bytes: contentOf(request) })
+    }
+    const file = /^\/_local\/files\/(?<id>\w+)$/.exec(url.pathname)?.groups?.["id"]
+    if (file !== undefined) return this.#file(request, file)
     if (outside?.groups?.["respond"] !== undefined) {
       return this.#api(request, "response_url", { id: outside.groups["respond"] })
     }
@@ -77,7 +81,9 @@ export class LocalRoutes {
       case "GET /_local/state":
         return answerJson(request.response, 200, this.#state())
       case "GET /_local/messages":
-        return answerJson(request.response, 200, { messages: world.messages(url.searchParams.get("channel") ?? "") })
+        return answerJson(request.response, 200, {
+          messages: world.messages(url.searchParams.get("channel") ?? "", now())
+        })
       case "GET /_local/statuses":
         return answerJson(request.response, 200, { statuses: world.statuses(now()) })
       case "POST /_local/messages":
@@ -131,11 +137,11 @@ export class LocalRoutes {
   /** Passes journal entries on to whoever listens to the stream. */
   publish(entries: ReadonlyArray<JournalEntry>): void {
     if (this.#readers.size === 0) return
-    const { world } = this.#options
+    const { now, world } = this.#options
     for (const entry of entries) {
       if (entry._tag === "ApiCall" || entry._tag === "EnvelopeSent" || entry._tag === "AckReceived") continue
       const message = "ts" in entry ? world.workspace.find(entry.channel, entry.ts) : undefined
-      const shown = message === undefined ? entry : { ...entry, message: localMessage(message) }
+      const shown = message === undefined ? entry : { ...entry, message: localMessage(message, now()) }
       this.#write(`id: ${entry.n}\ndata: ${JSON.stringify(shown)}\n\n`)
     }
   }
@@ -159,6 +165,14 @@ export class LocalRoutes {
     response.write("retry: 1000\n\n")
     this.#readers.add(response)
     response.on("close", () => this.#readers.delete(response))
+  }
+
+  /** What was uploaded, for tests. */
+  #file({ response }: Request, id: string): void {
+    const content = this.#options.world.workspace.content(id)
+    if (content === undefined) return answerJson(response, 404, { ok: false, error: "file_not_found" })
+    response.writeHead(200, { "content-type": "application/octet-stream", "cache-control": "no-store" })
+    response.end(content)
   }
 
   #state() {
@@ -191,7 +205,7 @@ export class LocalRoutes {
     answerJson(request.response, result.ok ? 200 : 400, result)
   }
 
-  #api(request: Request, method: string, known: Record<string, string>): void {
+  #api(request: Request, method: string, known: Record<string, unknown>): void {
     const params = parameters(request)
     if (params === undefined) return answerJson(request.response, 200, { ok: false, error: "invalid_json" })
     const { after, changed, now, origin, world } = this.#options
@@ -218,6 +232,14 @@ const perform = ({ response, socket }: Request, action: Answer["action"]): void 
       response.write("{\"ok\":true,")
     }
   }
+}
+
+/** The bytes of a file: the whole body, or what is in the first part of a form. */
+const contentOf = ({ bytes, headers }: Request): Uint8Array => {
+  const boundary = /boundary="?(?<name>[^";]+)/.exec(headers["content-type"] ?? "")?.groups?.["name"]
+  if (boundary === undefined) return bytes
+  const start = bytes.indexOf("\r\n\r\n") + 4
+  return bytes.subarray(start, bytes.indexOf(`\r\n--${boundary}`, start))
 }
 
 /** Parameters from the query, a form or JSON; undefined when the JSON is none. */

@@ -191,7 +191,7 @@ const make = Effect.fn("LocalSlack.make")(function*(options: LocalSlackOptions) 
       if (!done.ok) return yield* new LocalSlackError({ reason: new Refused({ code: done.error }) })
       return done.envelope_id
     }),
-    messages: Effect.fn("LocalSlack.messages")((channel: string) => Effect.sync(() => world.messages(channel))),
+    messages: Effect.fn("LocalSlack.messages")((channel: string) => Effect.sync(() => world.messages(channel, now()))),
     statuses: Effect.sync(() => world.statuses(now())),
     faults: Effect.fn("LocalSlack.faults")((patch: FaultPatch) => change(() => world.faults.patch(patch))),
     clearFaults: change(() => world.faults.clear()),

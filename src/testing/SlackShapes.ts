@@ -241,12 +241,14 @@ export interface LocalMessage {
   readonly text: string
   readonly metadata?: unknown
   readonly blocks?: unknown
+  /** It grows still. */
+  readonly streaming?: true
   readonly files?: ReadonlyArray<{ readonly id: string; readonly title: string }>
   readonly edited?: { readonly user: string; readonly ts: string }
   readonly reactions?: ReadonlyArray<{ readonly name: string; readonly users: ReadonlyArray<string> }>
 }
 
-export const localMessage = (message: Message): LocalMessage => ({
+export const localMessage = (message: Message, now = Infinity): LocalMessage => ({
   ts: message.ts,
   ...(message.threadTs === undefined ? {} : { thread_ts: message.threadTs }),
   user: message.user,
@@ -254,6 +256,7 @@ export const localMessage = (message: Message): LocalMessage => ({
   text: message.text,
   ...(message.metadata === undefined ? {} : { metadata: message.metadata }),
   ...(message.blocks === undefined ? {} : { blocks: message.blocks }),
+  ...((message.streamingUntil ?? 0) > now ? { streaming: true } : {}),
   ...(message.files === undefined ? {} : { files: message.files.map(({ id, title }) => ({ id, title })) }),
   ...(message.edited === undefined ? {} : { edited: message.edited }),
   ...(message.reactions.length === 0 ? {} : { reactions: message.reactions })

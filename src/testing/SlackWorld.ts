@@ -342,9 +342,11 @@ export class SlackWorld {
   }
 
   /** All messages of a conversation, replies included, oldest first. */
-  messages(channel: string): ReadonlyArray<LocalMessage> {
+  messages(channel: string, now?: number): ReadonlyArray<LocalMessage> {
     const conversation = this.workspace.conversation(channel)
-    return conversation === undefined ? [] : this.workspace.messages(conversation.id).map(localMessage)
+    return conversation === undefined
+      ? []
+      : this.workspace.messages(conversation.id).map((message) => localMessage(message, now))
   }
 
   // --- journal

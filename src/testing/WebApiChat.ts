@@ -21,7 +21,7 @@ import {
 } from "./WebApiParams.ts"
 import { bot, type Conversation, type Message } from "./Workspace.ts"
 
-/** Slack ends a stream by itself after about this time; it does not say when. */
+/** Slack ends a stream by itself after about this time, unless a fault says otherwise; it does not say when. */
 const streamLifetimeMs = 300_000
 
 interface Thread {
@@ -68,7 +68,7 @@ export const postEphemeral = inChannel((world, conversation, params, now) => {
 
 export const update = onMessage((world, conversation, message, params, now) => {
   if (!message.fromBot) return fail("cant_update_message")
-  if (message.streamingUntil !== undefined) return fail("streaming_state_conflict")
+  if ((message.streamingUntil ?? 0) > now) return fail("streaming_state_conflict")
   const what = content(params)
   if (isFailure(what)) return what
   if (text(params, "markdown_text") === undefined && what.text.length > 4_000) return fail("msg_too_long")
@@ -107,7 +107,8 @@ export const startStream = inChannel((world, conversation, params, now) => {
   if (!("threadTs" in thread)) return fail("invalid_thread_ts")
   const needsRecipient = conversation.kind === "channel" && text(params, "recipient_user_id") === undefined
   if (needsRecipient) return fail("missing_recipient_user_id")
-  const draft = { ...thread, user: bot.userId, text: added(params), streamingUntil: now + streamLifetimeMs }
+  const streamingUntil = now + (world.faults.current.streamLifetimeMs ?? streamLifetimeMs)
+  const draft = { ...thread, user: bot.userId, text: added(params), streamingUntil }
   const message = world.post(conversation, draft, now)
   return { ok: true, channel: conversation.id, ts: message.ts }
 })
@@ -149,7 +150,28 @@ export const getUploadUrl: Method = {
 export const upload: Method = {
   token: "none",
   run: (world, { params }) =>
-    world.workspace.receiveFile(text(params, "id") ?? "") ? { ok: true } : fail("file_not_found")
+    world.workspace.receiveFile(
+        text(params, "id") ?? "",
+        params["bytes"] instanceof Uint8Array ? params["bytes"] : undefined
+      )
+      ? { ok: true }
+      : fail("file_not_found")
+}
+
+/** A file, and where it was shared: in channels by the name `public`, elsewhere `private`. */
+export const filesInfo: Method = {
+  token: "bot",
+  run: (world, { params }) => {
+    const file = world.workspace.receivedFile(text(params, "file") ?? "", undefined)
+    if (file === undefined) return fail("file_not_found")
+    const shares: Record<string, Record<string, Array<Json>>> = {}
+    for (const { channel, threadTs, ts } of world.workspace.sharesOf(file.id)) {
+      const kind = world.workspace.conversation(channel)?.kind === "im" ? "private" : "public"
+      const there = (shares[kind] ??= {})[channel] ??= []
+      there.push({ ts, ...(threadTs === undefined ? {} : { thread_ts: threadTs }) })
+    }
+    return { ok: true, file: { ...fileShape(file), shares } }
+  }
 }
 
 export const completeUpload: Method = {

@@ -7,6 +7,7 @@ import { conversationShape, userShape } from "./SlackShapes.ts"
 import {
   appendStream,
   completeUpload,
+  filesInfo,
   getUploadUrl,
   postEphemeral,
   postMessage,
@@ -110,6 +111,7 @@ export const methods: ReadonlyMap<string, Method> = new Map(Object.entries({
   "conversations.replies": replies,
   "files.completeUploadExternal": completeUpload,
   "files.getUploadURLExternal": getUploadUrl,
+  "files.info": filesInfo,
   "reactions.add": react("add"),
   "reactions.remove": react("remove"),
   "response_url": respond,

@@ -77,6 +77,7 @@ export interface Draft {
 }
 
 const filesKept = 1_000
+const contentsKept = 20
 
 const person = (id: string, name: string, realName: string, isBot = false): Person => ({ id, name, realName, isBot })
 const dmId = (user: string) => `D0${user.replace(/^U0?/, "")}`
@@ -89,6 +90,8 @@ export class Workspace {
   /** The replies of a thread, oldest first, by `channel/ts` of its root. */
   readonly #replies = new Map<string, Array<string>>()
   readonly #files = new Map<string, File & { received: boolean }>()
+  /** What the newest files contain. */
+  readonly #contents = new Map<string, Uint8Array>()
   #fileCount = 0
   #lastMicros = 0
 
@@ -227,10 +230,26 @@ export class Workspace {
     return id
   }
 
-  receiveFile(id: string): boolean {
+  receiveFile(id: string, bytes?: Uint8Array): boolean {
     const file = this.#files.get(id)
-    if (file !== undefined) file.received = true
-    return file !== undefined
+    if (file === undefined) return false
+    file.received = true
+    if (bytes !== undefined) this.#contents.set(id, bytes)
+    const [oldest] = this.#contents.keys()
+    if (this.#contents.size > contentsKept && oldest !== undefined) this.#contents.delete(oldest)
+    return true
+  }
+
+  /** What was uploaded under this id. */
+  content(id: string): Uint8Array | undefined {
+    return this.#contents.get(id)
+  }
+
+  /** The messages that have this file. */
+  sharesOf(id: string): ReadonlyArray<Message> {
+    return this.conversations.flatMap((conversation) =>
+      this.messages(conversation.id).filter(({ files }) => files?.some((file) => file.id === id))
+    )
   }
 
   receivedFile(id: string, title: unknown): File | undefined {

@@ -7,11 +7,13 @@ import { MessageStore } from "../../src/MessageStore.ts"
 import { OutboxStore } from "../../src/OutboxStore.ts"
 import { arrival, at, failure, key, post } from "../fixtures/messages.ts"
 import { epoch } from "../fixtures/time.ts"
+import { filesContract } from "./FilesContract.ts"
 import { byHandContract } from "./OutboxByHandContract.ts"
 import { importContract } from "./OutboxImportContract.ts"
 import { rowsContract } from "./OutboxRowsContract.ts"
 import { claim, claimOrExpire, guards, keys, seed, states, type Store } from "./OutboxStoreGuards.ts"
 import { Restart } from "./Restart.ts"
+import { streamsContract } from "./StreamsContract.ts"
 
 const me = OwnerId.make("me")
 const other = OwnerId.make("other")
@@ -210,6 +212,8 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
     rowsContract(test)
     byHandContract(test)
     importContract(test)
+    streamsContract(test)
+    filesContract(test)
 
     describe("what it knows", () => {
       test("says when claim has something, and claim has it then", (store) =>

@@ -178,3 +178,25 @@ describe("Respond", () => {
       }))
   }
 })
+
+describe("Upload", () => {
+  for (
+    const url of ["http://169.254.169.254/latest", "https://user@files.slack.com/x", "file:///etc/passwd", "nonsense"]
+  ) {
+    test(`brings no bytes to ${url}`, (api, slack) =>
+      Effect.gen(function*() {
+        const body = JSON.stringify({ ok: true, file_id: "F1", upload_url: url })
+        yield* slack.faults({ httpStatus: { method: "files.getUploadURLExternal", status: 200, body } })
+        const remembered: Array<string> = []
+        const file = {
+          content: Effect.succeed(new Blob(["x"])),
+          id: null,
+          remember: (id: string) => Effect.sync(() => void remembered.push(id))
+        }
+        const dispatch: Dispatch = { _tag: "Upload", spool: "s", filename: "a", bytes: 1 }
+        const reason = yield* reasonOf(api.send(to, dispatch, "key-1", file))
+        assert.deepInclude(reason, { _tag: "Permanent", code: "upload_url_refused" })
+        assert.isEmpty(remembered)
+      }))
+  }
+})

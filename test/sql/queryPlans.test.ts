@@ -62,7 +62,9 @@ const live = [
   "slackwater_outbox_lane",
   "slackwater_outbox_sending",
   "slackwater_outbox_unknown",
-  "slackwater_outbox_interim"
+  "slackwater_outbox_interim",
+  // Dead letters stay in it until they are pruned; they keep their bytes too.
+  "slackwater_outbox_files"
 ]
 
 /** Tables that stay small: a row for each start. */
@@ -372,6 +374,16 @@ for (const analyzed of [false, true]) {
           assertSteady(found)
           assertUses(found, "turns_running")
           assert.notInclude(stepsOf(found), "TEMP B-TREE")
+        })
+    )
+
+    test(
+      "what a stream shows, and which files are needed, is read from their own rows",
+      (_, outbox) =>
+        Effect.gen(function*() {
+          const found = yield* plans(Effect.andThen(outbox.streamed(1), outbox.spooled))
+          assertSteady(found)
+          assertUses(found, "outbox_target", "outbox_files")
         })
     )
 

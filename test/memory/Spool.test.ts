@@ -1,0 +1,4 @@
+import { layer } from "../../src/memory/Spool.ts"
+import { suite } from "../contract/SpoolContract.ts"
+
+suite("memory", layer)
