@@ -66,7 +66,7 @@ const check = (text: string, limit: number) => {
   }
   const again = joined(parts, text, limit)
   // With room for everything nothing is missing but the end.
-  const stretches = text.match(/\s+|(?:<[^<>\n]*>|```[^`]*```|`[^`\n]+`|\S)+/g) ?? []
+  const stretches = text.match(/\s+|(?:<[^<>\n]*>|```[\s\S]*?```|`[^`\n]+`|\S)+/g) ?? []
   if (stretches.every((stretch) => stretch.length <= limit / 2 && !/^\p{M}/u.test(stretch))) {
     assert.strictEqual(again.trimEnd(), text.trimEnd())
   }
