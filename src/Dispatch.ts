@@ -9,6 +9,7 @@
 import { Schema } from "effect"
 import type { InboundMessage, Reply } from "./Message.ts"
 import { splitText } from "./splitText.ts"
+import { fieldIn } from "./untrustedJson.ts"
 
 /** A message in Slack. */
 export const SlackMessage = Schema.Struct({ channel: Schema.String, ts: Schema.String })
@@ -173,15 +174,13 @@ export const canDegrade = (dispatch: Dispatch, code: string): boolean =>
   dispatch._tag === "StreamStop" ||
   (refusesBlocks(code) && "blocks" in dispatch && dispatch.blocks !== undefined && dispatch.text.trim() !== "")
 
-const field = (value: unknown, name: string): unknown =>
-  typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined
-
 /** Where the last of these messages that is a command or a button may be answered. */
 export const responseUrlOf = (messages: ReadonlyArray<InboundMessage>): string | undefined => {
   for (const { kind, payload } of messages.toReversed()) {
     if (kind !== "slash_command" && kind !== "interactive") continue
-    const several = field(payload, "response_urls")
-    const url = field(payload, "response_url") ?? field(Array.isArray(several) ? several[0] : undefined, "response_url")
+    const several = fieldIn(payload, "response_urls")
+    const url = fieldIn(payload, "response_url") ??
+      fieldIn(Array.isArray(several) ? several[0] : undefined, "response_url")
     if (typeof url === "string" && url !== "") return url
   }
   return undefined

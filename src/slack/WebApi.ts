@@ -11,6 +11,7 @@ import type { Content, Dispatch, SlackMessage } from "../Dispatch.ts"
 import { GatewayConfig } from "../GatewayConfig.ts"
 import type { Destination } from "../Message.ts"
 import { Ambiguous, type FileHand, Permanent, SlackApi, SlackApiError, type Sought } from "../SlackApi.ts"
+import { fieldIn, textIn } from "../untrustedJson.ts"
 import { classify } from "./classify.ts"
 import { respond } from "./responseUrl.ts"
 import { silent } from "./silent.ts"
@@ -23,17 +24,9 @@ const skew = 120_000
 const pageSize = 200
 const maxPages = 5
 
-const field = (value: unknown, name: string): unknown =>
-  typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined
-
-const text = (value: unknown, name: string): string | undefined => {
-  const found = field(value, name)
-  return typeof found === "string" && found !== "" ? found : undefined
-}
-
 const carries = (message: unknown, key: string) => {
-  const metadata = field(message, "metadata")
-  return field(metadata, "event_type") === eventType && field(field(metadata, "event_payload"), "key") === key
+  const metadata = fieldIn(message, "metadata")
+  return fieldIn(metadata, "event_type") === eventType && fieldIn(fieldIn(metadata, "event_payload"), "key") === key
 }
 
 const contentArgs = ({ blocks, markdown, text }: Content) =>
@@ -80,7 +73,7 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
     const channelOf = (destination: Destination) =>
       /^[UW]/.test(destination.channel)
         ? Effect.flatMap(call("conversations.open", { users: destination.channel }), (answer) => {
-          const id = text(field(answer, "channel"), "id")
+          const id = textIn(fieldIn(answer, "channel"), "id")
           return id === undefined ? senseless("conversations.open", "ok without a channel") : Effect.succeed(id)
         })
         : Effect.succeed(destination.channel)
@@ -102,9 +95,9 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
             metadata: { event_type: eventType, event_payload: { key } },
             ...(yield* threadOf("chat.postMessage", destination))
           })
-          const ts = text(answer, "ts")
+          const ts = textIn(answer, "ts")
           if (ts === undefined) return yield* senseless("chat.postMessage", "ok without a ts")
-          return { channel: text(answer, "channel") ?? channel, ts }
+          return { channel: textIn(answer, "channel") ?? channel, ts }
         }
         case "Update": {
           const { target } = dispatch
@@ -121,9 +114,9 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
         }
         case "StreamStart": {
           const answer = yield* call("chat.startStream", yield* startArgs(destination, dispatch))
-          const ts = text(answer, "ts")
+          const ts = textIn(answer, "ts")
           if (ts === undefined) return yield* senseless("chat.startStream", "ok without a ts")
-          return { channel: text(answer, "channel") ?? channel, ts }
+          return { channel: textIn(answer, "channel") ?? channel, ts }
         }
         case "StreamAppend": {
           const { markdown, target } = dispatch
@@ -144,7 +137,7 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
             ...contentArgs(dispatch),
             ...(yield* threadOf("chat.postEphemeral", destination))
           })
-          return { channel, ts: text(answer, "message_ts") ?? "" }
+          return { channel, ts: textIn(answer, "message_ts") ?? "" }
         }
         case "Respond": {
           const { deleteOriginal, replaceOriginal, responseType, url } = dispatch
@@ -167,10 +160,10 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
       }))
 
     const identity = Effect.flatMap(call("auth.test"), (answer) => {
-      const user = text(answer, "user_id")
+      const user = textIn(answer, "user_id")
       return user === undefined
         ? senseless("auth.test", "ok without a user")
-        : Effect.succeed({ team: text(answer, "team_id") ?? "", user, bot: text(answer, "bot_id") ?? "" })
+        : Effect.succeed({ team: textIn(answer, "team_id") ?? "", user, bot: textIn(answer, "bot_id") ?? "" })
     })
 
     const find = Effect.fn("SlackApi.find")(function*(
@@ -208,15 +201,15 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
             () => Effect.succeed({ messages: [] })
           )
         )
-        const messages = field(answer, "messages")
+        const messages = fieldIn(answer, "messages")
         if (!Array.isArray(messages)) return yield* senseless(method, "ok without messages")
-        const found = text(messages.findLast(isIt), "ts")
+        const found = textIn(messages.findLast(isIt), "ts")
         if (found !== undefined) return { channel, ts: found, newest: found }
         for (const message of messages) {
-          const ts = text(message, "ts")
+          const ts = textIn(message, "ts")
           if (ts !== undefined && (newest === null || Number(ts) > Number(newest))) newest = ts
         }
-        cursor = text(field(answer, "response_metadata"), "next_cursor")
+        cursor = textIn(fieldIn(answer, "response_metadata"), "next_cursor")
         if (cursor === undefined) return { channel, ts: null, newest }
       }
       // There is more than we read: what was not seen is not absent.

@@ -8,6 +8,7 @@
 import { Effect } from "effect"
 import type { Dispatch, SlackMessage } from "../Dispatch.ts"
 import { Ambiguous, type FileHand, NotSent, Permanent, RateLimited, SlackApiError } from "../SlackApi.ts"
+import { fieldIn, textIn } from "../untrustedJson.ts"
 import { classify } from "./classify.ts"
 
 type Upload = Extract<Dispatch, { readonly _tag: "Upload" }>
@@ -16,13 +17,6 @@ type Call = (method: string, args: Record<string, unknown>) => Effect.Effect<unk
 const method = "upload"
 /** Bytes that surely go out in a millisecond; what is large has longer. */
 const bytesPerMs = 50
-
-const field = (value: unknown, name: string): unknown =>
-  typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined
-const text = (value: unknown, name: string): string | undefined => {
-  const found = field(value, name)
-  return typeof found === "string" && found !== "" ? found : undefined
-}
 
 export const isUploadUrl = (url: string, slackApiUrl: string): boolean => {
   if (!URL.canParse(url)) return false
@@ -56,10 +50,10 @@ const put = Effect.fnUntraced(function*(url: string, content: Blob, timeoutMs: n
 
 /** Where it was shared, as far as Slack says so. */
 const shareOf = (file: unknown, channel: string): string => {
-  const shares = field(file, "shares")
+  const shares = fieldIn(file, "shares")
   for (const kind of ["public", "private"]) {
-    const there = field(field(shares, kind), channel)
-    const ts = Array.isArray(there) ? text(there.at(-1), "ts") : undefined
+    const there = fieldIn(fieldIn(shares, kind), channel)
+    const ts = Array.isArray(there) ? textIn(there.at(-1), "ts") : undefined
     if (ts !== undefined) return ts
   }
   return ""
@@ -81,7 +75,7 @@ export const uploadFile = Effect.fnUntraced(function*(
       () => new SlackApiError({ method, reason: new Permanent({ code: "file_not_in_spool" }) })
     )
     const place = yield* call("files.getUploadURLExternal", { filename, length: content.size })
-    const [id, url] = [text(place, "file_id"), text(place, "upload_url")]
+    const [id, url] = [textIn(place, "file_id"), textIn(place, "upload_url")]
     if (id === undefined || url === undefined) {
       return yield* new SlackApiError({ method, reason: new NotSent({ detail: "ok without an address" }) })
     }
@@ -110,7 +104,7 @@ export const uploadFile = Effect.fnUntraced(function*(
   )
   const id = yield* again
   const ts = yield* call("files.info", { file: id }).pipe(
-    Effect.map((answer) => shareOf(field(answer, "file"), channel)),
+    Effect.map((answer) => shareOf(fieldIn(answer, "file"), channel)),
     Effect.catch(() => Effect.succeed(""))
   )
   return { channel, ts }
@@ -118,6 +112,6 @@ export const uploadFile = Effect.fnUntraced(function*(
 
 /** A message with this file in it. */
 export const hasFile = (message: unknown, id: string): boolean => {
-  const files = field(message, "files")
-  return Array.isArray(files) && files.some((file) => text(file, "id") === id)
+  const files = fieldIn(message, "files")
+  return Array.isArray(files) && files.some((file) => textIn(file, "id") === id)
 }

@@ -7,16 +7,14 @@
  * owner keeps its rows in its host's database the command is refused, and nothing is made.
  * Does not: tell the gateway (WakeFile does), or recover what a dead gateway held (its next start does).
  */
-import { SqliteClient } from "@effect/sql-sqlite-node"
-import { Cause, Effect, Layer, Schedule } from "effect"
-import type { Scope } from "effect"
+import { Effect, Layer, Schedule } from "effect"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { Supervisor } from "../Supervisor.ts"
-import { busyFor, configure, makeDirectory, untilOpen, unusable } from "./Database.ts"
+import { busyFor, makeDirectory, openFile } from "./Database.ts"
 import { DatabaseError, Elsewhere, OlderSchema } from "./DatabaseError.ts"
 import { GroupCommit } from "./GroupCommit.ts"
-import { current, latest, migrate, refuseNewer } from "./migrations.ts"
+import { current, latest, migrate } from "./migrations.ts"
 import * as OutboxStore from "./OutboxStore.ts"
 import * as OwnerLock from "./OwnerLock.ts"
 
@@ -58,24 +56,7 @@ const open = Effect.fnUntraced(function*(dataDir: string, mayChange: boolean) {
   const file = join(directory, "slackwater.db")
   const lock = join(directory, "owner.lock")
   yield* refuseElsewhere(file, lock)
-  const scope: Scope.Scope = yield* Effect.scope
-  const context = yield* untilOpen(
-    Layer.buildWithScope(SqliteClient.layer({ filename: file, disableWAL: true }), scope).pipe(
-      // The driver opens the file in a constructor that throws.
-      Effect.catchCause((cause) => Effect.fail(unusable(file, Cause.squash(cause))))
-    )
-  )
-  yield* untilOpen(
-    Effect.gen(function*() {
-      yield* refuseNewer(file)
-      yield* configure(file, busyFor)
-      yield* upToDate(file, lock, mayChange)
-    }).pipe(
-      Effect.provideContext(context),
-      Effect.mapError((error) => error._tag === "DatabaseError" ? error : unusable(file, error))
-    )
-  )
-  return context
+  return yield* openFile(file, busyFor, upToDate(file, lock, mayChange))
 })
 
 /** The outbox of the data directory; with `mayChange` false, of one that is there and up to date. */

@@ -9,7 +9,7 @@
 import { SqliteClient } from "@effect/sql-sqlite-node"
 import { Cause, Clock, Context, Effect, Layer, Random, Schedule } from "effect"
 import type { Scope } from "effect"
-import { SqlClient } from "effect/sql"
+import { SqlClient, type SqlError } from "effect/sql"
 import {
   accessSync,
   chmodSync,
@@ -114,7 +114,7 @@ const pragmas = (busyMs: number): ReadonlyArray<readonly [name: string, value: s
 ]
 
 /** Sets the file and this connection up; the connection waits for so long, synchronously, while somebody else writes. */
-export const configure = Effect.fnUntraced(function*(file: string, busyMs: number) {
+const configure = Effect.fnUntraced(function*(file: string, busyMs: number) {
   const sql = yield* SqlClient.SqlClient
   for (const [name, value, expected] of pragmas(busyMs)) {
     yield* sql.unsafe(`PRAGMA ${name} = ${value}`)
@@ -126,11 +126,12 @@ export const configure = Effect.fnUntraced(function*(file: string, busyMs: numbe
   yield* Effect.try({ try: () => chmodSync(file, 0o600), catch: (error) => unusable(file, error) })
 })
 
-const open = Effect.gen(function*() {
-  const { dataDir } = yield* GatewayConfig
-  const { directory, file } = yield* inspect(dataDir)
-  const { id, now } = yield* newOwner
-  yield* OwnerLock.acquire(directory, join(directory, "owner.lock"), id, now)
+/** Opens the file and sets it up; the schema is `upToDate`'s, once we know that it is not newer. */
+export const openFile = Effect.fnUntraced(function*(
+  file: string,
+  busyMs: number,
+  upToDate: Effect.Effect<void, SqlError.SqlError | DatabaseError, SqlClient.SqlClient>
+) {
   const scope: Scope.Scope = yield* Effect.scope
   const context = yield* untilOpen(
     Layer.buildWithScope(SqliteClient.layer({ filename: file, disableWAL: true }), scope).pipe(
@@ -141,13 +142,22 @@ const open = Effect.gen(function*() {
   yield* untilOpen(
     Effect.gen(function*() {
       yield* refuseNewer(file)
-      yield* configure(file, 100)
-      yield* migrate
+      yield* configure(file, busyMs)
+      yield* upToDate
     }).pipe(
       Effect.provideContext(context),
       Effect.mapError((error) => error._tag === "DatabaseError" ? error : unusable(file, error))
     )
   )
+  return context
+})
+
+const open = Effect.gen(function*() {
+  const { dataDir } = yield* GatewayConfig
+  const { directory, file } = yield* inspect(dataDir)
+  const { id, now } = yield* newOwner
+  yield* OwnerLock.acquire(directory, join(directory, "owner.lock"), id, now)
+  const context = yield* openFile(file, 100, migrate)
   return Context.add(context, Owner, { id })
 })
 
