@@ -32,9 +32,13 @@ const atOnce = 64
 const identity = { team: "T1", user: "U0BOT", bot: "B0BOT" }
 const slack = Layer.succeed(SlackApi, {
   identity: Effect.succeed(identity),
+  answers: Effect.succeed(true),
   send: ({ channel }) => Effect.map(Clock.currentTimeMillis, (now) => ({ channel, ts: (now / 1_000).toFixed(6) })),
   setStatus: () => Effect.void,
-  find: ({ channel }) => Effect.succeed({ channel, ts: null, newest: null })
+  find: ({ channel }) => Effect.succeed({ channel, ts: null, newest: null }),
+  conversations: () => Effect.succeed({ items: [], cursor: undefined }),
+  history: () => Effect.succeed({ items: [], cursor: undefined }),
+  replies: () => Effect.succeed({ items: [], cursor: undefined })
 })
 
 const envelope = (n: number): Envelope => ({

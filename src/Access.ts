@@ -2,7 +2,8 @@
  * Whether Slack takes our posts at present, and the alarm when it does not.
  *
  * Owns the pauses of the whole outbox: at the start, after an outage and after a refused token nothing is sent until
- * one call that changes nothing (`auth.test`) was answered. Waiting costs no row an attempt.
+ * one call that changes nothing (`auth.test`) was answered, and so after an answer that leaves all open. Waiting costs
+ * no row an attempt.
  * Also after a restart: a token that was refused before is remembered by the rows that it kept waiting. What grew too old
  * meanwhile expires as such, and the alarm counts it until somebody sends it again or discards it.
  */
@@ -18,6 +19,7 @@ const maxRetry = 30_000
 const refusalPause = 30_000
 /** More are counted as that many. */
 const countedAtMost = 1_000
+const waitingStates = ["queued", "sending", "failed_retryable"] as const
 
 /** Full jitter, in ms: the first wait is up to 250 ms. */
 export const backoff = (failures: number): Effect.Effect<number> =>
@@ -30,27 +32,39 @@ export const makeAccess = Effect.gen(function*() {
   const store = yield* OutboxStore
   /** Rows that wait for a person to change something; they keep the alarm up. */
   const refused = new Set<number>()
+  /** How many posts had worked when Slack last said to a row that it is not there. */
+  const away = new Map<number, number>()
+  let posts = 0
   let answers = false
   let outages = 0
   let pausedUntil = 0
   let tokenRefused =
-    (yield* store.list({ states: ["failed_retryable"], error: "Credentials" }, { limit: 1 })).length > 0
-  let problem = "before the last restart"
+    (yield* store.list({ states: ["queued", "failed_retryable"], error: "Credentials" }, { limit: 1 })).length > 0
+  let problem: string | undefined
   let alarmed = true
 
   const refresh = Effect.gen(function*() {
+    if (refused.size > 0) {
+      const waiting = yield* store.list({ ids: [...refused], states: waitingStates }, { limit: refused.size })
+      const there = new Set(waiting.map(({ id }) => id))
+      for (const id of refused) if (!there.has(id)) refused.delete(id)
+    }
     const expired = (yield* store.list({ states: ["expired"], error: "Credentials" }, { limit: countedAtMost })).length
-    const texts = [
-      ...(tokenRefused || refused.size > 0 ? [`Slack does not let us post (${problem}); replies wait`] : []),
-      ...(expired > 0
-        ? [
-          `${
-            expired === countedAtMost ? "more than " : ""
-          }${expired} replies grew too old while the token was refused; \
-retry those in state expired, or discard them`
-        ]
-        : [])
-    ]
+    const texts: Array<string> = []
+    if (tokenRefused || refused.size > 0) {
+      texts.push(
+        problem === undefined
+          ? "Slack did not let us post before the restart; replies wait"
+          : `Slack does not let us post (${problem}); replies wait`
+      )
+    }
+    if (expired > 0) {
+      const count = `${expired === countedAtMost ? "at least " : ""}${expired}`
+      texts.push(
+        `${count} replies grew too old while the token was refused; ` +
+          "send them with slackwater outbox retry --state expired, or discard them with outbox discard --state expired"
+      )
+    }
     alarmed = texts.length > 0
     yield* alarmed ? status.raise("slack-access", texts.join("; ")) : status.clear("slack-access")
   })
@@ -68,6 +82,7 @@ retry those in state expired, or discard them`
     problem = said
     pausedUntil = now + refusalPause
     yield* status.setPaused(true)
+    yield* store.refused({ error: "Credentials", reason: said }, now)
     yield* expire(now)
     yield* refresh
   })
@@ -78,6 +93,9 @@ retry those in state expired, or discard them`
     if (now >= pausedUntil) pausedUntil = now + (yield* backoff(outages++))
     return pausedUntil
   })
+
+  /** Keeps the alarm up until the row has ended; of many some are enough. */
+  const waits = (id: number) => void (refused.size < countedAtMost && refused.add(id))
 
   const accept = Effect.fnUntraced(function*(now: number) {
     answers = true
@@ -120,23 +138,42 @@ retry those in state expired, or discard them`
     /** A drain does not wait for this to end. */
     isOut: () => outages > 0 || tokenRefused,
     probe,
+    /** The clock was set back by so much (ms): a pause lasts as long as it would have. */
+    setBack: (by: number) => {
+      pausedUntil = Math.max(0, pausedUntil - by)
+    },
     /** Nobody listens, or not to us: answers when to try again. */
     outage,
+    /** Whether it still answers is open: it is asked before the next row goes. */
+    doubt: () => {
+      answers = false
+    },
+    /** As `outage`; answers whether it is the row's own doing, since others went out between two of these. */
+    unavailable: (id: number, now: number) => {
+      const before = away.get(id) ?? posts
+      away.set(id, posts)
+      return Effect.as(outage(now), before < posts)
+    },
     refuseToken: (id: number, reason: SlackApiReason, now: number) => {
-      refused.add(id)
+      waits(id)
       return Effect.as(refuseToken(describe(reason), now), pausedUntil)
     },
     /** An administrator must change something; other rows may go. */
     refuseRow: (id: number, reason: SlackApiReason, now: number) => {
-      refused.add(id)
+      waits(id)
       problem = describe(reason)
       return Effect.as(refresh, now + refusalPause)
     },
     worked: () => {
       outages = 0
+      posts += 1
     },
     /** The row no longer waits for a person. */
-    settled: (id: number) => Effect.suspend(() => refused.delete(id) && refused.size === 0 ? refresh : Effect.void),
+    settled: (id: number) =>
+      Effect.suspend(() => {
+        away.delete(id)
+        return refused.delete(id) && refused.size === 0 ? refresh : Effect.void
+      }),
     /** Looks again at what others may have changed. */
     lookAround: Effect.suspend(() => alarmed ? refresh : Effect.void)
   }

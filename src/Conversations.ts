@@ -32,6 +32,11 @@ export class Conversations extends Context.Service<Conversations, {
   readonly wake: (conversation: ConversationKey) => Effect.Effect<void>
   /** Others (a command, another process) changed rows: there may be due work anywhere. */
   readonly lookAround: Effect.Effect<void>
+  /**
+   * Runs what was flushed and what was running to its end, or until its share of the deadline is used up; at once where
+   * there is nothing. Answers how many of them ended, and how many did not: they are given back.
+   */
+  readonly drain: Effect.Effect<{ readonly drained: number; readonly remaining: number }>
   /** These still run although a drain has begun. */
   readonly flush: (conversations: ReadonlyArray<ConversationKey>) => Effect.Effect<void>
 }>()("slackwater/Conversations") {
@@ -41,7 +46,7 @@ export class Conversations extends Context.Service<Conversations, {
       Conversations,
       Effect.gen(function*() {
         const config = yield* GatewayConfig
-        const { id: owner } = yield* Instance
+        const { id: owner, living } = yield* Instance
         const shutdown = yield* Shutdown
         const status = yield* GatewayStatus
         const store = yield* MessageStore
@@ -57,11 +62,12 @@ export class Conversations extends Context.Service<Conversations, {
         /** When the dispatcher looked last. What was before us may have set the clock back as well. */
         let lookedAt = Infinity
 
+        const releaseAll = Effect.flatMap(Clock.currentTimeMillis, (now) => store.releaseAll(owner, now))
         // Added first, so it runs last: when neither dispatcher nor turn is left, what we still hold goes back.
         yield* Effect.addFinalizer(() =>
           shutdown.within(
             "requeue",
-            Effect.flatMap(Clock.currentTimeMillis, (now) => store.releaseAll(owner, now)).pipe(
+            Effect.suspend(() => shutdown.isBlamed() ? Effect.succeed(0) : releaseAll).pipe(
               Effect.flatMap((requeued) => shutdown.count("requeued", requeued))
             )
           )
@@ -122,7 +128,7 @@ export class Conversations extends Context.Service<Conversations, {
         /** Takes what a dead instance left running, as many as there are slots for. */
         const recover = Effect.fnUntraced(function*(now: number) {
           const free = config.concurrency - active.size
-          if (mayHaveOrphans && free > 0) mayHaveOrphans = (yield* store.recover(owner, now, free)) === free
+          if (mayHaveOrphans && free > 0) mayHaveOrphans = (yield* store.recover(yield* living, now, free)) === free
         })
 
         /** Fills the slots, the longest waiting first; turns that were cut off and others share them. */
@@ -176,9 +182,18 @@ export class Conversations extends Context.Service<Conversations, {
         const wake = signal.open
 
         yield* supervisor.fork("conversations", Effect.forever(Effect.flatMap(dispatch, wait)))
-        yield* Effect.addFinalizer(() =>
-          shutdown.within("conversations", Effect.andThen(Effect.andThen(wake, track), idle.await))
-        )
+        const left = () => active.size + flushed.size
+        const drain = Effect.gen(function*() {
+          yield* shutdown.begin
+          const before = left()
+          yield* shutdown.within(
+            "conversations",
+            Effect.andThen(Effect.andThen(wake, track), idle.await),
+            Effect.suspend(() => Effect.logWarning(`out of time: ${left()} turns are cut off and run again later`))
+          )
+          return { drained: before - left(), remaining: left() }
+        })
+        yield* Effect.addFinalizer(() => drain)
 
         return Conversations.of({
           wake: (key) =>
@@ -186,6 +201,7 @@ export class Conversations extends Context.Service<Conversations, {
               const running = active.get(key)
               return Effect.andThen(running === undefined ? Effect.void : nudge(key, running), Effect.asVoid(wake))
             }),
+          drain,
           lookAround: Effect.asVoid(wake),
           flush: (keys) =>
             Effect.suspend(() => {

@@ -12,7 +12,7 @@ import { fingerprint } from "./fingerprint.ts"
 import { GatewayConfig } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
 import { Instance } from "./Instance.ts"
-import { type ClaimedReply, type Failure, interimReason, OutboxStore } from "./OutboxStore.ts"
+import { type ClaimedReply, type Failure, interimReason, OutboxStore, unavailable } from "./OutboxStore.ts"
 import type { Pace } from "./Pace.ts"
 import { Shutdown } from "./Shutdown.ts"
 import { Ambiguous, describe, SlackApi, SlackApiError, type SlackApiReason } from "./SlackApi.ts"
@@ -45,7 +45,7 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
   const store = yield* OutboxStore
 
   /** What became of a request must be written down, however long the database is away. */
-  const record = (effect: Effect.Effect<void, StoreError>) =>
+  const record = <A>(effect: Effect.Effect<A, StoreError>) =>
     Effect.retry(Effect.tapError(effect, (error) => status.raise("database:sends", error.message)), {
       schedule: Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("5 seconds")]).pipe(
         Schedule.jittered
@@ -105,11 +105,13 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
   })
 
   const doubtful = Effect.fnUntraced(function*(row: ClaimedReply, reason: Ambiguous, now: number) {
-    const failure = failureOf(reason)
+    access.doubt()
+    const isItsOwn = reason.unavailable !== true || (yield* access.unavailable(row.id, now))
+    const failure = { ...failureOf(reason), ...(isItsOwn ? {} : { error: unavailable }) }
     if (isRepeatable(row.dispatch._tag) || (row.dispatch._tag === "Upload" && row.remote === null)) {
-      if (row.attempts + 1 >= outboxMaxAttempts) return yield* fail(row, gaveUp(row.attempts + 1), now)
-      const dueAt = now + (yield* backoff(row.attempts))
-      return yield* record(store.notSent(row.id, owner, failure, { now, dueAt, countAttempt: true }))
+      if (isItsOwn && row.attempts + 1 >= outboxMaxAttempts) return yield* fail(row, gaveUp(row.attempts + 1), now)
+      const dueAt = isItsOwn ? now + (yield* backoff(row.attempts)) : access.pausedUntil()
+      return yield* record(store.notSent(row.id, owner, failure, { now, dueAt, countAttempt: isItsOwn }))
     }
     yield* Effect.logWarning("a reply may have arrived; looking for it").pipe(
       Effect.annotateLogs({ reason: failure.reason })
@@ -121,7 +123,7 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
     const { reason } = error
     const now = yield* Clock.currentTimeMillis
     const failure = failureOf(reason)
-    const dueAt = yield* Effect.orDie(pauseFor(row, error, now))
+    const dueAt = yield* record(pauseFor(row, error, now))
     if (row.interim) return yield* fail(row, { ...failure, reason: interimReason }, now)
     if (dueAt !== undefined) {
       return yield* record(store.notSent(row.id, owner, failure, { now, dueAt, countAttempt: false }))
@@ -154,10 +156,13 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
       content: spool.read(dispatch.spool),
       id: remote,
       remember: (id: string) =>
-        Effect.tap(record(store.remember(row.id, owner, id)), () =>
-          Effect.sync(() => {
-            remote = id
-          }))
+        Effect.flatMap(Clock.currentTimeMillis, (now) => record(store.remember(row.id, owner, id, now))).pipe(
+          Effect.tap(() =>
+            Effect.sync(() => {
+              remote = id
+            })
+          )
+        )
     }
     // Members can read metadata, so the key that travels says nothing.
     yield* api.send(row.destination, dispatch, yield* fingerprint(row.key), file).pipe(

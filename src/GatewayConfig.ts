@@ -50,12 +50,12 @@ const duration = (env: string, fallback: Duration.Input, minimumMs = 1) =>
     (value) => Duration.isFinite(value) && Duration.toMillis(value) >= minimumMs
   )
 
-const whole = (env: string, fallback: number, minimum = 1) =>
+const whole = (env: string, fallback: number, { least = 1, most = Infinity } = {}) =>
   knob(
     env,
     Config.Int(env).pipe(Config.withDefault(fallback)),
-    `must be a whole number from ${minimum} up`,
-    (value) => Number.isSafeInteger(value) && value >= minimum
+    `must be a whole number from ${least} ${most === Infinity ? "up" : `to ${most}`}`,
+    (value) => Number.isSafeInteger(value) && value >= least && value <= most
   )
 
 const switchable = (env: string, fallback: Duration.Input): Knob<Duration.Duration | null> =>
@@ -121,7 +121,7 @@ export const knobs = {
     "must be an http(s) address",
     (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)
   ),
-  /** Holds `slackwater.db`, `owner.lock`, `heartbeat.json` and `spool`; made with mode 0700. */
+  /** Holds `slackwater.db`, `owner.lock`, `heartbeat.json`, `wake` and `spool`; made with mode 0700. */
   dataDir: name("SLACKWATER_DATA_DIR", "./slackwater-data"),
   host: name("SLACKWATER_HOST", "127.0.0.1"),
   /** 0 takes any free port. */
@@ -164,7 +164,7 @@ export const knobs = {
   /** Handler failures before a turn becomes a dead letter. */
   maxAttempts: whole("SLACKWATER_MAX_ATTEMPTS", 3),
   /** Crashes of the process that a suspect turn may be held against before it becomes a dead letter; 0 never. */
-  maxCrashes: whole("SLACKWATER_MAX_CRASHES", 2, 0),
+  maxCrashes: whole("SLACKWATER_MAX_CRASHES", 2, { least: 0 }),
   /** What the person is told in the thread when a turn becomes a dead letter. */
   failureNotice: sentence(
     "SLACKWATER_FAILURE_NOTICE",
@@ -200,10 +200,23 @@ export const knobs = {
     `must be one of ${unknownPolicies.join(", ")}`,
     (value: UnknownPolicy) => unknownPolicies.includes(value)
   ),
+  /** After a longer time without a connection, what was said meanwhile is looked for in Slack's history. */
+  catchUp: switchable("SLACKWATER_CATCH_UP", "2 seconds"),
+  /** What was said longer ago is not answered any more. */
+  catchUpAge: duration("SLACKWATER_CATCH_UP_AGE", "12 hours"),
+  /** Calls that one catch-up may make. */
+  catchUpCalls: whole("SLACKWATER_CATCH_UP_CALLS", 500),
   /** One absolute deadline for everything between the signal and the end of the process. */
   shutdownTimeout: duration("SLACKWATER_SHUTDOWN_TIMEOUT", "25 seconds"),
+  /**
+   * Connections to Slack that are kept; with 2 the end of one is no gap. One more is open while one is replaced, and
+   * Slack allows an app 10, those of other processes included.
+   */
+  connections: whole("SLACKWATER_CONNECTIONS", 1, { most: 4 }),
   /** Continuously down for this long: the connection is forced anew. */
-  watchdogThreshold: duration("SLACKWATER_WATCHDOG_THRESHOLD", "60 seconds")
+  watchdogThreshold: duration("SLACKWATER_WATCHDOG_THRESHOLD", "60 seconds"),
+  /** Forced reconnects in a row that may fail while Slack's Web API answers; then the process ends with 75. */
+  watchdogMaxAttempts: whole("SLACKWATER_WATCHDOG_MAX_ATTEMPTS", 10)
 }
 
 type Knobs = typeof knobs
@@ -243,6 +256,13 @@ export class GatewayConfig extends Context.Service<GatewayConfig, Settings>()("s
       return yield* new GatewayConfigError({
         setting: knobs.reconcileWindow.env,
         detail: `must be longer than ${knobs.requestTimeout.env} and ${knobs.historyLag.env} together`
+      })
+    }
+    // What is found in the history must still be recognised where it was heard before.
+    if (!Duration.isLessThan(settings.catchUpAge, settings.keyHorizon)) {
+      return yield* new GatewayConfigError({
+        setting: knobs.catchUpAge.env,
+        detail: `must be shorter than ${knobs.keyHorizon.env}`
       })
     }
     return settings

@@ -14,14 +14,30 @@ import type { StoreError } from "./StoreError.ts"
 import { version } from "./version.ts"
 
 export interface SocketState {
+  /**
+   * `connected` while at least one connection lives that nobody means to replace; `rotating` while those that live are
+   * being replaced and still deliver; `fatal` when none lives because Slack refuses the app or a token.
+   */
   readonly state: "starting" | "connected" | "rotating" | "disconnected" | "fatal"
+  /** Of the newest connection. */
   readonly generation: number
+  /** Epoch ms since when there was a live connection at every moment; null without one. */
   readonly connectedSince: number | null
+  /** Epoch ms since when there is none; null with one. */
   readonly disconnectedSince: number | null
+  /**
+   * Epoch ms: the last time a connection counted as live and was not heard for a while before its end. What Slack sent
+   * into it came to nobody, also when another one lived.
+   */
+  readonly silence: { readonly since: number; readonly until: number } | null
+  /** Connections that took the place of another. */
   readonly reconnects: number
-  /** Our own live connections. */
+  /** Our own live connections, those included that are being replaced. */
   readonly connections: number
 }
+
+/** Whether Slack can be reached at all. While it cannot, nothing that we could do would help. */
+export type Network = "up" | "down"
 
 export interface Alarm {
   readonly code: string
@@ -52,20 +68,31 @@ export interface Snapshot {
   readonly conversations: { readonly active: number }
   readonly previousStop: PreviousStop
   readonly heartbeat: number | null
+  readonly network: Network
+  /** How late the event loop was at worst, in the last seconds. */
+  readonly eventLoopDelayMs: number
   readonly alarms: ReadonlyArray<Alarm>
 }
 
 export class GatewayStatus extends Context.Service<GatewayStatus, {
   readonly socket: SubscriptionRef.SubscriptionRef<SocketState>
+  /** Whether there ever was a connection. Then no refusal of Slack's ends what is stored and handled here. */
+  readonly wasConnected: Effect.Effect<boolean>
+  readonly network: Effect.Effect<Network>
+  readonly setNetwork: (network: Network) => Effect.Effect<void>
   /**
    * Raises an alarm, or renews its text. Logged when it is new. One that several things may cause names which of them
    * it is (`cause`), and is over when it is cleared for the last of them.
    */
   readonly raise: (code: string, text: string, cause?: string) => Effect.Effect<void>
   readonly clear: (code: string, cause?: string) => Effect.Effect<void>
-  readonly setActive: (turns: number) => Effect.Effect<void>
-  readonly setPaused: (paused: boolean) => Effect.Effect<void>
+  /** Turns of these rooms that run. */
+  readonly setActive: (turns: number, rooms?: string) => Effect.Effect<void>
+  readonly setPaused: (paused: boolean, rooms?: string) => Effect.Effect<void>
   readonly beat: (at: number) => Effect.Effect<void>
+  /** Epoch ms of the last heartbeat. */
+  readonly heartbeat: Effect.Effect<number | null>
+  readonly setEventLoopDelay: (ms: number) => Effect.Effect<void>
   /** Empty when ready. */
   readonly notReady: Effect.Effect<ReadonlyArray<string>>
   readonly snapshot: Effect.Effect<Snapshot, StoreError>
@@ -78,14 +105,17 @@ export class GatewayStatus extends Context.Service<GatewayStatus, {
       const outbox = yield* OutboxStore
       const shutdown = yield* Shutdown
       const alarms = new Map<string, Alarm & { readonly causes: Set<string> }>()
-      let active = 0
-      let paused = false
+      const active = new Map<string, number>()
+      const paused = new Set<string>()
       let heartbeat: number | null = null
+      let eventLoopDelayMs = 0
+      let network: Network = "up"
       const socket = yield* SubscriptionRef.make<SocketState>({
         state: "starting",
         generation: 0,
         connectedSince: null,
         disconnectedSince: instance.startedAt,
+        silence: null,
         reconnects: 0,
         connections: 0
       })
@@ -127,29 +157,44 @@ export class GatewayStatus extends Context.Service<GatewayStatus, {
           uptimeMs: now - instance.startedAt,
           socket: yield* SubscriptionRef.get(socket),
           inbox: { ...inbox, oldestQueuedAgeMs: age(oldestQueuedAt) },
-          outbox: { ...replies, paused, oldestQueuedAgeMs: age(oldestReplyAt) },
-          conversations: { active },
+          outbox: { ...replies, paused: paused.size > 0, oldestQueuedAgeMs: age(oldestReplyAt) },
+          conversations: { active: [...active.values()].reduce((sum, turns) => sum + turns, 0) },
           previousStop: instance.previousStop,
           heartbeat,
+          network,
+          eventLoopDelayMs,
           alarms: [...alarms.values()].map(({ code, since, text }) => ({ code, since, text }))
         }
       })
 
       return GatewayStatus.of({
         socket,
+        wasConnected: Effect.map(SubscriptionRef.get(socket), ({ generation }) => generation > 0),
+        network: Effect.sync(() => network),
+        setNetwork: (now) =>
+          Effect.sync(() => {
+            network = now
+          }),
         raise,
         clear,
-        setActive: (turns) =>
+        setActive: (turns, rooms = "") =>
           Effect.sync(() => {
-            active = turns
+            if (turns === 0) active.delete(rooms)
+            else active.set(rooms, turns)
           }),
-        setPaused: (value) =>
+        setPaused: (isPaused, rooms = "") =>
           Effect.sync(() => {
-            paused = value
+            if (isPaused) paused.add(rooms)
+            else paused.delete(rooms)
           }),
         beat: (at) =>
           Effect.sync(() => {
             heartbeat = at
+          }),
+        heartbeat: Effect.sync(() => heartbeat),
+        setEventLoopDelay: (ms) =>
+          Effect.sync(() => {
+            eventLoopDelayMs = ms
           }),
         notReady,
         snapshot

@@ -23,6 +23,7 @@ export interface Ending {
 }
 
 export interface Generation {
+  /** Grows with each connection of this process. */
   readonly number: number
   readonly scope: Scope.Closeable
   readonly connection: Connection

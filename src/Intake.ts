@@ -10,7 +10,7 @@
  * Does not: retry (Slack does) or hold anything in memory, but for the first envelope that was refused: it is tried
  * again until the database takes one, so that the alarm ends although Slack sends nothing. The first, for the order.
  */
-import { Clock, Context, Duration, Effect, Exit, Latch, Layer } from "effect"
+import { Clock, Context, Duration, Effect, Exit, Latch, Layer, Option } from "effect"
 import type { Activate, Activation } from "./Activation.ts"
 import { Debouncer } from "./Debouncer.ts"
 import { decode, type Decoded, type Envelope, undecodable as asUndecodable } from "./Envelope.ts"
@@ -19,7 +19,7 @@ import { GatewayConfig, type Settings } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
 import { Handler } from "./Handler.ts"
 import type { InboundMessage } from "./Message.ts"
-import { MessageStore } from "./MessageStore.ts"
+import { type Appended, MessageStore } from "./MessageStore.ts"
 import { Responder } from "./Responder.ts"
 import type { Identity } from "./SlackApi.ts"
 import type { Incoming } from "./SlackConnection.ts"
@@ -63,6 +63,14 @@ const refusedPause = Duration.seconds(1)
 export class Intake extends Context.Service<Intake, {
   /** Stores the envelope, then acks it. Never fails; interrupted, it cuts the answer short and does the rest. */
   readonly accept: (incoming: Incoming, identity: Identity) => Effect.Effect<void>
+  /**
+   * Stores what was said while nobody was connected, as Slack's history tells it. What is known already is left as it
+   * is, whatever has become of it. None: it makes no sense.
+   */
+  readonly recover: (
+    payload: unknown,
+    identity: Identity
+  ) => Effect.Effect<Option.Option<Appended["_tag"]>, StoreError>
   /** Whether `accept` asks the responder first, and so may take seconds: others must not wait for it. */
   readonly answers: (envelope: Envelope) => boolean
 }>()("slackwater/Intake") {
@@ -113,6 +121,34 @@ export class Intake extends Context.Service<Intake, {
             (exit) => Exit.isSuccess(exit) ? exit.value : undefined
           )
 
+        /** Stores it; its quiet window counts once `opened` was run. */
+        const keep = Effect.fnUntraced(
+          function*(message: InboundMessage, keys: ReadonlyArray<string>, ignored: string | undefined) {
+            const { conversation } = message
+            const now = yield* Clock.currentTimeMillis
+            const window = yield* debouncer.window(message, now)
+            const appended = yield* store.append({
+              message,
+              keys,
+              receivedAt: now,
+              dueAt: window.endsAt,
+              cap: config.maxWaiting,
+              ...(ignored === undefined ? {} : { ignored })
+            })
+            if (appended._tag === "Overflow") {
+              yield* status.raise(
+                "conversation-full",
+                `${conversation} has ${config.maxWaiting} messages waiting; newer ones are kept as dead letters`,
+                conversation
+              )
+            }
+            // There was room for this one. Conversations ends the alarm likewise when a turn makes room.
+            if (appended._tag === "Queued") yield* status.clear("conversation-full", conversation)
+            const waits = appended._tag === "Queued" || (appended._tag === "Duplicate" && appended.revived)
+            return { appended, opened: waits ? debouncer.opened(conversation, window) : Effect.void }
+          }
+        )
+
         const append = Effect.fnUntraced(
           function*({ arrivedAt, envelope }: Incoming, identity: Identity, isLate: boolean) {
             const { keys, message, undecodable } = yield* understand(
@@ -126,32 +162,14 @@ export class Intake extends Context.Service<Intake, {
             const payload = refused === undefined ? yield* answer(message, arrivedAt) : undefined
             const hasErrors = payload?.["response_action"] === "errors"
             const ignored = refused ?? (hasErrors ? "answered with errors" : yield* decide(message, identity))
-            const now = yield* Clock.currentTimeMillis
-            const window = yield* debouncer.window(message, now)
-            const appended = yield* store.append({
-              message,
-              // A modal answered with errors is not yet submitted; a repetition that finds none is the submission.
-              keys: hasErrors || tooLate ? keys.map((key) => `${key}:${ignored}`) : keys,
-              receivedAt: now,
-              dueAt: window.endsAt,
-              cap: config.maxWaiting,
-              ...(ignored === undefined ? {} : { ignored })
-            })
+            // A modal answered with errors is not yet submitted; a repetition that finds none is the submission.
+            const identities = hasErrors || tooLate ? keys.map((key) => `${key}:${ignored}`) : keys
+            const { appended, opened } = yield* keep(message, identities, ignored)
             if (undecodable !== undefined && appended._tag === "Ignored") {
               yield* Effect.logWarning("an envelope could not be understood and is kept as ignored").pipe(
                 Effect.annotateLogs({ envelope: envelope.id, reason: undecodable })
               )
             }
-            if (appended._tag === "Overflow") {
-              yield* status.raise(
-                "conversation-full",
-                `${message.conversation} has ${config.maxWaiting} messages waiting; newer ones are kept as dead letters`,
-                message.conversation
-              )
-            }
-            // There was room for this one. Conversations ends the alarm likewise when a turn makes room.
-            if (appended._tag === "Queued") yield* status.clear("conversation-full", message.conversation)
-            const waits = appended._tag === "Queued" || (appended._tag === "Duplicate" && appended.revived)
             yield* counted(
               events,
               undecodable !== undefined
@@ -160,7 +178,7 @@ export class Intake extends Context.Service<Intake, {
                 ? appended.revived ? "revived" : "duplicate"
                 : appended._tag.toLowerCase()
             )
-            return { payload, opened: waits ? debouncer.opened(message.conversation, window) : Effect.void }
+            return { payload, opened }
           }
         )
 
@@ -194,6 +212,19 @@ export class Intake extends Context.Service<Intake, {
           yield* stored.opened
         }, Effect.uninterruptible)
 
+        const recover = Effect.fn("Intake.recover")(function*(payload: unknown, identity: Identity) {
+          const envelope = { id: "", type: "events_api", payload, retryNum: 0, retryReason: "" }
+          const now = yield* Clock.currentTimeMillis
+          const { keys, message, undecodable } = yield* understand(envelope, identity.user, now)
+          // Known by what it is and not by how it came: so it never counts as a twin that says more.
+          const own = keys.filter((key) => key.startsWith("message:"))
+          if (undecodable !== undefined || own.length === 0) return Option.none()
+          const ignored = refusedBy(config, message) ?? (yield* decide(message, identity))
+          const { appended, opened } = yield* keep(message, own, ignored)
+          yield* opened
+          return Option.some(appended._tag)
+        })
+
         /** Not acked, also when it is stored in the end: Slack's repetition is recognised. */
         const tryAgain = Effect.gen(function*() {
           yield* refusing.await
@@ -204,7 +235,7 @@ export class Intake extends Context.Service<Intake, {
 
         yield* supervisor.fork("intake", Effect.forever(tryAgain))
 
-        return Intake.of({ accept, answers: responder.answers })
+        return Intake.of({ accept, recover, answers: responder.answers })
       })
     )
 }

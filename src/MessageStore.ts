@@ -130,11 +130,11 @@ export class MessageStore extends Context.Service<MessageStore, {
   /** The next moment at which `ready` may say more; null when nothing waits. */
   readonly nextDueAt: Effect.Effect<number | null, StoreError>
   /**
-   * Takes at most `limit` of the turns that owners other than this one left running, the longest waiting first: they
-   * wait again, with one crash more. Only for the holder of the owner lock, to whom every other owner is dead. Answers
-   * how many: with fewer than `limit` none is left.
+   * Takes at most `limit` of the turns that owners other than the living left running, the longest waiting first: they
+   * wait again, with one crash more. Only for the holder of the owner lock, who knows who lives. Answers how many: with
+   * fewer than `limit` none is left.
    */
-  readonly recover: (owner: OwnerId, now: number, limit: number) => Effect.Effect<number, StoreError>
+  readonly recover: (living: ReadonlyArray<OwnerId>, now: number, limit: number) => Effect.Effect<number, StoreError>
   /**
    * Takes the conversation's unfinished turn again, or makes a new one of all its due messages. None when there is
    * nothing due, or another turn of it runs.
@@ -170,6 +170,11 @@ export class MessageStore extends Context.Service<MessageStore, {
     conversation: ConversationKey,
     limit: number
   ) => Effect.Effect<ReadonlyArray<HistoryEntry>, StoreError>
+  /** Conversations whose turns ended at or after `since`, or have not: those that ended last come first. */
+  readonly recentConversations: (
+    since: number,
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<ConversationKey>, StoreError>
   /** Due messages that no turn has taken yet and that can be read, in Slack `ts` order. */
   readonly waiting: (
     conversation: ConversationKey,

@@ -15,15 +15,17 @@ import { makeDelivery } from "./Delivery.ts"
 import { Dispatch, isFindable, problemOf, type SlackMessage } from "./Dispatch.ts"
 import { GatewayConfig } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
+import { type FilePost, makeHostPosts, type Post } from "./HostPosts.ts"
 import { HostTransaction } from "./HostTransaction.ts"
 import { Instance } from "./Instance.ts"
-import type { Destination, Reply } from "./Message.ts"
+import type { Destination } from "./Message.ts"
+import { monotonicMillis } from "./monotonic.ts"
 import { type ClaimedReply, type NewReply, OutboxStore, type StoredReply, type TurnRun } from "./OutboxStore.ts"
 import { Pace } from "./Pace.ts"
 import { lookingFor, methodOf } from "./rateLimits.ts"
 import { makeReconcile } from "./Reconcile.ts"
-import { type ReplyDoor, ReplyHandle } from "./ReplyHandle.ts"
-import { hostSpot, rowsOfChange, rowsOfReply } from "./replyRows.ts"
+import type { ReplyDoor, ReplyHandle } from "./ReplyHandle.ts"
+import { hostSpot, rowsOfChange } from "./replyRows.ts"
 import { Shutdown } from "./Shutdown.ts"
 import { type FileContent, Spool, type SpoolError, type Staged, sweepSpool } from "./Spool.ts"
 import { makeStatusCalls } from "./StatusCalls.ts"
@@ -33,29 +35,27 @@ import { counted, repliesDiverged, sends } from "./Telemetry.ts"
 import { ReplyFailed, TurnError } from "./TurnError.ts"
 import { makeWaiters } from "./Waiters.ts"
 
+export type { FilePost, Post } from "./HostPosts.ts"
+
 /** Every kind of call, each with a method and its limit. */
 const kinds = Dispatch.members.map(({ fields }) => fields._tag.schema.literal)
 
 const workers = 8
 const sweepEvery = 60_000
+/** A clock that is set by less (ms) is waited for. */
+const setBackBy = 500
 /** What is due within this time (ms) is worth waiting for in a drain. */
 const soon = 1_500
 
-/** A message that the host sends on its own, outside of any turn. */
-export interface Post extends Reply {
-  readonly channel: string
-  readonly threadTs?: string
-}
-
 export class Outbox extends Context.Service<Outbox, {
   /**
-   * Commits a post of the host and wakes the sender; on disk when it returns. A post whose `key` was seen before is
+   * Commits a message or a file of the host and wakes the sender; on disk when it returns. A post whose `key` was seen before is
    * not made again and answers the first one. `notBefore` keeps it until then; it holds nobody up. In a transaction on
    * the gateway's own connection (`database: "host"`) it goes out if, and only if, that commits; its handle is worth
    * nothing otherwise.
    */
   readonly enqueue: (
-    post: Post,
+    post: Post | FilePost,
     options?: { readonly notBefore?: Date }
   ) => Effect.Effect<ReplyHandle, StoreError | TurnError>
   /** Commits replies of a running turn, fenced by its owner, and wakes the sender. Answers the rows in order. */
@@ -86,7 +86,7 @@ export class Outbox extends Context.Service<Outbox, {
     this,
     Effect.gen(function*() {
       const config = yield* GatewayConfig
-      const { id: owner } = yield* Instance
+      const { id: owner, living } = yield* Instance
       const host = yield* HostTransaction
       const shutdown = yield* Shutdown
       const status = yield* GatewayStatus
@@ -102,6 +102,9 @@ export class Outbox extends Context.Service<Outbox, {
       const idle = yield* Latch.make(true)
       const busy = new Set<number>()
       let lookedAround = 0
+      /** The wall clock and the monotonic one, when they were looked at last. */
+      let seenAt = 0
+      let lastPassed = yield* monotonicMillis
 
       yield* Effect.addFinalizer(() =>
         shutdown.within("requeue", Effect.flatMap(Clock.currentTimeMillis, (now) => store.releaseAll(owner, now)))
@@ -170,6 +173,20 @@ export class Outbox extends Context.Service<Outbox, {
         return heldBack
       })
 
+      /** Moments of a clock that was set since come when they would have. */
+      const noticeClock = Effect.fnUntraced(function*(now: number) {
+        const passed = yield* monotonicMillis
+        const by = seenAt + (passed - lastPassed) - now
+        lastPassed = passed
+        if (seenAt > 0 && Math.abs(by) > setBackBy) {
+          yield* store.setBack(by, now)
+          access.setBack(by)
+          pace.setBack(by)
+          lookedAround = 0
+        }
+        seenAt = now
+      })
+
       /** What others did to the rows (an operator, another process) is seen within a minute. */
       const lookAround = Effect.fnUntraced(function*(now: number) {
         if (now < lookedAround + sweepEvery) return
@@ -182,13 +199,17 @@ export class Outbox extends Context.Service<Outbox, {
       const dispatch = Effect.gen(function*() {
         yield* signal.close
         const now = yield* Clock.currentTimeMillis
+        yield* noticeClock(now)
         const heldBack = yield* send(now)
         const lookHeldBack = yield* look(now)
         yield* lookAround(now)
         yield* status.clear("database:outbox")
         const next = yield* store.nextDueAt(now, pace.exhausted(now), [...busy])
         if (next.send !== null && next.send <= now && !access.isOpen(now) && now >= access.pausedUntil()) {
+          const wasOut = access.isOut()
           yield* access.probe
+          const after = yield* Clock.currentTimeMillis
+          if (wasOut && access.isOpen(after)) yield* reconcile.isBack(after)
           yield* signal.open
           return now
         }
@@ -225,7 +246,7 @@ export class Outbox extends Context.Service<Outbox, {
       })
 
       // Not worth a start that fails: what is left lies there until the next sweep.
-      yield* sweepSpool({ atStart: true }).pipe(
+      yield* sweepSpool({ atStart: (yield* living).length === 1 }).pipe(
         Effect.catch((error) => Effect.logWarning("could not clear the spool; trying again later", error))
       )
       yield* supervisor.fork("outbox", Effect.forever(Effect.flatMap(dispatch, wait)))
@@ -268,18 +289,8 @@ export class Outbox extends Context.Service<Outbox, {
         })
       }
 
-      const enqueue = Effect.fn("Outbox.enqueue")(function*(
-        { channel, threadTs, ...reply }: Post,
-        options: { readonly notBefore?: Date } = {}
-      ) {
-        const problem = problemOf(reply)
-        if (problem !== undefined) return yield* failed(problem)
-        const destination = threadTs === undefined ? { channel } : { channel, threadTs }
-        const spot = yield* hostSpot(destination)
-        const rows = yield* rowsOfReply(spot, reply, options.notBefore?.getTime())
-        const ids = (yield* commit(rows, null)).map(({ id }) => id)
-        return new ReplyHandle(door, ids, { messages: { rows: ids, lane: spot.lane, destination } })
-      })
+      const stage = (content: FileContent) => spool.stage(content, config.maxUpload)
+      const enqueue = yield* makeHostPosts({ commit, stage, door })
 
       return Outbox.of({
         enqueue,
@@ -289,7 +300,7 @@ export class Outbox extends Context.Service<Outbox, {
           lookedAround = 0
           return Effect.asVoid(wake)
         }),
-        stage: (content) => spool.stage(content, config.maxUpload),
+        stage,
         keep: spool.keep,
         drop: (name) => Effect.ignore(spool.remove(name)),
         streamed: store.streamed,

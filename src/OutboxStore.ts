@@ -32,6 +32,9 @@ import type { StoreError } from "./StoreError.ts"
 /** A row whose fate is unknown holds its lane for at most this long (ms). */
 export const holdLaneFor = 120_000
 
+/** The class of a failure that may have arrived, and that only says that Slack was not there: it costs no attempt. */
+export const unavailable = "Unavailable"
+
 /** Why an interim row ended unsent, and what a later part of a cut text is told. */
 export const interimReason = "interim"
 export const cancelled = "Cancelled"
@@ -96,6 +99,8 @@ export interface UnknownReply extends ClaimedReply {
   /** The newest message that the first completed look saw. */
   readonly newest: string | null
   readonly held: boolean
+  /** Sending it again costs no attempt: Slack was not there. */
+  readonly isFree: boolean
 }
 
 /** One run of a turn: replies of an earlier run, or of a former owner, do not count. */
@@ -119,14 +124,16 @@ export interface ClaimOptions {
   readonly expireBefore: number
 }
 
-export type ReplyState =
-  | "queued"
-  | "sending"
-  | "unknown"
-  | "failed_retryable"
-  | "delivered"
-  | "failed_terminal"
-  | "expired"
+export const replyStates = [
+  "queued",
+  "sending",
+  "unknown",
+  "failed_retryable",
+  "delivered",
+  "failed_terminal",
+  "expired"
+] as const
+export type ReplyState = (typeof replyStates)[number]
 
 /** What went wrong: the class of the error, and one line about it. */
 export interface Failure {
@@ -176,6 +183,8 @@ export interface Selection {
   readonly ids?: ReadonlyArray<number>
   readonly states?: ReadonlyArray<ReplyState>
   readonly lane?: ConversationKey
+  /** Where they are to go, or where Slack put them. */
+  readonly channel?: string
   readonly error?: string
 }
 
@@ -198,7 +207,7 @@ export class OutboxStore extends Context.Service<OutboxStore, {
     now: number
   ) => Effect.Effect<ReadonlyArray<StoredReply>, StoreError>
   /**
-   * Takes over rows of another queue, in this order: all of a group, or none where the key of its first row is known.
+   * Takes over rows of another queue, in this order: all of a group, or none where the key of one is known.
    * Answers for each group whether it was new. Durable when it returns.
    */
   readonly import: (
@@ -232,8 +241,11 @@ export class OutboxStore extends Context.Service<OutboxStore, {
     exclude: ReadonlyArray<string>,
     inHand: ReadonlyArray<number>
   ) => Effect.Effect<{ readonly send: number | null; readonly look: number | null }, StoreError>
-  /** From `sending` (ours): what Slack calls the thing that is under way, before anybody sees it. */
-  readonly remember: (id: number, owner: OwnerId, remote: string) => Effect.Effect<void, StoreError>
+  /**
+   * From `sending` (ours): what Slack calls the thing that is under way, before anybody sees it. What goes before may
+   * take long, so it counts as sent from now on.
+   */
+  readonly remember: (id: number, owner: OwnerId, remote: string, now: number) => Effect.Effect<void, StoreError>
   /** The names in the spool that rows still need: all but what was delivered or discarded. */
   readonly spooled: Effect.Effect<ReadonlyArray<string>, StoreError>
   /** From `sending` (ours) or `unknown`. */
@@ -259,7 +271,8 @@ export class OutboxStore extends Context.Service<OutboxStore, {
   ) => Effect.Effect<void, StoreError>
   /**
    * From `unknown`: a look that settled nothing; the next one at `lookAt`. `counts` when the look itself worked and
-   * proves something; `newest` is kept from the first. `held` when nobody but a person can settle it.
+   * proves something; `newest` is kept from the first. `held` when nobody but a person can settle it. `since`: nobody
+   * could look before, and its time to be looked for begins anew.
    */
   readonly looked: (
     id: number,
@@ -268,14 +281,30 @@ export class OutboxStore extends Context.Service<OutboxStore, {
       readonly counts: boolean
       readonly newest: string | null
       readonly held: boolean
+      readonly since?: number
     }
   ) => Effect.Effect<void, StoreError>
-  /** From `unknown`: looked for and absent; it may be sent again. */
-  readonly absent: (id: number, now: number) => Effect.Effect<void, StoreError>
+  /**
+   * From `unknown`: looked for and absent; it may be sent again, which is one attempt more unless that is `free`. A look
+   * for the send at `sentAt` proves nothing of a later one.
+   */
+  readonly absent: (
+    id: number,
+    now: number,
+    look?: { readonly free?: boolean; readonly sentAt?: number }
+  ) => Effect.Effect<void, StoreError>
   /** From `sending` (ours) or `unknown`: it will never be sent, nor will later parts of the same text. */
   readonly failed: (id: number, owner: OwnerId, failure: Failure, now: number) => Effect.Effect<void, StoreError>
+  /** What is due and has met no failure yet keeps this one, so that a restart knows why it waits; its state stays. */
+  readonly refused: (failure: Failure, now: number) => Effect.Effect<void, StoreError>
   /** What waits and whose life began before the moment: expired, for this failure. Answers the number of rows. */
   readonly expire: (before: number, failure: Failure, now: number) => Effect.Effect<number, StoreError>
+  /**
+   * The clock was set back by so much (ms), or ahead where that is below zero: what waits waits as long as it would
+   * have, and a lane is held as long as it would have been. A "not before" is a moment of the clock, and stays; what
+   * comes due too early by a clock set ahead is sent early.
+   */
+  readonly setBack: (by: number, now: number) => Effect.Effect<void, StoreError>
   /** What this owner still holds in `sending`, as after a crash. Answers the number of rows. */
   readonly releaseAll: (owner: OwnerId, now: number) => Effect.Effect<number, StoreError>
   /** As of the inbox. */
@@ -298,7 +327,7 @@ export class OutboxStore extends Context.Service<OutboxStore, {
   ) => Effect.Effect<ReadonlyArray<ReplyRecord>, StoreError>
   /**
    * By hand, from `failed_terminal` (not interim), `expired` and `unknown`: `queued` with new attempts and a new life,
-   * together with the later parts that were cancelled with it. Answers the rows.
+   * its failure forgotten, together with the later parts that were cancelled with it. Answers the rows.
    */
   readonly retry: (which: Selection, now: number) => Effect.Effect<ReadonlyArray<number>, StoreError>
   /** By hand, from everything but `sending` and `delivered`: `failed_terminal`, reason `discarded`. Answers the rows. */

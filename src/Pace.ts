@@ -98,6 +98,13 @@ export class Pace {
     bucket.pausedUntil = Math.max(bucket.pausedUntil, until)
   }
 
+  /** The clock was set back by so much (ms): a pause lasts as long as it would have. */
+  setBack(by: number): void {
+    for (const bucket of [...this.channels.values(), ...this.methods.values()]) {
+      bucket.pausedUntil = Math.max(0, bucket.pausedUntil - by)
+    }
+  }
+
   /** The moment from which the method lets a call out, to this channel if there is one; now when it does. */
   openAt(now: number, method = posting, channel?: string): number {
     const isLimited = channel !== undefined && this.isPerChannel(method)

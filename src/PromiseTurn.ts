@@ -2,13 +2,14 @@
  * The turn for handlers that are async functions: every Effect of it as a promise, run in the context that the handler
  * was called in.
  */
-import { type Context, Effect, Stream } from "effect"
+import { Cause, Context, Deferred, Effect, Stream } from "effect"
 import type { Response, SlackMessage } from "./Dispatch.ts"
 import type { Turn } from "./HandlerTurn.ts"
 import type { InboundMessage, Reply } from "./Message.ts"
 import type { HistoryEntry } from "./MessageStore.ts"
 import type { ReplyHandle } from "./ReplyHandle.ts"
 import type { FileUpload } from "./replyRows.ts"
+import { StrayErrors } from "./StrayErrors.ts"
 import { HandlerError } from "./TurnError.ts"
 
 /** A committed reply, for handlers that are async functions. */
@@ -75,7 +76,8 @@ const quiet = <A>(promise: Promise<A>): Promise<A> => {
 }
 
 const promiseTurn = (turn: Turn, context: Context.Context<never>): PromiseTurn => {
-  const run = <A, E>(effect: Effect.Effect<A, E>) => quiet(Effect.runPromiseWith(context)(effect))
+  const stray = Context.get(context, StrayErrors)
+  const run = <A, E>(effect: Effect.Effect<A, E>) => quiet(stray.outside(() => Effect.runPromiseWith(context)(effect)))
   const promiseReply = (handle: ReplyHandle): PromiseReply => ({
     id: handle.id,
     delivered: () => run(handle.delivered),
@@ -120,14 +122,26 @@ const promiseTurn = (turn: Turn, context: Context.Context<never>): PromiseTurn =
   }
 }
 
-/** Calls an async function with the turn. */
+/** Its turn has ended, or has failed already: all that is left is to say so. */
+const late = ({ conversation, id }: Turn, cause: unknown) =>
+  Effect.logError("the handler left something behind that failed", Cause.fail(cause)).pipe(
+    Effect.annotateLogs({ turn: id, conversation })
+  )
+
+/** Calls an async function with the turn. It fails, too, of what it left behind, as long as it runs. */
 export const withPromiseTurn = <A>(
   turn: Turn,
   body: (turn: PromiseTurn) => A | Promise<A>
 ): Effect.Effect<A, HandlerError> =>
-  Effect.contextWith((context: Context.Context<never>) =>
-    Effect.tryPromise({
-      try: async () => await body(promiseTurn(turn, context)),
+  Effect.contextWith((context: Context.Context<never>) => {
+    const left = Deferred.makeUnsafe<never, HandlerError>()
+    const fail = (cause: unknown) => {
+      const isNews = Deferred.doneUnsafe(left, Effect.fail(new HandlerError({ cause })))
+      if (!isNews || turn.signal.aborted) Effect.runForkWith(context)(late(turn, cause))
+    }
+    const called = Effect.tryPromise({
+      try: () => Context.get(context, StrayErrors).within(fail, async () => await body(promiseTurn(turn, context))),
       catch: (cause) => new HandlerError({ cause })
     })
-  )
+    return Effect.raceFirst(called, Deferred.await(left))
+  })

@@ -6,7 +6,8 @@
  * further than the request, and shortens that. After a timeout the request may still take effect: looks within one more
  * request timeout may find it and prove nothing, and nothing is shortened. A look that failed is no look.
  * Where nobody can look (no scope, no such kind of message, no look worked within the window) the policy says: `hold`
- * leaves the row to a person and goes on looking, less and less often; `resend` takes it for absent.
+ * leaves the row to a person and goes on looking, less and less often; `resend` takes it for absent. The time in which
+ * Slack did not answer is no part of the window: that begins anew when Slack is back, and with it the hold of the lane.
  */
 import { Clock, Duration, Effect } from "effect"
 import type { Delivery } from "./Delivery.ts"
@@ -41,6 +42,8 @@ export const makeReconcile = Effect.fnUntraced(function*(rooms: {
   const window = Duration.toMillis(reconcileWindow)
   const timeout = Duration.toMillis(requestTimeout)
   const { record } = delivery
+  /** Rows that were not looked for because Slack did not answer. */
+  const unanswered = new Set<number>()
   let alarmed = true
 
   const refresh = Effect.gen(function*() {
@@ -49,28 +52,30 @@ export const makeReconcile = Effect.fnUntraced(function*(rooms: {
     yield* alarmed
       ? status.raise(
         "reply-unknown",
-        `${held} replies may have arrived and nobody can find out: they wait to be retried or discarded. Looking needs a \
-history scope and membership of the channel`
+        `${held} replies may have arrived and nobody can find out (slackwater outbox list --state unknown): look in Slack, then \
+slackwater outbox discard <id>, or outbox retry <id> to send it again. Looking needs a history scope and membership of the \
+channel`
       )
       : status.clear("reply-unknown")
   })
 
-  const absent = Effect.fnUntraced(function*(row: UnknownReply, now: number) {
-    if (row.attempts + 1 >= outboxMaxAttempts) {
+  const absent = Effect.fnUntraced(function*(row: UnknownReply, now: number, free = row.isFree) {
+    if (!free && row.attempts + 1 >= outboxMaxAttempts) {
       return yield* delivery.fail(row, delivery.gaveUp(row.attempts + 1), now)
     }
     yield* Effect.logWarning("a reply that may have arrived is nowhere; sending it again")
-    yield* record(store.absent(row.id, now))
+    yield* record(store.absent(row.id, now, { free, sentAt: row.sentAt }))
   })
 
   /** Nobody can look, at least for now. */
-  const blind = Effect.fnUntraced(function*(row: UnknownReply, now: number, why: string) {
+  const blind = Effect.fnUntraced(function*(row: UnknownReply, now: number, why: string, atMost = blindLookAtLeast) {
     // Nothing is lost with a stream that may not be there: its text goes as one message.
     if (row.dispatch._tag === "StreamStart") {
       return yield* delivery.fail(row, { error: "Ambiguous", reason: `nobody can look for it: ${why}` }, now)
     }
-    if (unknownPolicy === "resend") return yield* absent(row, now)
-    const again = Math.min(blindLookAtLeast, Math.max(blindLookEvery, (now - row.unknownSince) / 4))
+    // Each of these may double it, so that they are counted whatever the reason.
+    if (unknownPolicy === "resend") return yield* absent(row, now, false)
+    const again = Math.min(atMost, Math.max(blindLookEvery, (now - row.unknownSince) / 4))
     yield* record(store.looked(row.id, { lookAt: now + again, counts: false, newest: null, held: true }))
     if (row.held) return
     yield* Effect.logError("a reply may have arrived, and nobody can find out").pipe(Effect.annotateLogs({ why }))
@@ -81,7 +86,10 @@ history scope and membership of the channel`
     const { method, reason } = error
     const open = now - row.unknownSince
     if (reason._tag === "Configuration" || reason._tag === "Permanent") return yield* blind(row, now, describe(reason))
-    if (row.looks === 0 && open >= window + (row.late ? timeout : 0)) return yield* blind(row, now, describe(reason))
+    if (reason._tag !== "RateLimited") unanswered.add(row.id)
+    if (row.looks === 0 && open >= window + (row.late ? timeout : 0)) {
+      return yield* blind(row, now, describe(reason), blindLookEvery)
+    }
     if (reason._tag === "RateLimited") {
       pace.pause(row.destination.channel, now, now + reason.retryAfterMs, method, reason.workspace)
     }
@@ -99,7 +107,8 @@ history scope and membership of the channel`
     if (seen >= looksBeforeAbsent && (open >= window || hasMoved)) return yield* absent(row, now)
     const lookAt = now + Math.min(hasMoved ? soon : Infinity, window / looksBeforeAbsent)
     // The newest of the first look that worked, and "nothing" is an answer too.
-    yield* record(store.looked(row.id, { lookAt, counts, newest: newest ?? "0", held: false }))
+    const since = row.unknownSince
+    yield* record(store.looked(row.id, { lookAt, counts, newest: newest ?? "0", held: false, since }))
   })
 
   const look = Effect.fn("Outbox.look")(function*(row: UnknownReply) {
@@ -122,11 +131,19 @@ history scope and membership of the channel`
     }
     const { channel, ts } = found.success
     yield* counted(looks, ts === null ? "absent" : "found")
-    if (ts === null) yield* notThere(row, found.success, now)
+    const isBack = unanswered.delete(row.id)
+    if (ts === null) yield* notThere(isBack ? { ...row, unknownSince: now } : row, found.success, now)
     else yield* delivery.arrived(row, { channel, ts })
   })
 
   return {
+    /** Slack answers again: what could not be looked for is, before what stands behind it goes out. */
+    isBack: Effect.fnUntraced(function*(now: number) {
+      for (const id of unanswered) {
+        yield* record(store.looked(id, { lookAt: now, counts: false, newest: null, held: false, since: now }))
+      }
+      unanswered.clear()
+    }),
     look: (row: UnknownReply) =>
       Effect.andThen(
         look(row),

@@ -11,8 +11,8 @@ import type { Destination } from "./Message.ts"
 import type { SpoolError } from "./Spool.ts"
 
 /**
- * The request did not reach Slack, or Slack said that it did nothing: refused, DNS, service unavailable. `onlyThis` when
- * that says nothing about other calls.
+ * The request did not reach Slack, or Slack said that it did nothing: refused, DNS, a workspace that is being moved.
+ * `onlyThis` when that says nothing about other calls.
  */
 export class NotSent extends Schema.TaggedError<NotSent>()("NotSent", {
   detail: Schema.String,
@@ -25,11 +25,13 @@ export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited"
 }) {}
 /**
  * It may have happened: timeout, reset, 5xx, a body that makes no sense, an unknown error code. `late`: nobody heard the
- * end of the request, so it may still happen (a timeout); otherwise it is over.
+ * end of the request, so it may still happen (a timeout); otherwise it is over. `unavailable`: Slack says that it is not
+ * there at present, which is nothing that this call could help.
  */
 export class Ambiguous extends Schema.TaggedError<Ambiguous>()("Ambiguous", {
   detail: Schema.String,
-  late: Schema.Boolean.pipe(Schema.withConstructorDefault(Effect.succeed(false)))
+  late: Schema.Boolean.pipe(Schema.withConstructorDefault(Effect.succeed(false))),
+  unavailable: Schema.optionalKey(Schema.Literal(true))
 }) {}
 /** Slack refused it because it is done already: a reaction that is there, a message that is gone. */
 export class AlreadyDone extends Schema.TaggedError<AlreadyDone>()("AlreadyDone", { code: Schema.String }) {}
@@ -111,8 +113,20 @@ export interface Sought {
   readonly remote: string | null
 }
 
+/** The kinds of channels, as `users.conversations` names them; those that always mean the bot come first. */
+export const channelKinds = ["im", "mpim", "private_channel", "public_channel"] as const
+export type ChannelKind = typeof channelKinds[number]
+
+/** One page of a listing. Without a cursor there are no more. */
+export interface Page<A> {
+  readonly items: ReadonlyArray<A>
+  readonly cursor: string | undefined
+}
+
 export class SlackApi extends Context.Service<SlackApi, {
   readonly identity: Effect.Effect<Identity, SlackApiError>
+  /** Whether Slack's Web API says anything sensible (`api.test`) within five seconds. Says nothing about the token. */
+  readonly answers: Effect.Effect<boolean>
   /**
    * Makes the call; answers the message it made or changed (`ts` empty where Slack names none). `key` travels as opaque
    * metadata of a post.
@@ -139,4 +153,14 @@ export class SlackApi extends Context.Service<SlackApi, {
     since: number,
     sought?: Sought
   ) => Effect.Effect<Found, SlackApiError>
+  /** Ids of the channels of this kind that the bot is in and that are not archived. */
+  readonly conversations: (kind: ChannelKind, cursor?: string) => Effect.Effect<Page<string>, SlackApiError>
+  /** What was said in a channel at or after `since` (epoch ms), the newest first, as Slack's JSON. Without replies. */
+  readonly history: (channel: string, since: number, cursor?: string) => Effect.Effect<Page<unknown>, SlackApiError>
+  /** What was said in a thread at or after `since` (epoch ms), as Slack's JSON; its root may be among it. */
+  readonly replies: (
+    thread: Required<Destination>,
+    since: number,
+    cursor?: string
+  ) => Effect.Effect<Page<unknown>, SlackApiError>
 }>()("slackwater/SlackApi") {}

@@ -5,8 +5,8 @@
  * nothing of it is heard again.
  * Does not: reconnect, decide, or acknowledge by itself.
  */
-import { Context, Schema } from "effect"
-import type { Effect, Queue, Scope } from "effect"
+import { Context, Effect, Schema } from "effect"
+import type { Queue, Scope } from "effect"
 import type { Envelope } from "./Envelope.ts"
 
 /** No connection this time; trying again may help: network, timeout, no hello, Slack's own trouble. */
@@ -15,11 +15,20 @@ export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable"
 export class TooManyRequests extends Schema.TaggedError<TooManyRequests>()("TooManyRequests", {
   retryAfterMs: Schema.Finite
 }) {}
-/** Slack refuses this app or token; only a person can change that. */
-export class Refused extends Schema.TaggedError<Refused>()("Refused", { code: Schema.String }) {}
+/** Slack's `disconnect` frame came instead of its hello. */
+export class TurnedAway extends Schema.TaggedError<TurnedAway>()("TurnedAway", { reason: Schema.String }) {}
+
+const Token = Schema.Literals(["app", "bot"])
+export type Token = typeof Token.Type
+
+/** Slack refuses this app or one of its tokens; only a person can change that. */
+export class Refused extends Schema.TaggedError<Refused>()("Refused", {
+  code: Schema.String,
+  token: Token.pipe(Schema.withConstructorDefault(Effect.succeed("app" as const)))
+}) {}
 
 export class SlackConnectionError extends Schema.TaggedError<SlackConnectionError>()("SlackConnectionError", {
-  reason: Schema.Union([Unreachable, TooManyRequests, Refused])
+  reason: Schema.Union([Unreachable, TooManyRequests, TurnedAway, Refused])
 }) {
   override get message(): string {
     switch (this.reason._tag) {
@@ -27,6 +36,8 @@ export class SlackConnectionError extends Schema.TaggedError<SlackConnectionErro
         return `no connection to Slack: ${this.reason.detail}`
       case "TooManyRequests":
         return `Slack asks to wait ${this.reason.retryAfterMs} ms before connecting again`
+      case "TurnedAway":
+        return `Slack sent the connection away: ${this.reason.reason}`
       case "Refused":
         return `Slack refused the connection: ${this.reason.code}`
     }
@@ -51,10 +62,11 @@ export interface Connection {
   readonly disconnecting: Effect.Effect<string>
   /** Waits for the end of this connection. Never behind envelopes that are still waiting. */
   readonly closed: Effect.Effect<void>
-  /** What Slack said in its hello; null where it said nothing. */
+  /** How many connections of the app Slack counts, as its hello said, this one included; null where it said nothing. */
   readonly connections: number | null
+  /** How long Slack means to keep this one, as its hello said. */
   readonly approximateConnectionMs: number | null
-  /** Epoch ms of the last frame, ping or pong. Null: this client lets nobody see them. */
+  /** Epoch ms of the last frame, ping or pong. Null from the start: this client lets nobody see them. */
   readonly lastHeardAt: Effect.Effect<number | null>
 }
 

@@ -1,100 +1,119 @@
 /**
- * Owns the connection to Slack: generations, rotation, reconnect, and the published socket state.
+ * Owns the connections to Slack: generations, rotation, reconnect, and the published socket state.
  *
- * Every connection is a generation with a fresh client in a Scope of its own; when the Scope is closed nothing of it
- * is heard again, so a superseded generation can neither change shared state nor deliver twice. There is one owner of
- * reconnecting: the loop below. It replaces a connection before it closes it (planned rotation, Slack's `disconnect`
- * frame, a forced reconnect) and waits with growing, jittered pauses when Slack is not there.
+ * It keeps as many places (slots) as `connections` says, each with a loop that fills it. Every connection is a
+ * generation with a fresh client in a Scope of its own; when the Scope is closed nothing of it is heard again, so a
+ * superseded generation can neither change shared state nor deliver twice. All loops open in one queue (Opening): one
+ * attempt at a time, one growing, jittered pause. A connection is replaced before it is closed (planned rotation,
+ * Slack's `disconnect` frame, a forced reconnect), and places never change at one moment, so there are at most
+ * `connections` + 1 at once. What several connections bring twice is one event (Intake).
  * Does not: handle what a connection brings (Generation), ack (Intake), judge whether the transport is alive
- * (Watchdog), or keep envelopes in memory beyond a bounded queue: what is not stored is not acked, and Slack delivers
- * it again.
- * On shutdown: takes no further envelope, finishes the one in hand, disconnects.
+ * (Watchdog), know what Slack's codes mean (Endings), or keep envelopes in memory beyond a bounded queue: what is not
+ * stored is not acked, and Slack delivers it again.
+ * On shutdown: takes no further envelope, finishes those in hand, disconnects.
  */
-import { Clock, Context, Deferred, Duration, Effect, Exit, Latch, Layer, Random, Scope, SubscriptionRef } from "effect"
-import { GatewayStatus, type SocketState } from "./GatewayStatus.ts"
+import { Clock, Context, Deferred, Duration, Effect, Exit, Latch, Layer, Scope, SubscriptionRef } from "effect"
+import { type Meaning, ofDisconnect, ofFailure, sentenceOf } from "./Endings.ts"
+import { GatewayConfig } from "./GatewayConfig.ts"
+import { GatewayStatus } from "./GatewayStatus.ts"
 import { consume, type Ending, type Generation } from "./Generation.ts"
 import { Intake } from "./Intake.ts"
+import * as Opening from "./Opening.ts"
 import { Shutdown } from "./Shutdown.ts"
-import { describe, type Identity, SlackApi, type SlackApiError } from "./SlackApi.ts"
-import { Refused, SlackConnection, SlackConnectionError, TooManyRequests, Unreachable } from "./SlackConnection.ts"
+import { type Identity, SlackApi, type SlackApiError } from "./SlackApi.ts"
+import { SlackConnection, type SlackConnectionError } from "./SlackConnection.ts"
+import { lifeOf, quietest, type Slot, slots as emptySlots, stateOf } from "./Slots.ts"
 import { GaveUp, Supervisor } from "./Supervisor.ts"
-import { connections, counted } from "./Telemetry.ts"
+import { connections, counted, foreignConnections } from "./Telemetry.ts"
 
-const firstPause = 200
-const maxPause = 30_000
-/** Slack refuses this app or token while we run: a person must act, so asking often helps nobody. */
-const refusedPause = 60_000
-/** Slack does not want this connection, and another one at once would be no better. */
-const unwanted: Readonly<Record<string, string>> = {
-  too_many_websockets:
-    "Slack says that this app has too many connections; look for other processes with the same app token",
-  link_disabled: "Socket Mode was switched off for this app; switch it on at api.slack.com/apps"
-}
-/** A connection that lived this long proves that connecting works; its end starts the pauses anew. */
-const healthyAfter = 10_000
+/** A person must act, or room must be made: asking often helps nobody. */
+const slowPause = 60_000
+/** A connection that lives this long proves that connecting works. */
+const healthyAfter = Duration.seconds(10)
+/** Something is heard every few seconds; one that was quiet for so long before its end was dead already (ms). */
+const silentAfter = 10_000
 /** A replaced connection may finish what it has already brought. */
 const lingerFor = Duration.seconds(2)
-/** Replace a connection this long before Slack would end it. */
-const rotateBefore = 60_000
-
 export class SocketLayer extends Context.Service<SocketLayer, {
-  /** Replaces the present connection, or cuts the pause before the next attempt short. */
+  /**
+   * One forced reconnect, in the one queue of everybody who opens a connection: cuts the pause of what is down short,
+   * and replaces the live connection that was quiet longest, if there is one. Asking again before that is done asks for
+   * nothing more. Returns at once; what comes of it is published in `GatewayStatus.socket`.
+   */
   readonly reconnect: (reason: string) => Effect.Effect<void>
-  /** Epoch ms of the last sign of life; null without a connection, or when the client lets nobody see them. */
+  /**
+   * Epoch ms of the last sign of life (frame, ping or pong) of the live connection that was quiet longest, so that one
+   * deaf connection of two is noticed; it is the one that `reconnect` replaces. It stays in the count until its
+   * replacement is there. Null without a live connection, or when the client lets nobody see such signs.
+   */
   readonly lastHeardAt: Effect.Effect<number | null>
 }>()("slackwater/SocketLayer") {
   static readonly layer = Layer.effect(
     this,
     Effect.gen(function*() {
       const api = yield* SlackApi
+      const config = yield* GatewayConfig
       const door = yield* SlackConnection
       const intake = yield* Intake
       const shutdown = yield* Shutdown
       const status = yield* GatewayStatus
       const supervisor = yield* Supervisor
+      const opening = yield* Opening.make
+      const slots = emptySlots(config.connections)
       /** Every scope that was opened and not yet closed, whatever has become of its connection. */
       const scopes = new Set<Scope.Closeable>()
+      /** Connections that have not ended. */
       const live = new Set<Generation>()
-      const hurry = yield* Latch.make()
-      let current: Generation | undefined
-      /** Still delivering while its successor is being opened. */
-      let previous: Generation | undefined
+      const before = yield* SubscriptionRef.get(status.socket)
       let identity: Identity | undefined
-      let number = 0
-      let failures = 0
+      let number = before.generation
+      let reconnects = before.reconnects
+      let silence = before.silence
+      let refused = false
       let closing = false
 
-      const publish = (change: (now: number, before: SocketState) => Partial<SocketState>) =>
-        Effect.flatMap(
-          Clock.currentTimeMillis,
-          (now) =>
-            SubscriptionRef.update(status.socket, (before) => ({
-              ...before,
-              ...change(now, before),
-              connections: live.size
-            }))
-        )
+      const publish = Effect.suspend(() => {
+        if (closing) return Effect.void
+        const state = stateOf(slots, refused)
+        const isUp = state === "connected" || state === "rotating"
+        return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          SubscriptionRef.update(status.socket, (before) => ({
+            state,
+            generation: number,
+            connectedSince: isUp ? before.connectedSince ?? now : null,
+            disconnectedSince: isUp ? null : before.disconnectedSince ?? now,
+            silence,
+            reconnects,
+            connections: live.size
+          })))
+      })
 
       const closeScope = (scope: Scope.Closeable) =>
         Effect.suspend(() => scopes.delete(scope) ? Scope.close(scope, Exit.void) : Effect.void)
 
-      const closeGeneration = (generation: Generation) =>
+      const close = (generation: Generation) =>
         Effect.suspend(() => {
           live.delete(generation)
           return closeScope(generation.scope)
         })
 
-      /** It delivers nothing any more. A replacement may be under way; until it is there we have no connection. */
-      const lost = (generation: Generation) =>
-        Effect.suspend(() => {
-          live.delete(generation)
-          if (current !== generation) return publish(() => ({}))
-          current = undefined
-          return publish((now) => ({ state: "disconnected", connectedSince: null, disconnectedSince: now }))
+      /** At its end: whether anybody was there to hear what Slack sent last. */
+      const judge = Effect.fnUntraced(function*({ connection }: Generation) {
+        const until = yield* Clock.currentTimeMillis
+        const since = yield* connection.lastHeardAt
+        if (since !== null && until - since >= silentAfter) silence = { since, until }
+      })
+
+      /** It delivers nothing any more. A replacement may be under way; until it is there its slot is empty. */
+      const lost = (slot: Slot, generation: Generation) =>
+        Effect.gen(function*() {
+          if (live.delete(generation)) yield* judge(generation)
+          if (slot.held === generation) slot.held = undefined
+          yield* publish
         })
 
       /** Opens the next generation; what fails half-way leaves nothing open. */
-      const open = Effect.gen(function*() {
+      const open = Effect.fnUntraced(function*(slot: Slot) {
         const self = identity ??= yield* api.identity
         const scope = yield* Scope.make()
         scopes.add(scope)
@@ -109,113 +128,117 @@ export class SocketLayer extends Context.Service<SocketLayer, {
             quiet: yield* Latch.make(true)
           }
           live.add(generation)
-          yield* Effect.forkIn(consume(generation, self, intake), scope, {
-            startImmediately: true
-          })
-          yield* Effect.forkIn(Effect.andThen(connection.closed, lost(generation)), scope, { startImmediately: true })
+          for (
+            const attendant of [
+              consume(generation, self, intake),
+              Effect.andThen(connection.closed, lost(slot, generation)),
+              Effect.delay(opening.healthy, healthyAfter)
+            ]
+          ) yield* Effect.forkIn(attendant, scope, { startImmediately: true })
           return generation
         }).pipe(Effect.onError(() => closeScope(scope)))
       })
 
-      /** Makes a fresh generation the present one, and closes what it replaces once that is quiet. */
-      const adopt = Effect.fnUntraced(function*(generation: Generation) {
-        current = generation
+      /** A hello may count more connections than we have. */
+      const compare = Effect.fnUntraced(function*({ connection, number }: Generation) {
+        if (connection.connections === null) return
+        // When this room takes over from another one of this process, that one's are still there.
+        const ours = live.size + (number <= before.generation + slots.length ? before.connections : 0)
+        if (connection.connections <= ours) return yield* status.clear("slack-foreign-connections")
+        yield* counted(foreignConnections)
+        yield* status.raise(
+          "slack-foreign-connections",
+          `Slack counted ${connection.connections} connections of this app when we had ${ours}: another process ` +
+            "uses the same app token and takes some of the events, or Slack still counts one that has ended"
+        )
+      })
+
+      /** Puts a fresh generation into its slot, and closes what it replaces once that is quiet. */
+      const adopt = Effect.fnUntraced(function*(slot: Slot, generation: Generation) {
+        const predecessor = slot.leaving
+        // What Slack has closed meanwhile holds no slot.
+        if (live.has(generation)) slot.held = generation
+        slot.leaving = undefined
+        if (slot.wasFilled) reconnects += 1
+        slot.wasFilled = true
+        refused = false
         yield* counted(connections, "connected")
-        yield* publish((now, before) => ({
-          state: "connected",
-          generation: generation.number,
-          connectedSince: now,
-          disconnectedSince: null,
-          reconnects: before.reconnects + (generation.number > 1 ? 1 : 0)
-        }))
+        if (predecessor !== undefined && live.has(predecessor)) yield* judge(predecessor)
+        yield* publish
         yield* status.clear("slack-connection")
+        yield* compare(generation)
         yield* Effect.logInfo("connected to Slack").pipe(
           Effect.annotateLogs({ generation: generation.number, connections: generation.connection.connections })
         )
-        if (previous !== undefined) {
-          yield* Effect.timeoutOption(previous.quiet.await, lingerFor)
-          yield* closeGeneration(previous)
-          previous = undefined
-          yield* publish(() => ({}))
+        if (predecessor === undefined) return
+        yield* Effect.timeoutOption(predecessor.quiet.await, lingerFor)
+        yield* close(predecessor)
+        yield* publish
+      })
+
+      /** Only a person, or the end of other connections, can help. At the start a refusal is the end. */
+      const hindered = Effect.fnUntraced(function*(meaning: Exclude<Meaning, { readonly _tag: "Again" }>) {
+        yield* opening.postpone(slowPause)
+        if (meaning._tag === "Refused") {
+          refused = true
+          yield* publish
+          if (number === 0 && !(yield* status.wasConnected)) {
+            return yield* supervisor.giveUp(new GaveUp({ fiber: "socket", exitCode: 78, detail: meaning.remedy }))
+          }
         }
+        yield* status.raise("slack-connection", meaning.remedy)
       })
 
-      /** Slack refuses the app or its token. At the start that is the end; later we go on with what is stored. */
-      const refused = Effect.fnUntraced(function*(detail: string) {
-        const remedy = `${detail}; check the app's tokens, scopes and Socket Mode at api.slack.com/apps`
-        // While the connection to be replaced still delivers, nothing is fatal yet.
-        if (live.size === 0) yield* publish(() => ({ state: "fatal" }))
-        if (number > 0) return yield* status.raise("slack-connection", remedy)
-        yield* supervisor.giveUp(new GaveUp({ fiber: "socket", exitCode: 78, detail: remedy }))
-      })
-
-      /** Full jitter over a wait that doubles with each failure in a row, in ms. */
-      const backoff = Effect.suspend(() =>
-        Random.nextBetween(0, Math.min(maxPause, firstPause * 2 ** Math.min(failures, 12)))
-      )
-
-      /** Somebody who cannot wait cuts this short. */
-      const pause = (ms: number) => Effect.timeoutOption(hurry.await, ms)
-
-      const afterFailure = Effect.fnUntraced(function*(error: SlackConnectionError) {
+      const failed = Effect.fnUntraced(function*(error: SlackApiError | SlackConnectionError) {
         yield* counted(connections, "failed")
-        if (error.reason._tag === "Refused") {
-          yield* refused(error.message)
-          return refusedPause
-        }
-        const wait = firstPause / 2 + (yield* backoff)
-        failures += 1
-        yield* Effect.logWarning(error.message).pipe(Effect.annotateLogs({ failures, againInMs: Math.round(wait) }))
-        return error.reason._tag === "TooManyRequests" ? Math.max(error.reason.retryAfterMs, wait) : wait
+        const meaning = ofFailure(error)
+        if (meaning._tag !== "Again") return yield* hindered(meaning)
+        const againInMs = yield* opening.backOff(meaning.afterMs)
+        yield* Effect.logWarning(sentenceOf(error)).pipe(Effect.annotateLogs({ againInMs }))
+      })
+
+      const renew = Effect.fnUntraced(function*(slot: Slot) {
+        const opened = yield* Effect.result(open(slot))
+        if (opened._tag === "Failure") return yield* Effect.as(failed(opened.failure), undefined)
+        yield* adopt(slot, opened.success)
+        return opened.success
       })
 
       /** Waits until this connection must be replaced. Answers why. */
-      const watch = (generation: Generation) => {
-        const { approximateConnectionMs: lifetime, closed, disconnecting } = generation.connection
+      const watch = (slot: Slot, generation: Generation) => {
+        const { closed, disconnecting } = generation.connection
+        const life = lifeOf(slot, slots, generation)
         return Effect.raceAllFirst([
           Effect.as(closed, { reason: "closed", alive: false }),
           Effect.map(disconnecting, (reason) => ({ reason, alive: true })),
           Deferred.await(generation.replace),
-          lifetime === null
-            ? Effect.never
-            : Effect.as(Effect.sleep(Math.max(lifetime / 2, lifetime - rotateBefore)), {
-              reason: "rotation",
-              alive: true
-            })
+          life === Infinity ? Effect.never : Effect.as(Effect.sleep(life), { reason: "rotation", alive: true })
         ])
       }
 
-      /** One generation from its opening to the moment when its successor is wanted. */
-      const cycle = Effect.gen(function*() {
+      /** One generation of a slot, from its opening to the moment when its successor is wanted. */
+      const cycle = Effect.fnUntraced(function*(slot: Slot) {
         if (closing) return yield* Effect.never
-        const generation = yield* Effect.result(open)
-        if (generation._tag === "Failure") {
-          yield* pause(yield* afterFailure(asConnectionError(generation.failure)))
-          return
-        }
-        yield* adopt(generation.success)
-        const { alive, reason } = yield* watch(generation.success)
-        const lived = (yield* Clock.currentTimeMillis) - generation.success.connectedAt
-        if (lived >= healthyAfter) failures = 0
-        yield* Effect.logInfo("replacing the connection to Slack").pipe(Effect.annotateLogs({ reason, lived }))
-        const remedy = unwanted[reason]
-        if (alive && remedy === undefined) {
-          previous = generation.success
-          yield* publish((_, before) => before.state === "connected" ? { state: "rotating" } : {})
+        const generation = yield* opening.inTurn(renew(slot))
+        if (generation === undefined) return
+        const { alive, reason } = yield* watch(slot, generation)
+        const livedMs = (yield* Clock.currentTimeMillis) - generation.connectedAt
+        yield* Effect.logInfo("replacing the connection to Slack").pipe(
+          Effect.annotateLogs({ generation: generation.number, reason, livedMs })
+        )
+        const meaning = ofDisconnect(reason)
+        if (alive && meaning._tag === "Again") {
+          slot.leaving = generation
+          yield* publish
         } else {
-          yield* lost(generation.success)
-          yield* closeGeneration(generation.success)
+          yield* lost(slot, generation)
+          yield* close(generation)
         }
-        if (remedy !== undefined) {
-          yield* status.raise("slack-connection", remedy)
-          yield* pause(refusedPause)
-        } else if (lived < healthyAfter) {
-          yield* pause(yield* backoff)
-          failures += 1
-        }
+        if (meaning._tag !== "Again") yield* hindered(meaning)
+        else if (livedMs < Duration.toMillis(healthyAfter)) yield* opening.backOff()
       })
 
-      yield* supervisor.fork("socket", Effect.forever(cycle))
+      yield* Effect.forEach(slots, (slot) => supervisor.fork("socket", Effect.forever(cycle(slot))))
       yield* Effect.addFinalizer(() =>
         Effect.suspend(() => {
           closing = true
@@ -225,26 +248,12 @@ export class SocketLayer extends Context.Service<SocketLayer, {
 
       return SocketLayer.of({
         reconnect: Effect.fn("SocketLayer.reconnect")(function*(reason: string) {
-          yield* hurry.release
-          if (current !== undefined) yield* Deferred.succeed(current.replace, { reason, alive: true })
+          yield* opening.hurry
+          const found = yield* quietest(slots)
+          if (found !== undefined) yield* Deferred.succeed(found.generation.replace, { reason, alive: true })
         }),
-        lastHeardAt: Effect.suspend(() => current === undefined ? Effect.succeed(null) : current.connection.lastHeardAt)
+        lastHeardAt: Effect.map(Effect.suspend(() => quietest(slots)), (found) => found?.heardAt ?? null)
       })
     })
   )
-}
-
-/** Who we are is asked before the first connection; its failures mean the same as those of connecting. */
-const asConnectionError = (error: SlackApiError | SlackConnectionError): SlackConnectionError => {
-  if (error._tag === "SlackConnectionError") return error
-  const { reason } = error
-  switch (reason._tag) {
-    case "RateLimited":
-      return new SlackConnectionError({ reason: new TooManyRequests({ retryAfterMs: reason.retryAfterMs }) })
-    case "NotSent":
-    case "Ambiguous":
-      return new SlackConnectionError({ reason: new Unreachable({ detail: describe(reason) }) })
-    default:
-      return new SlackConnectionError({ reason: new Refused({ code: reason.code }) })
-  }
 }

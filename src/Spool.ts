@@ -47,16 +47,18 @@ export class Spool extends Context.Service<Spool, {
 
 /** A copy without a row may be about to get one for this long (ms). */
 const grace = 3_600_000
+/** At a start almost nobody is about to add one: rooms that this start replaces, a transaction of the host. */
+const graceAtStart = 60_000
 
-/** Removes what no row needs any more. `atStart` nobody is about to add one. */
+/** Removes what no row needs any more. A row that cannot be read is known by the beginning of its file's name. */
 export const sweepSpool = Effect.fnUntraced(function*({ atStart }: { readonly atStart: boolean }) {
   const spool = yield* Spool
   const store = yield* OutboxStore
   const now = yield* Clock.currentTimeMillis
-  const there = yield* spool.list(atStart ? Infinity : now - grace)
+  const there = yield* spool.list(now - (atStart ? graceAtStart : grace))
   if (there.length === 0) return 0
   const wanted = new Set(yield* store.spooled)
-  const strays = there.filter((name) => !wanted.has(name))
+  const strays = there.filter((name) => !wanted.has(name) && !wanted.has(name.split(".")[0] ?? name))
   yield* Effect.forEach(strays, spool.remove, { discard: true })
   return strays.length
 })

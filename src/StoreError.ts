@@ -2,7 +2,7 @@
  * The one error of both stores: the database did not take it, the row is no longer ours, or what was asked for makes no
  * sense. In every case nothing was changed.
  */
-import { Schema } from "effect"
+import { Runtime, Schema } from "effect"
 
 /** The database did not take it now: busy, full, unreachable. Nothing was changed. */
 export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("StoreUnavailable", {
@@ -19,6 +19,8 @@ export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
   operation: Schema.String,
   reason: Schema.Union([StoreUnavailable, TurnLost, InvalidCutoff])
 }) {
+  /** Of a command, or a start, that ends with it. */
+  override readonly [Runtime.errorExitCode] = this.reason._tag === "StoreUnavailable" ? 74 : 1
   override get message(): string {
     switch (this.reason._tag) {
       case "TurnLost":

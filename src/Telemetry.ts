@@ -22,7 +22,19 @@ export const repliesDiverged = counter("replies_diverged_total", "Replies of a r
 export const looks = counter("reconcile_looks_total", "Look-ups of replies that may have arrived")
 /** By `outcome`: connected, failed. */
 export const connections = counter("connections_total", "Attempts to connect to Slack")
+/** Another process with the same app token takes some of our events, or Slack still counts a connection that ended. */
+export const foreignConnections = counter("foreign_connections_total", "Hellos that counted more connections than ours")
 export const forcedReconnects = counter("forced_reconnects_total", "Reconnects forced by the watchdog")
+/** By `outcome`: new, known. */
+export const caughtUp = counter("caught_up_messages_total", "Messages found in Slack's history after a gap")
+/** By `outcome`: age, calls, pages, scope, refused, failed. */
+export const notLookedAt = counter("catch_up_missed_total", "What a catch-up did not look at, by why")
+
+export const eventLoopDelay = Metric.gauge("slackwater_event_loop_delay_milliseconds", {
+  description: "How late the event loop was at worst, between two heartbeats"
+})
 
 export const counted = (metric: Metric.Counter<number>, outcome?: string, by = 1) =>
   Metric.update(outcome === undefined ? metric : Metric.withAttributes(metric, { outcome }), by)
+
+export const gauged = (metric: Metric.Gauge<number>, value: number) => Metric.update(metric, value)

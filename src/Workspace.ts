@@ -45,7 +45,9 @@ export class Workspace extends Context.Service<Workspace, {
           const detail = `the data in ${dataDir} belong to workspace ${owner}, and SLACK_BOT_TOKEN to ${team}; ` +
             `give ${team} its own SLACKWATER_DATA_DIR, or use the token of ${owner}`
           yield* status.raise("workspace", detail)
-          yield* supervisor.giveUp(new GaveUp({ fiber: "workspace", exitCode: 78, detail }))
+          if (!(yield* status.wasConnected)) {
+            yield* supervisor.giveUp(new GaveUp({ fiber: "workspace", exitCode: 78, detail }))
+          }
           return yield* notSent(detail)
         }
         settled = true
@@ -60,9 +62,13 @@ export class Workspace extends Context.Service<Workspace, {
 
       return SlackApi.of({
         identity,
+        answers: api.answers,
         send: (...call) => Effect.andThen(once, api.send(...call)),
         setStatus: (...call) => Effect.andThen(once, api.setStatus(...call)),
-        find: (...call) => Effect.andThen(once, api.find(...call))
+        find: (...call) => Effect.andThen(once, api.find(...call)),
+        conversations: (...call) => Effect.andThen(once, api.conversations(...call)),
+        history: (...call) => Effect.andThen(once, api.history(...call)),
+        replies: (...call) => Effect.andThen(once, api.replies(...call))
       })
     })
   )

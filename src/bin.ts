@@ -3,23 +3,48 @@
  * argv → command line. Installs the signal handlers first of all: until then SIGUSR1 opens Node's inspector, and a
  * signal during the imports would end the process without a word.
  *
+ * SIGUSR1, and SIGHUP without a controlling terminal, ask `run` to reload. With one, and for other commands, SIGHUP says
+ * that somebody has left, and stops.
  * First SIGTERM or SIGINT: the program is interrupted and ends in order; a hard timer stands behind its own deadline
- * (70). A second one leaves at once (71): what is held then is given back by the next start. So does what nobody
- * caught (70): the next start counts it against the turns that ran.
+ * (70). A second one leaves at once (71): what is held then is given back by the next start.
+ * An error that nobody caught fails the turn that it came from. One that is no turn's ends `run` in order (70), and counts
+ * against the turns that still ran at the end of it; other commands it ends at once.
  */
+import { closeSync, openSync } from "node:fs"
 import process from "node:process"
-import { interruptedCode, patience } from "./cli/patience.ts"
+import { canReload, interruptedCode, patience, reloading, uncaught } from "./cli/signals.ts"
+import { contain } from "./cli/strayErrors.ts"
 
 /** The program's own deadline is `SLACKWATER_SHUTDOWN_TIMEOUT`; this much later patience ends (ms). */
 const grace = 5_000
+/** Errors that are printed while the end is under way. */
+const mostErrors = 20
 const longestTimer = 2 ** 31 - 1
 /** Under npm a Ctrl-C can reach us twice: from the terminal, and from npm, which passes it on. That is one (ms). */
 const sameCtrlC = 300
 const underNpm = process.env["npm_lifecycle_event"] !== undefined
 
+const args = process.argv.slice(2)
+
 let stoppingSince: number | undefined
 let letGo = false
 let ready = false
+let errors = 0
+
+/** Asked at the start: when the signal comes a terminal may be gone. */
+const hasTerminal = () => {
+  try {
+    closeSync(openSync("/dev/tty", "r"))
+    return true
+  } catch {
+    return false
+  }
+}
+const reloads = canReload(args) && !hasTerminal()
+
+const endWithin = () => {
+  setTimeout(() => process.exit(70), Math.min(longestTimer, patience.ms + grace)).unref()
+}
 
 const onSignal = (signal: NodeJS.Signals) => {
   const now = performance.now()
@@ -28,17 +53,26 @@ const onSignal = (signal: NodeJS.Signals) => {
     process.exit(71)
   }
   stoppingSince = now
-  if (!ready) process.exit(interruptedCode(process.argv.slice(2)))
-  setTimeout(() => process.exit(70), Math.min(longestTimer, patience.ms + grace)).unref()
+  if (!ready) process.exit(interruptedCode(args))
+  endWithin()
 }
 process.on("SIGTERM", onSignal)
 process.on("SIGINT", onSignal)
-process.on("SIGUSR1", () => {})
-process.on("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
-process.on("uncaughtException", (error: unknown) => {
+process.on("SIGUSR1", reloading.request)
+process.on("SIGHUP", () => reloads ? reloading.request() : process.kill(process.pid, "SIGTERM"))
+
+const onUncaught = (error: unknown) => {
+  if (contain(error) || ++errors > mostErrors) return
   process.stderr.write(`slackwater: nobody caught this: ${error instanceof Error ? error.stack : String(error)}\n`)
-  process.exit(70)
-})
+  // The end is under way and has its bound: another error, often the same, is no reason to cut it short.
+  if (stoppingSince !== undefined) return
+  if (!uncaught.listener(error)) process.exit(70)
+  stoppingSince = performance.now()
+  endWithin()
+}
+process.on("uncaughtException", onUncaught)
+process.on("unhandledRejection", onUncaught)
+
 // `slackwater dev` holds the other end. It lets go of it to stop us, or because it is gone; then it is the one who kills
 // us if we are too slow, and no signal is a second one: everybody in a terminal or a service may have got the same.
 if (process.env["SLACKWATER_PARENT"] !== undefined) {
@@ -50,7 +84,9 @@ if (process.env["SLACKWATER_PARENT"] !== undefined) {
   })
 }
 
-if (import.meta.url.endsWith(".ts")) await import("./cli/fromSource.ts")
-const { main } = await import("./cli/main.ts")
+// Asked every few seconds in a container, so it loads nothing that it does not need.
+const quick = args[0] === "healthcheck"
+if (!quick && import.meta.url.endsWith(".ts")) await import("./cli/fromSource.ts")
+const { main } = quick ? await import("./cli/healthcheck.ts") : await import("./cli/main.ts")
 ready = true
-main(process.argv.slice(2))
+main(args)

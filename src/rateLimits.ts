@@ -57,6 +57,7 @@ export const rateLimits: ReadonlyMap<string, RateLimit> = new Map(Object.entries
   "files.getUploadURLExternal": tier4,
   "reactions.add": tier3,
   "reactions.remove": tier2,
+  "users.conversations": tier3,
   "users.info": tier4,
   "users.list": tier2
 }))

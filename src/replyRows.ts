@@ -53,6 +53,9 @@ export const hostSpot = Effect.fnUntraced(function*(destination: Destination, la
   return { scope: "host", place, lane, destination } satisfies Spot
 })
 
+/** A caller's own key, in which nothing reads as the number of a part. */
+const owned = (scope: string, key: string) => `${scope}:key:${key.replaceAll("%", "%25").replaceAll("#", "%23")}`
+
 /** A call, and how it stands to others. */
 type Part = Pick<NewReply, "dispatch" | "target" | "part">
 
@@ -72,7 +75,7 @@ const named = (
   Effect.map(fingerprint(JSON.stringify(parts)), (hash) => {
     const beginning = `${scope}:${place}:`
     const same = `${beginning}${hash}`
-    const key = options.key === undefined ? keyed(same, said) : `${scope}:key:${options.key}`
+    const key = options.key === undefined ? keyed(same, said) : owned(scope, options.key)
     return parts.map((part, index): NewReply => ({
       ...part,
       key: index === 0 ? key : `${key}#${index}`,
@@ -108,7 +111,7 @@ export const rowOfStream = (
     ...(to.team === undefined ? {} : { recipientTeam: to.team })
   }
   const row: NewReply = {
-    key: key === undefined ? `${scope}:${place}` : `${scope}:key:${key}`,
+    key: key === undefined ? `${scope}:${place}` : owned(scope, key),
     lane,
     destination,
     dispatch
@@ -146,14 +149,23 @@ export const rowsOfStop = ({ key, spot, start }: Begun, whole: string) => {
   ])
 }
 
-/** A file that was copied; its name in the spool comes from its key, so that a re-run finds the same one. */
-export const rowOfUpload = Effect.fnUntraced(function*(spot: Spot, file: FileUpload, { bytes, digest }: Staged) {
+/**
+ * A file that was copied; its name in the spool comes from its key, so that a re-run finds the same one. The host has no
+ * re-runs: each of its attempts has a file of its own.
+ */
+export const rowOfUpload = Effect.fnUntraced(function*(
+  spot: Spot,
+  file: FileUpload,
+  { bytes, digest }: Staged,
+  notBefore?: number
+) {
   const { destination, lane, place, said, scope } = spot
   const { comment, filename, title } = file
   const hash = yield* fingerprint(JSON.stringify([filename, title, comment, digest]))
   const beginning = `${scope}:${place}:`
-  const key = file.key === undefined ? keyed(`${beginning}${hash}`, said) : `${scope}:key:${file.key}`
-  const spool = yield* fingerprint(key)
+  const key = file.key === undefined ? keyed(`${beginning}${hash}`, said) : owned(scope, file.key)
+  const ofKey = yield* fingerprint(key)
+  const spool = said === undefined ? `${ofKey}.${(yield* fingerprint(place)).slice(0, 8)}` : ofKey
   const dispatch: Dispatch = {
     _tag: "Upload",
     spool,
@@ -167,6 +179,7 @@ export const rowOfUpload = Effect.fnUntraced(function*(spot: Spot, file: FileUpl
     lane,
     destination,
     dispatch,
+    ...(notBefore === undefined ? {} : { notBefore }),
     ...(file.key === undefined && said !== undefined ? { place: { beginning, said } } : {})
   }
   return { row, spool }

@@ -1,13 +1,13 @@
 /** One turn at a time per conversation, bounded in all, and what a drain does. */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Option } from "effect"
+import { Duration, Effect, Fiber, Option } from "effect"
 import { Conversations } from "../src/Conversations.ts"
 import { MessageStore } from "../src/MessageStore.ts"
 import { Shutdown } from "../src/Shutdown.ts"
 import { gated, inbox, inConversations, replies, say, test } from "./fixtures/conversationsRoom.ts"
 import { arrival, key, tsAt } from "./fixtures/messages.ts"
 import { advance, epoch, me, settle } from "./fixtures/rooms.ts"
-import { withWallClock } from "./fixtures/time.ts"
+import { whileTimePasses, withWallClock } from "./fixtures/time.ts"
 
 describe("which turns run", () => {
   const bounded = gated()
@@ -170,6 +170,29 @@ describe("an open quiet window", () => {
 })
 
 describe("the drain", () => {
+  const counted = gated()
+  test(
+    "answers what ended and what did not, and says that once",
+    counted.handler,
+    ({ lines }) =>
+      Effect.gen(function*() {
+        for (const text of ["ends", "stays", "stays too"]) yield* say(`D-${text}`, text)
+        yield* settle
+        const { drain } = yield* Conversations
+        const drained = yield* Effect.forkChild(drain)
+        yield* counted.release("ends")
+        assert.deepStrictEqual(yield* whileTimePasses(Fiber.join(drained)), { drained: 1, remaining: 2 })
+        const warnings = lines.filter((line) => line.startsWith("Warn"))
+        assert.deepStrictEqual(warnings, ["Warn out of time: 2 turns are cut off and run again later"])
+      })
+  )
+
+  test("is over at once where nothing runs, whatever waits", () => Effect.never, () =>
+    Effect.gen(function*() {
+      yield* (yield* MessageStore).append(arrival({}, { dueAt: epoch + 3_600_000 }))
+      assert.deepStrictEqual(yield* (yield* Conversations).drain, { drained: 0, remaining: 0 })
+    }))
+
   const draining = gated()
   test(
     "runs what was flushed and what was running, and claims no backlog",

@@ -32,6 +32,7 @@ const inDebouncer = <A, E>(body: Body<A, E>, debounce = Duration.millis(quiet)) 
   const conversations = Layer.succeed(Conversations, {
     wake: (conversation) => Effect.sync(() => void script.woken.push(conversation)),
     lookAround: Effect.void,
+    drain: Effect.succeed({ drained: 0, remaining: 0 }),
     flush: (conversations) => Effect.sync(() => void script.flushed.push(...conversations))
   })
   const store = Layer.mock(MessageStore)({

@@ -47,8 +47,13 @@ describe("GatewayConfig", () => {
         reconcileWindow: Duration.seconds(30),
         historyLag: Duration.seconds(10),
         unknownPolicy: "hold",
+        catchUp: Duration.seconds(2),
+        catchUpAge: Duration.hours(12),
+        catchUpCalls: 500,
         shutdownTimeout: Duration.seconds(25),
-        watchdogThreshold: Duration.seconds(60)
+        connections: 1,
+        watchdogThreshold: Duration.seconds(60),
+        watchdogMaxAttempts: 10
       })
     }))
 
@@ -61,7 +66,8 @@ describe("GatewayConfig", () => {
         SLACKWATER_DEBOUNCE: "0 millis",
         SLACKWATER_CONCURRENCY: "3",
         SLACKWATER_OUTBOX_TTL: "2 hours",
-        SLACKWATER_MAX_CRASHES: "0"
+        SLACKWATER_MAX_CRASHES: "0",
+        SLACKWATER_WATCHDOG_MAX_ATTEMPTS: "2"
       })
       assert.deepInclude(settings, {
         slackApiUrl: "http://127.0.0.1:1/api/",
@@ -70,6 +76,7 @@ describe("GatewayConfig", () => {
         concurrency: 3
       })
       assert.deepInclude(settings, { debounce: Duration.zero, outboxTtl: Duration.hours(2), maxCrashes: 0 })
+      assert.strictEqual(settings.watchdogMaxAttempts, 2)
     }))
 
   it.effect("takes `off` for the outbox's time to live and for the number of finished rows", () =>
@@ -93,6 +100,15 @@ describe("GatewayConfig", () => {
       assert.strictEqual(error.setting, "SLACKWATER_RECONCILE_WINDOW")
       assert.include(error.message, "SLACKWATER_REQUEST_TIMEOUT and SLACKWATER_HISTORY_LAG")
       yield* read({ SLACKWATER_RECONCILE_WINDOW: "20 seconds", SLACKWATER_HISTORY_LAG: "9 seconds" })
+    }))
+
+  it.effect("wants an age for catching up in which repetitions are recognised", () =>
+    Effect.gen(function*() {
+      const given = { SLACKWATER_CATCH_UP_AGE: "2 days", SLACKWATER_KEY_HORIZON: "2 days" }
+      const error = yield* Effect.flip(read(given))
+      assert.strictEqual(error.message, "SLACKWATER_CATCH_UP_AGE must be shorter than SLACKWATER_KEY_HORIZON")
+      const { catchUp } = yield* read({ ...given, SLACKWATER_KEY_HORIZON: "49 hours", SLACKWATER_CATCH_UP: "off" })
+      assert.isNull(catchUp)
     }))
 
   it.effect("takes `resend` for what nobody can find out, and no other word", () =>
@@ -120,11 +136,13 @@ describe("GatewayConfig", () => {
     ["SLACKWATER_HANDLER_TIMEOUT", "0 seconds"],
     ["SLACKWATER_HANDLER_TIMEOUT", "Infinity"],
     ["SLACKWATER_MAX_ATTEMPTS", "s3cret"],
+    ["SLACKWATER_WATCHDOG_MAX_ATTEMPTS", "0"],
     ["SLACKWATER_OUTBOX_TTL", "s3cret"],
     ["SLACKWATER_OUTBOX_TTL", "0 seconds"],
     ["SLACKWATER_FAILURE_NOTICE", "  "],
     ["SLACKWATER_RESUME_NOTE", " "],
     ["SLACKWATER_SHUTDOWN_TIMEOUT", "s3cret"],
+    ...["0", "5", "1.5", "s3cret"].map((value) => ["SLACKWATER_CONNECTIONS", value] as const),
     // What decides what is deleted: nothing that is not plainly a span of time, or a number.
     ...["SLACKWATER_RETENTION", "SLACKWATER_KEY_HORIZON", "SLACKWATER_RETENTION_COUNT"].flatMap((variable) =>
       ["NaN", "Infinity", "-Infinity", "0", "-1", "abc", " ", "1e999"].map((value) => [variable, value] as const)
@@ -208,10 +226,10 @@ describe("GatewayConfig", () => {
       }
     ))
 
-  it.effect("has the defaults that the README's table says, and every setting is in it", () =>
+  it.effect("has the defaults that the table of docs/settings.md says, and every setting is in it", () =>
     Effect.gen(function*() {
       const table = [
-        ...readFileSync(new URL("../README.md", import.meta.url), "utf8").matchAll(
+        ...readFileSync(new URL("../docs/settings.md", import.meta.url), "utf8").matchAll(
           /^\| (`SLACK[^|]*) \| ([^|]*) \|/gm
         )
       ]

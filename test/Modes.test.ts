@@ -1,6 +1,6 @@
 /** What happens to messages that arrive while their conversation's turn runs. */
 import { assert, describe } from "@effect/vitest"
-import { Deferred, Effect, Stream } from "effect"
+import { Deferred, Effect, Schema, Stream } from "effect"
 import type { Mode } from "../src/GatewayConfig.ts"
 import type { Turn } from "../src/Handler.ts"
 import { OwnerId } from "../src/Message.ts"
@@ -233,6 +233,26 @@ describe("a turn", () => {
       assert.deepStrictEqual(ran, ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"])
       assert.deepStrictEqual(yield* replies, [Array.from({ length: 10 }, (_, n) => `result ${n + 1}`).join(", ")])
     }))
+
+  const decoded: Array<string> = []
+  test(
+    "whose stored result of a step does not decode any more hears so, and the step is not run again",
+    (turn) =>
+      Effect.gen(function*() {
+        const read = turn.step("a", Effect.sync(() => `run ${decoded.push("ran")}`), Schema.String)
+        if (turn.attempt === 1) return yield* Effect.andThen(read, Effect.fail("cut off"))
+        const number = turn.step("a", Effect.sync(() => decoded.push("ran again")), Schema.Number)
+        return (yield* Effect.flip(number)).message
+      }),
+    () =>
+      Effect.gen(function*() {
+        yield* say("D1", "go")
+        yield* settle
+        yield* advance("10 seconds", "1 second")
+        assert.match((yield* replies)[0] ?? "", /step "a": its stored result does not decode any more/)
+        assert.deepStrictEqual(decoded, ["ran"])
+      })
+  )
 
   test(
     "may not name two steps alike",

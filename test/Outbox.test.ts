@@ -58,6 +58,14 @@ describe("order and pace", () => {
       assert.deepStrictEqual(slack.texts(), ["green"])
     }))
 
+  test("takes no part of a long text for what was said under another key", (slack) =>
+    Effect.gen(function*() {
+      yield* post({ text: `${"x".repeat(3_999)}\n${"y".repeat(10)}`, key: "report" })
+      for (const key of ["report#1", "report%231"]) yield* post({ text: key, key })
+      yield* advance("10 seconds", "1 second")
+      assert.deepStrictEqual(slack.texts().slice(2), ["report#1", "report%231"])
+    }), unpaced)
+
   test("posts into the thread that the row names, under a key that says nothing", (slack) =>
     Effect.gen(function*() {
       yield* post("x", "C1", "7.0")

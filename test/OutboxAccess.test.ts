@@ -1,10 +1,11 @@
 /** When the sender begins, pauses and goes on: Slack must be known to answer, and to take our token. */
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer } from "effect"
+import { SqlClient } from "effect/sql"
 import { GatewayStatus } from "../src/GatewayStatus.ts"
 import { Outbox } from "../src/Outbox.ts"
 import { OutboxStore } from "../src/OutboxStore.ts"
-import { Credentials, NotSent, RateLimited } from "../src/SlackApi.ts"
+import { Configuration, Credentials, NotSent, RateLimited } from "../src/SlackApi.ts"
 import { alarms, post, stateOf, test, unpaced } from "./fixtures/outboxRoom.ts"
 import { advance, epoch, ground, inRooms, settle } from "./fixtures/rooms.ts"
 import { scriptedApi } from "./fixtures/scriptedApi.ts"
@@ -91,11 +92,11 @@ describe("a refused token", () => {
         yield* advance("2 hours", "1 minute")
         yield* post("young")
         for (const { id } of old) assert.strictEqual(yield* stateOf(id), "expired")
-        assert.match(yield* alarmText, /token_revoked.*3 replies grew too old/)
+        assert.match(yield* alarmText, /token_revoked.*3 replies grew too old.*slackwater outbox retry --state expired/)
         slack.access.failure = undefined
         yield* advance("1 minute", "10 seconds")
         assert.deepStrictEqual(slack.texts(), ["young"])
-        assert.match(yield* alarmText, /^3 replies grew too old/)
+        assert.match(yield* alarmText, /^3 replies grew too old.*slackwater outbox retry --state expired/)
         const now = epoch + 7_300_000
         assert.strictEqual((yield* (yield* OutboxStore).retry({ states: ["expired"] }, now)).length, 3)
         yield* advance("3 minutes", "10 seconds")
@@ -104,6 +105,98 @@ describe("a refused token", () => {
       }),
     { ...unpaced, outboxTtl: Duration.hours(1) }
   )
+
+  test(
+    "that the database cannot write down at once leaves the row unsent, and not in doubt",
+    (slack) =>
+      Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        yield* sql`CREATE TRIGGER full BEFORE UPDATE ON slackwater_outbox
+        WHEN NEW.error_class = 'Credentials' AND NEW.state = 'queued' BEGIN SELECT RAISE(ABORT, 'disk is full'); END`
+        slack.script("a", revoked)
+        const handle = yield* post("a")
+        yield* post("b")
+        yield* advance("3 seconds", "1 second")
+        yield* sql`DROP TRIGGER full`
+        yield* advance("2 minutes", "5 seconds")
+        assert.isEmpty(slack.looks)
+        assert.deepInclude(yield* record(handle.id), { state: "delivered", attempts: 0 })
+        assert.deepStrictEqual(slack.texts(), ["a", "a", "b"])
+        assert.deepStrictEqual(yield* alarms, { codes: [], paused: false })
+      }),
+    unpaced
+  )
+
+  test("in the middle of a conversation costs it neither a reply nor its order", (slack) =>
+    Effect.gen(function*() {
+      slack.script("b", revoked, revoked)
+      slack.access.failure = undefined
+      for (const text of ["a", "b", "c"]) yield* post(text)
+      yield* settle
+      slack.access.failure = revoked
+      for (const text of ["d", "e"]) yield* post(text)
+      yield* advance("10 minutes", "10 seconds")
+      assert.deepStrictEqual(slack.texts(), ["a", "b"])
+      slack.access.failure = undefined
+      yield* advance("2 minutes", "10 seconds")
+      assert.deepStrictEqual(slack.texts(), ["a", "b", "b", "b", "c", "d", "e"])
+      assert.deepStrictEqual(yield* alarms, { codes: [], paused: false })
+    }), unpaced)
+
+  test(
+    "is not said to keep replies waiting once those that met it have expired",
+    (slack) =>
+      Effect.gen(function*() {
+        slack.script("a", revoked)
+        yield* post("a")
+        yield* settle
+        slack.access.failure = revoked
+        yield* advance("2 hours", "1 minute")
+        slack.access.failure = undefined
+        yield* post("young")
+        yield* advance("1 minute", "10 seconds")
+        assert.deepStrictEqual(slack.texts(), ["a", "young"])
+        assert.match(yield* alarmText, /^1 replies grew too old/)
+        yield* (yield* OutboxStore).discard({ states: ["expired"] }, epoch + 7_300_000)
+        yield* advance("2 minutes", "10 seconds")
+        assert.deepStrictEqual(yield* alarms, { codes: [], paused: false })
+      }),
+    { ...unpaced, outboxTtl: Duration.hours(1) }
+  )
+
+  test("that a person took the waiting reply away from is no alarm any more", (slack) =>
+    Effect.gen(function*() {
+      slack.script("a", new Configuration({ code: "missing_scope", needed: "chat:write" }))
+      const { id } = yield* post("a")
+      yield* settle
+      assert.match(yield* alarmText, /chat:write.*replies wait/)
+      yield* (yield* OutboxStore).discard({ ids: [id] }, epoch)
+      yield* advance("2 minutes", "10 seconds")
+      assert.deepStrictEqual(yield* alarms, { codes: [], paused: false })
+    }), unpaced)
+
+  it.effect("is remembered over a restart also where no row was tried; what is young goes on in its order", () => {
+    const slack = scriptedApi()
+    slack.access.failure = revoked
+    return inRooms(ground({ outboxTtl: Duration.hours(1) }))(
+      Effect.gen(function*() {
+        yield* Effect.scoped(Effect.gen(function*() {
+          const built = yield* Layer.build(Layer.fresh(Outbox.layer).pipe(Layer.provide(slack.layer)))
+          yield* Effect.provide(post("a"), built)
+          yield* advance("50 minutes", "1 minute")
+          for (const text of ["b", "c"]) yield* Effect.provide(post(text), built)
+          yield* advance("1 minute", "10 seconds")
+        }))
+        yield* advance("30 minutes", "10 minutes")
+        slack.access.failure = undefined
+        yield* Layer.build(Layer.fresh(Outbox.layer).pipe(Layer.provide(slack.layer)))
+        assert.match(yield* alarmText, /^Slack did not let us post before the restart/)
+        yield* advance("1 minute", "10 seconds")
+        assert.deepStrictEqual(slack.texts(), ["b", "c"])
+        assert.match(yield* alarmText, /^1 replies grew too old/)
+      }).pipe(Effect.scoped)
+    )
+  })
 
   it.effect("is remembered over a restart: what grew too old meanwhile is named", () => {
     const slack = scriptedApi()

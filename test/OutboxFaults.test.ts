@@ -1,47 +1,49 @@
-/** One fault in the middle of three replies, with Slack's real client: in the end each is there once, in order. */
-import { assert, describe, it } from "@effect/vitest"
-import { Context, Duration, Effect, Layer } from "effect"
-import { Gateway, Outbox } from "slackwater"
-import { type FaultPatch, LocalSlack } from "slackwater/testing"
-import { answers, eventually, settingsFor, temporaryDirectory, withSlack } from "./fixtures/gateway.ts"
+/** One fault of the network in the middle of three replies: in the end each is there once, in order. */
+import { assert, describe } from "@effect/vitest"
+import { Effect, Exit } from "effect"
+import type { FaultPatch } from "slackwater/testing"
+import { answers } from "./fixtures/gateway.ts"
+import { faultsMet, place, status, test, threeReplies } from "./fixtures/outboxSlack.ts"
 
-const method = "chat.postMessage"
-const once = { method, times: 1 }
+const once = { method: "chat.postMessage", times: 1 }
+const after = { ...once, afterCommit: true }
 
 const faults: ReadonlyArray<readonly [what: string, patch: FaultPatch]> = [
-  ["a rate limit", { rateLimit: { ...once, retryAfterSeconds: 1 } }],
+  ["a 429 that says when", { rateLimit: { ...once, retryAfterSeconds: 7 } }],
+  ["a 429 that does not say when", { rateLimit: { ...once, retryAfterSeconds: null } }],
+  ["thirty 429s in a row", { rateLimit: { ...once, times: 30, retryAfterSeconds: 1 } }],
   ["a reset before it takes effect", { resetBeforeCommit: once }],
   ["a reset after it took effect", { resetAfterCommit: once }],
-  ["a reset after it took effect, and a history that lags", { resetAfterCommit: once, historyLagMs: 700 }],
-  ["an answer that comes too late", { delayMs: { ...once, ms: 1_500 } }],
+  ["a reset after it took effect, and a history that lags", { resetAfterCommit: once, historyLagMs: 20_000 }],
+  ["two resets, one before and one after it takes effect", { resetBeforeCommit: { ...once }, resetAfterCommit: once }],
+  ["headers that never come", { stallHeaders: once }],
+  ["headers that never come, and a history that lags", { stallHeaders: once, historyLagMs: 20_000 }],
   ["half an answer", { stallBody: once }],
-  ["a 502 after it took effect", { httpStatus: { ...once, status: 502, afterCommit: true } }],
-  ["a page of HTML after it took effect", { httpStatus: { ...once, status: 200, afterCommit: true } }],
-  ["an error that may have happened", { error: { ...once, code: "fatal_error", afterCommit: true } }],
-  ["an error that nobody knows", { error: { ...once, code: "brand_new_error" } }],
-  ["a workspace that is being moved", { error: { ...once, code: "org_login_required" } }]
+  ["an answer that comes too late", { delayMs: { ...once, ms: 60_000 } }],
+  ["a 500 before it takes effect", { httpStatus: { ...once, status: 500 } }],
+  ["a 500 after it took effect", { httpStatus: { ...after, status: 500 } }],
+  ["a 502 after it took effect", { httpStatus: { ...after, status: 502 } }],
+  ["a 503 before it takes effect", { httpStatus: { ...once, status: 503 } }],
+  ["a 503 after it took effect", { httpStatus: { ...after, status: 503 } }],
+  ["thirty 503s in a row", { httpStatus: { ...once, times: 30, status: 503 } }],
+  ["a 504 after it took effect", { httpStatus: { ...after, status: 504 } }],
+  ["a page of HTML with 200 before it takes effect", { httpStatus: { ...once, status: 200 } }],
+  ["a page of HTML with 200 after it took effect", { httpStatus: { ...after, status: 200 } }],
+  ["an empty answer after it took effect", { httpStatus: { ...after, status: 200, body: "" } }]
 ]
 
 describe("three replies", () => {
   for (const [what, patch] of faults) {
-    it.live(`are posted once each and in order, whatever happens to the second: ${what}`, () =>
-      withSlack(Effect.gen(function*() {
-        const slack = yield* LocalSlack
-        const threadTs = yield* slack.say({ channel: "C0GENERAL", user: "U0ALICE", text: "root" })
-        const config = settingsFor(slack, yield* temporaryDirectory, {
-          requestTimeout: Duration.millis(900),
-          historyLag: Duration.millis(800),
-          reconcileWindow: Duration.millis(1_800)
-        })
-        const outbox = Context.get(yield* Layer.build(Gateway.layerOutbox(config)), Outbox)
-        const say = (text: string) => outbox.enqueue({ channel: "C0GENERAL", threadTs, text })
-        yield* (yield* say("one")).delivered
-        yield* slack.faults(patch)
-        yield* say("two")
-        const last = yield* say("three")
-        yield* last.delivered
-        yield* eventually("all three", Effect.map(answers("C0GENERAL"), ({ length }) => length >= 3))
-        assert.deepStrictEqual(yield* answers("C0GENERAL"), ["one", "two", "three"])
-      })))
+    test(
+      `are posted once each and in order, whatever happens to the second: ${what}`,
+      Effect.gen(function*() {
+        const second = yield* threeReplies(patch)
+        assert.isTrue(Exit.isSuccess(second))
+        assert.deepStrictEqual(yield* answers(place.channel), ["one", "two", "three"])
+        assert.deepInclude(yield* status, { delivered: 3, alarms: [] })
+        const expected = Object.keys(patch).filter((name) => name !== "historyLagMs" && name !== "delayMs")
+        assert.sameMembers(yield* faultsMet, expected)
+      })
+    )
   }
 })

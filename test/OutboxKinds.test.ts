@@ -176,6 +176,14 @@ describe("enqueue", () => {
       }))
   }
 
+  test("refuses a time that is none, and no row is made", () =>
+    Effect.gen(function*() {
+      const outbox = yield* Outbox
+      const error = yield* Effect.flip(outbox.enqueue({ channel: "C1", text: "x" }, { notBefore: new Date(NaN) }))
+      assert.strictEqual(error._tag, "TurnError")
+      assert.match(error.message, /notBefore/)
+    }))
+
   test("keeps a post until its time has come", (slack) =>
     Effect.gen(function*() {
       const outbox = yield* Outbox

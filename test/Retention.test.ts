@@ -147,7 +147,7 @@ test(
   "keeps everything for an age that reaches back before there were computers",
   Effect.gen(function*() {
     yield* answered(0, 2)
-    yield* advance("400 days", "100 days")
+    yield* advance("40 days", "10 days")
     assert.strictEqual(yield* count("slackwater_messages"), 2)
     // It swept all the same.
     assert.strictEqual(yield* count("slackwater_message_keys"), 0)

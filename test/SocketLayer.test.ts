@@ -5,7 +5,7 @@ import { Ambiguous, Credentials } from "../src/SlackApi.ts"
 import { SocketLayer } from "../src/SocketLayer.ts"
 import { Supervisor } from "../src/Supervisor.ts"
 import { Rooms } from "./fixtures/rooms.ts"
-import { refused, tooMany, unreachable } from "./fixtures/scriptedConnection.ts"
+import { refused, tooMany, turnedAway, unreachable } from "./fixtures/scriptedConnection.ts"
 import { alarms, socket, test } from "./fixtures/socketRoom.ts"
 import { advance, epoch, settle } from "./fixtures/time.ts"
 
@@ -44,10 +44,29 @@ describe("connecting", () => {
     Effect.gen(function*() {
       const failure = yield* Effect.flip((yield* Supervisor).fatal)
       assert.strictEqual(failure.exitCode, 78)
-      assert.match(failure.message, /invalid_auth.*tokens/)
+      assert.match(failure.message, /\(invalid_auth\).*app-level token.*set SLACK_APP_TOKEN/)
       assert.strictEqual((yield* socket).state, "fatal")
       assert.strictEqual(script.lines.length, 0)
     }), { before: ({ next }) => void next.push(refused("invalid_auth")) })
+
+  test("gives up with 78 where Socket Mode is switched off at the start", (script) =>
+    Effect.gen(function*() {
+      const failure = yield* Effect.flip((yield* Supervisor).fatal)
+      assert.strictEqual(failure.exitCode, 78)
+      assert.match(failure.message, /link_disabled.*switch it on under Socket Mode/)
+      assert.strictEqual(script.attempts.length, 1)
+    }), { before: ({ next }) => void next.push(turnedAway("link_disabled")) })
+
+  test("waits, with an alarm, where Slack has no room for it at the start", (script) =>
+    Effect.gen(function*() {
+      assert.strictEqual((yield* socket).state, "starting")
+      assert.include(yield* alarms, "slack-connection")
+      yield* advance("59 seconds", "1 second")
+      assert.strictEqual(script.attempts.length, 1)
+      yield* advance("2 seconds")
+      assert.strictEqual((yield* socket).state, "connected")
+      assert.notInclude(yield* alarms, "slack-connection")
+    }), { before: ({ next }) => void next.push(turnedAway("too_many_websockets")) })
 
   test(
     "gives up with 78 where the bot token is refused",
@@ -82,21 +101,43 @@ describe("connecting", () => {
       assert.strictEqual((yield* socket).state, "connected")
       assert.notInclude(yield* alarms, "slack-connection")
     }))
+
+  test(
+    "is not given up by a new room beside others that were connected before, where Slack refuses it",
+    (script) =>
+      Effect.gen(function*() {
+        assert.deepInclude(yield* socket, { state: "fatal", generation: 7, reconnects: 3 })
+        assert.include(yield* alarms, "slack-connection")
+        yield* advance("61 seconds")
+        assert.deepInclude(yield* socket, { state: "connected", generation: 8 })
+        assert.strictEqual(script.attempts.length, 2)
+      }),
+    { before: ({ next }) => void next.push(refused("token_revoked")), earlier: { generation: 7, reconnects: 3 } }
+  )
 })
 
 describe("a connection that ends", () => {
+  test("is followed by a new one", (script) =>
+    Effect.gen(function*() {
+      yield* advance("1 hour", "10 minutes")
+      yield* script.line(1).cut
+      yield* settle
+      assert.strictEqual(script.lines.length, 2)
+      assert.deepInclude(yield* socket, { state: "connected", generation: 2, reconnects: 1 })
+      assert.isTrue(script.line(1).released())
+    }))
+
   test(
-    "is followed by a new one, whose pauses start anew after a healthy connection",
+    "after it was healthy, forgets the failures before it",
     (script) =>
       Effect.gen(function*() {
-        yield* advance("1 hour", "10 minutes")
+        yield* advance("10 minutes", "1 second")
+        script.next.push(unreachable)
         yield* script.line(1).cut
-        yield* settle
+        yield* advance("301 millis")
         assert.strictEqual(script.lines.length, 2)
-        assert.deepInclude(yield* socket, { state: "connected", generation: 2, reconnects: 1 })
-        assert.isTrue(script.line(1).released())
       }),
-    { before: ({ next }) => next.push(...Array.from({ length: 0 }, () => unreachable)) }
+    { before: ({ next }) => next.push(...Array.from({ length: 12 }, () => unreachable)) }
   )
 
   test("is published at once", (script) =>

@@ -4,7 +4,7 @@ import { Deferred, Effect } from "effect"
 import { SocketLayer } from "../src/SocketLayer.ts"
 import { refused, tooMany, unreachable } from "./fixtures/scriptedConnection.ts"
 import { alarms, socket, test } from "./fixtures/socketRoom.ts"
-import { advance, settle } from "./fixtures/time.ts"
+import { advance, epoch, settle } from "./fixtures/time.ts"
 
 describe("a replacement", () => {
   test("is connected before the old one is closed, on Slack's disconnect frame", (script) =>
@@ -140,13 +140,14 @@ describe("a replacement", () => {
       assert.isTrue(script.line(1).released())
     }))
 
-  for (const reason of ["too_many_websockets", "link_disabled"]) {
+  for (const [reason, state] of [["too_many_websockets", "disconnected"], ["link_disabled", "fatal"]] as const) {
     test(`does not come at once after ${reason}, which raises an alarm`, (script) =>
       Effect.gen(function*() {
         yield* advance("1 minute")
         yield* script.line(1).warn(reason)
         yield* advance("30 seconds", "1 second")
         assert.strictEqual(script.attempts.length, 1)
+        assert.deepInclude(yield* socket, { state, disconnectedSince: epoch + 60_000 })
         assert.include(yield* alarms, "slack-connection")
         yield* advance("31 seconds", "1 second")
         assert.strictEqual((yield* socket).state, "connected")

@@ -19,6 +19,7 @@ const watching = Effect.fnUntraced(function*(dataDir: string) {
       generation: 0,
       connectedSince: null,
       disconnectedSince: null,
+      silence: null,
       reconnects: 0,
       connections: 0
     }),

@@ -1,6 +1,8 @@
 /** The gateway inside somebody else's application. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, ManagedRuntime, Scope } from "effect"
+import { existsSync } from "node:fs"
+import { join } from "node:path"
 import { Gateway, Handler, Outbox } from "slackwater"
 import { LocalSlack } from "slackwater/testing"
 import {
@@ -8,6 +10,7 @@ import {
   answers,
   dm,
   echo,
+  eventually,
   localSlack,
   settingsFor,
   startGateway,
@@ -15,6 +18,15 @@ import {
   withDatabase,
   withSlack
 } from "./fixtures/gateway.ts"
+
+/** Starts that have no end in the file. */
+const unclean = (dataDir: string) =>
+  Effect.map(
+    withDatabase(dataDir, (database) =>
+      database.prepare("SELECT count(*) AS n FROM slackwater_instances WHERE stopped_at IS NULL").get()),
+    (row) =>
+      row?.["n"]
+  )
 
 describe("embedding", () => {
   it.live("closes in order with the host's scope, and the host lives on", () =>
@@ -48,6 +60,48 @@ describe("embedding", () => {
       }))
       assert.strictEqual(rows.open?.["n"], 0)
       assert.strictEqual(rows.unclean?.["n"], 0)
+    }).pipe(withSlack))
+
+  it.live("closes in order when the host's runtime is disposed of", () =>
+    Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const dataDir = yield* temporaryDirectory
+      const begun = yield* Deferred.make<void>()
+      const handler = Handler.make(() =>
+        Effect.as(Effect.andThen(Deferred.succeed(begun, undefined), Effect.sleep("200 millis")), "done")
+      )
+      const runtime = ManagedRuntime.make(Gateway.layer({ handler, config: settingsFor(slack, dataDir) }))
+      yield* Effect.promise(() => runtime.runPromise(Effect.void))
+      yield* slack.say({ ...dm, text: "hello" })
+      yield* Deferred.await(begun)
+      yield* Effect.promise(() => runtime.dispose())
+      assert.deepStrictEqual(yield* answers("D0ALICE"), ["done"])
+      assert.strictEqual(yield* unclean(dataDir), 0)
+    }).pipe(withSlack))
+
+  it.live("closes what was built when the host gives up half-way, and the next start finds a clean stop", () =>
+    Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const dataDir = yield* temporaryDirectory
+      const database = join(dataDir, "slackwater.db")
+      for (const wait of [0, 1, 5, 20]) {
+        const scope = yield* Scope.make()
+        const building = yield* Effect.forkChild(
+          Layer.buildWithScope(Gateway.layer({ handler: echo, config: settingsFor(slack, dataDir) }), scope)
+        )
+        // Somewhere in the middle: the file is there, and then some turns of the event loop.
+        yield* eventually("the database is there", Effect.sync(() => existsSync(database)))
+        for (let turn = 0; turn < wait; turn++) yield* Effect.promise(() => new Promise((next) => setImmediate(next)))
+        yield* Fiber.interrupt(building)
+        yield* Scope.close(scope, Exit.void)
+      }
+      const scope = yield* Scope.make()
+      yield* startGateway(dataDir, echo).pipe(Scope.provide(scope))
+      yield* slack.say({ ...dm, text: "still here" })
+      yield* answered("D0ALICE", "You said: still here")
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(yield* unclean(dataDir), 0)
+      assert.strictEqual(yield* slack.connections, 0)
     }).pipe(withSlack))
 
   it.live("posts through the outbox alone, once per key", () =>

@@ -1,4 +1,4 @@
-/** The examples run, and what the README shows of them is what they are. */
+/** The examples run, and what the pages show of them is what they are. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { SqlClient } from "effect/sql"
@@ -45,6 +45,19 @@ describe("examples", () => {
 
   it.live("promise.ts answers with what its promise returns", () =>
     asks("promise.ts", "Is it safe", ["Let me think.", "Is it safe? I would say so."]))
+
+  it.live("agent.ts asks its model and uses its tools once each, and remembers it for the next question", () =>
+    withSlack(Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      yield* startGateway(yield* temporaryDirectory, yield* load("agent.ts"))
+      const first = "tea: 3 euros; tea is ordered. Orders so far: 1"
+      yield* slack.say({ ...dm, text: "tea" })
+      yield* answered("D0ALICE", first)
+      const second = "salt: 3 euros; salt is ordered. Orders so far: 2"
+      yield* slack.say({ ...dm, text: "salt" })
+      yield* answered("D0ALICE", second)
+      assert.deepStrictEqual(yield* answers("D0ALICE"), [first, second])
+    })))
 
   it.effect("slow.ts replies at once and answers ten seconds later", () =>
     Effect.gen(function*() {
@@ -116,16 +129,37 @@ describe("examples", () => {
   })
 })
 
-describe("README", () => {
-  it("shows the examples as they are", () => {
-    const blocks = [...read("README.md").matchAll(/```ts\n\/\/ (examples\/\S+)\n([\s\S]*?)```/g)]
-    assert.isAtLeast(blocks.length, 3)
-    for (const [, path, code] of blocks) {
-      const example = read(path ?? "").replace(/^\/\*\*[\s\S]*?\*\/\n/, "")
-      assert.strictEqual(code, example, path)
+const pages = [
+  "README.md",
+  "CONTRIBUTING.md",
+  ...readdirSync(new URL("docs/", root)).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`)
+]
+const shownOn = (page: string) => [...read(page).matchAll(/```ts\n\/\/ (examples\/\S+)\n([\s\S]*?)```/g)]
+
+describe("the pages", () => {
+  it("show examples", () => {
+    const shown = pages.flatMap(shownOn).map(([, path]) => path)
+    for (const name of ["echo", "promise", "routes", "agent", "embed", "embed-local", "transactional-outbox"]) {
+      assert.include(shown, `examples/${name}.ts`)
     }
   })
 
+  for (const page of pages) {
+    it(`${page} shows them as they are`, () => {
+      for (const [, path, code] of shownOn(page)) {
+        assert.strictEqual(code, read(path ?? "").replace(/^\/\*\*[\s\S]*?\*\/\n/, ""), path)
+      }
+    })
+
+    it(`${page} links only to what is there`, () => {
+      for (const [, path] of read(page).matchAll(/\]\((?!https?:|#)([^)#\s]+)[^)\s]*\)/g)) {
+        assert.isTrue(existsSync(new URL(path ?? "", new URL(page, root))), path)
+      }
+    })
+  }
+})
+
+describe("README", () => {
   it.live.skipIf(!has("curl"))(
     "shows commands for the local Slack that it takes",
     () =>
@@ -148,12 +182,6 @@ describe("README", () => {
         assert.nestedPropertyVal(JSON.parse(said[2]?.stdout ?? ""), "messages[0].text", "hello")
       }))
   )
-
-  it("links only to what is there", () => {
-    for (const [, path] of read("README.md").matchAll(/\]\((?!https?:|#)([^)]+)\)/g)) {
-      assert.isTrue(existsSync(new URL(path ?? "", root)), path)
-    }
-  })
 })
 
 describe("version", () => {

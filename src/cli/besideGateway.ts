@@ -15,8 +15,14 @@ export const commandSettings = Effect.gen(function*() {
   return yield* Effect.provideService(read, ConfigProvider.ConfigProvider, provider)
 })
 
-export const changing = (dataDir: string) => <A, E, R>(change: Effect.Effect<A, E, R>) =>
-  change.pipe(
-    Effect.ensuring(WakeFile.touch(dataDir)),
-    Effect.provide(Beside.layer(dataDir), { local: true })
-  )
+/** Where there is no database one is made, unless `mayMake` is false: rows that must be there are not in a new one. */
+export const changing =
+  (dataDir: string, options: { readonly mayMake?: boolean } = {}) => <A, E, R>(change: Effect.Effect<A, E, R>) =>
+    change.pipe(
+      Effect.ensuring(WakeFile.touch(dataDir)),
+      Effect.provide(Beside.layer(dataDir, options), { local: true })
+    )
+
+/** Only looks. */
+export const looking = (dataDir: string) => <A, E, R>(look: Effect.Effect<A, E, R>) =>
+  Effect.provide(look, Beside.layer(dataDir, { mayChange: false, mayMake: false }), { local: true })

@@ -14,8 +14,8 @@ import { fileURLToPath } from "node:url"
 import { GatewayConfig, GatewayConfigError } from "../GatewayConfig.ts"
 import { LocalSlack } from "../testing/index.ts"
 import { handlerFile } from "./handlerModule.ts"
-import { patience } from "./patience.ts"
 import { settings } from "./settings.ts"
+import { patience } from "./signals.ts"
 
 /** Exit codes of a gateway that would end the same way again: owned elsewhere, no database, configuration. */
 const pointless = new Set([73, 74, 78])

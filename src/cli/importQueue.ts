@@ -6,12 +6,13 @@
  */
 import { Clock, Console, Duration, Effect, FileSystem, Path, Runtime, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { type Entry, pathOf, plan, type Stayed } from "../import/LegacyQueue.ts"
+import { defaultAccount, type Entry, pathOf, plan, type Stayed } from "../import/LegacyQueue.ts"
 import { type QueueFolder, readQueueFolder } from "../import/queueFolder.ts"
 import { OutboxStore } from "../OutboxStore.ts"
 import * as Beside from "../sql/Beside.ts"
 import { changing, commandSettings } from "./besideGateway.ts"
 import { type Counts, emptyCounts, table } from "./importReport.ts"
+import { json as jsonText } from "./terminalText.ts"
 
 /** Entries in one transaction: a gateway beside us waits no longer than that takes. */
 const together = 32
@@ -68,18 +69,31 @@ const takeOver = Effect.fnUntraced(function*(queue: QueueFolder, entries: Readon
   return { counts: outcomesOf(entries, isNew), stayed }
 })
 
-/** What would be done. Nothing is made that is not there. */
+const keysOf = ({ rows }: Entry) => rows.map(({ key }) => key)
+
+/** Which rows of the entries are in the database that is there. One whose tables are yet to be made has none. */
+const knownIn = (dataDir: string, entries: ReadonlyArray<Entry>) =>
+  OutboxStore.use((store) =>
+    Effect.filter(entries.flatMap(keysOf), (key) => Effect.map(store.keysAt(key), (keys) => keys.includes(key)))
+  ).pipe(
+    Effect.provide(Beside.layer(dataDir, { mayChange: false }), { local: true }),
+    Effect.catchReason(
+      "DatabaseError",
+      "OlderSchema",
+      ({ found, owner }, error) => found === 0 && owner === null ? Effect.succeed([]) : Effect.fail(error)
+    )
+  )
+
+/** What would be done, and fails where that would. Nothing is made that is not there. */
 const foresee = Effect.fnUntraced(function*(dataDir: string, entries: ReadonlyArray<Entry>) {
-  const isNew = (yield* Beside.isThere(dataDir))
-    ? yield* Effect.gen(function*() {
-      const store = yield* OutboxStore
-      return yield* Effect.forEach(
-        entries,
-        ({ rows: [first] }) =>
-          Effect.map(store.keysAt(first?.key ?? ""), (keys) => first !== undefined && !keys.includes(first.key))
-      )
-    }).pipe(Effect.provide(Beside.layer(dataDir, { mayChange: false }), { local: true }))
-    : entries.map(() => true)
+  const known = new Set((yield* Beside.isThere(dataDir)) ? yield* knownIn(dataDir, entries) : [])
+  const isNew = entries.map((entry) => {
+    const keys = keysOf(entry)
+    const was = keys.some((key) => known.has(key))
+    // The same id may lie in both folders.
+    for (const key of keys) known.add(key)
+    return !was
+  })
   return { counts: outcomesOf(entries, isNew), stayed: [] }
 })
 
@@ -93,22 +107,29 @@ export const importQueue = Command.make(
       Flag.withDescription("Change nothing, and print what would be done"),
       Flag.withDefault(false)
     ),
+    account: Flag.String("account").pipe(
+      Flag.withDescription(
+        "Whose entries to take over (accountId): an account is a workspace, and has a data directory"
+      ),
+      Flag.withDefault(defaultAccount)
+    ),
     json: Flag.Boolean("json").pipe(Flag.withDescription("Print the report as JSON"), Flag.withDefault(false))
   },
-  Effect.fn("import")(function*({ dir, dryRun, json }) {
+  Effect.fn("import")(function*({ account, dir, dryRun, json }) {
     const { dataDir, outboxTtl } = yield* commandSettings
     const queue = yield* readQueueFolder(dir)
     const now = yield* Clock.currentTimeMillis
-    const planned = plan(queue.files, { now, ttl: outboxTtl === null ? null : Duration.toMillis(outboxTtl) })
-    const done = dryRun
-      ? yield* foresee(dataDir, planned.entries)
-      : planned.entries.length === 0
+    const ttl = outboxTtl === null ? null : Duration.toMillis(outboxTtl)
+    const planned = plan(queue.files, { account, now, ttl })
+    const done = planned.entries.length === 0
       ? { counts: emptyCounts(), stayed: [] }
+      : dryRun
+      ? yield* foresee(dataDir, planned.entries)
       : yield* takeOver(queue, planned.entries, now).pipe(changing(dataDir))
     const stayed = [...planned.stayed, ...done.stayed]
     yield* Console.log(
       json
-        ? JSON.stringify({
+        ? jsonText({
           dryRun,
           counts: { ...done.counts, stayed: stayed.length },
           stayed: stayed.map(({ malformed, reason, ...file }) => ({ file: pathOf(file), malformed, reason }))

@@ -1,5 +1,6 @@
 /** What an import did, as a table for people. Names and reasons come from strangers' files: nothing in them is obeyed. */
 import { type Outcome, pathOf, type Stayed } from "../import/LegacyQueue.ts"
+import { oneLine } from "./terminalText.ts"
 
 /** Entries by what became of them; `known` were taken over before. */
 export type Counts = Record<Outcome | "known", number>
@@ -24,8 +25,6 @@ const meanings: Readonly<Record<keyof Counts, string>> = {
   known: "were taken over before"
 }
 
-const printable = (text: string) => text.replaceAll(/\p{C}/gu, "?")
-
 export const table = (counts: Counts, stayed: ReadonlyArray<Stayed>, dryRun: boolean): string => {
   const row = (what: string, count: number, meaning: string) =>
     `${what.padEnd(10)}${String(count).padStart(7)}   ${meaning}`
@@ -33,9 +32,7 @@ export const table = (counts: Counts, stayed: ReadonlyArray<Stayed>, dryRun: boo
     ...(dryRun ? ["A dry run: nothing was changed."] : []),
     ...Object.entries(meanings).map(([what, meaning]) => row(what, counts[what as keyof Counts], meaning)),
     row("stayed", stayed.length, stayed.length === 0 ? "nothing is left" : "are where they were, for these reasons:"),
-    ...stayed.map((file) =>
-      `  ${printable(pathOf(file))}: ${file.malformed ? "malformed: " : ""}${printable(file.reason)}`
-    )
+    ...stayed.map((file) => `  ${oneLine(pathOf(file))}: ${file.malformed ? "malformed: " : ""}${oneLine(file.reason)}`)
   ]
   return lines.join("\n")
 }

@@ -1,16 +1,10 @@
-/**
- * The command line: commands, how failures look, and the exit code of each.
- *
- * A failure is one line that says what is wrong and what to do. A stack trace appears for defects only, which are ours.
- */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Console, Effect, Exit, Layer, Logger, Option, Runtime } from "effect"
-import { CliError, CliOutput, Command } from "effect/cli"
-import { version } from "../version.ts"
+/** The command line: every command there is. */
+import { Command } from "effect/cli"
 import { dev } from "./dev.ts"
+import { healthcheck } from "./healthcheck.ts"
 import { importQueue } from "./importQueue.ts"
-import { interruptedCode } from "./patience.ts"
+import { outbox } from "./outbox.ts"
+import { perform } from "./perform.ts"
 import { run } from "./run.ts"
 import { send } from "./send.ts"
 
@@ -18,61 +12,7 @@ const root = Command.make("slackwater").pipe(
   Command.withDescription(
     "A crash-safe Slack gateway: acknowledged events are handled, committed replies are posted once"
   ),
-  Command.withSubcommands([dev, run, send, importQueue])
+  Command.withSubcommands([dev, run, send, outbox, importQueue, healthcheck])
 )
 
-const usage = 64
-const defect = 70
-
-/** How the process ends. */
-const exitCodeOf = (exit: Exit.Exit<unknown, unknown>, interrupted: number): number => {
-  if (Exit.isSuccess(exit)) return 0
-  if (Cause.hasInterruptsOnly(exit.cause)) return interrupted
-  const error = Cause.findErrorOption(exit.cause)
-  if (Option.isNone(error)) return defect
-  if (CliError.isCliError(error.value)) return Runtime.getErrorExitCode(error.value) === 0 ? 0 : usage
-  return Runtime.getErrorExitCode(error.value) ?? 1
-}
-
-const report = (cause: Cause.Cause<unknown>) => {
-  if (Cause.hasInterruptsOnly(cause)) return Effect.void
-  const error = Cause.findErrorOption(cause)
-  // The CLI has shown its own errors, and a child process its own, already.
-  if (Option.isSome(error) && !Runtime.getErrorReported(error.value)) return Effect.void
-  return Effect.sync(() => {
-    const text = Option.match(error, {
-      onNone: () => Cause.pretty(cause),
-      onSome: (value) => value instanceof Error ? value.message : String(value)
-    })
-    process.stderr.write(`slackwater: ${text}\n`)
-  })
-}
-
-/** A mistake in the command line is one line too; the help is one flag away. */
-const presenter = CliOutput.layerPresenter({
-  present: (event) =>
-    event._tag === "InvalidInvocation"
-      ? Console.error(
-        `slackwater: ${event.errors.map((error) => error.message.replaceAll(/\s+/g, " ")).join("; ")}; see ${
-          event.commandPath.join(" ")
-        } --help`
-      )
-      : CliOutput.defaultPresenter.present(event)
-})
-
-/** Logs go to stderr, so that stdout stays for what a command prints: readable on a terminal, JSON elsewhere. */
-const logging = Logger.layer([
-  Logger.withConsoleError(process.stderr.isTTY ? Logger.formatLogFmt : Logger.formatJson)
-])
-
-export const main = (args: ReadonlyArray<string>): void =>
-  NodeRuntime.runMain(
-    Command.runWith(root, { version })(args).pipe(
-      Effect.tapCause(report),
-      Effect.provide(Layer.mergeAll(NodeServices.layer, logging, presenter))
-    ),
-    {
-      disableErrorReporting: true,
-      teardown: (exit, onExit) => onExit(exitCodeOf(exit, interruptedCode(args)))
-    }
-  )
+export const main = perform(root)

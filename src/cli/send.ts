@@ -4,7 +4,8 @@
  */
 import { Console, DateTime, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { text as readAll } from "node:stream/consumers"
 import { problemOf } from "../Dispatch.ts"
 import type { Reply } from "../Message.ts"
@@ -112,6 +113,7 @@ export const send = Command.make(
     const spot = yield* hostSpot(destination)
     const rows = yield* rowsOfReply(spot, Option.isSome(key) ? { ...content, key: key.value } : content, notBefore)
 
+    const wasThere = yield* Effect.sync(() => existsSync(join(dataDir, "slackwater.db")))
     const { known, row } = yield* Effect.gen(function*() {
       const store = yield* OutboxStore
       const name = rows[0]?.key ?? ""
@@ -127,6 +129,13 @@ export const send = Command.make(
         `slackwater: the key "${
           Option.getOrElse(key, () => "")
         }" was used before: row ${row.id} (${row.state}); nothing new was made`
+      )
+    }
+    // A gateway with another data directory never looks there, and nobody would hear of it.
+    if (!wasThere) {
+      yield* Console.error(
+        `slackwater: there was no database in ${dataDir}, so one was made; only a gateway with this data directory ` +
+          "sends what is in it, see SLACKWATER_DATA_DIR"
       )
     }
     yield* Console.log(json ? JSON.stringify({ id: row.id, state: row.state }) : String(row.id))

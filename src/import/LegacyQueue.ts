@@ -51,7 +51,11 @@ export interface PlanOptions {
   readonly now: number
   /** How long after it was enqueued a reply is still worth sending (ms); null is for ever. */
   readonly ttl: number | null
+  /** Whose entries are taken over. Those that name no account are the default one's. */
+  readonly account: string
 }
+
+export const defaultAccount = "default"
 
 /** How far the clocks of two machines may be apart (ms); what was enqueued later than that has no believable time. */
 const clockSkew = 300_000
@@ -72,6 +76,7 @@ const LegacyEntry = Schema.Struct({
   id: Schema.NonEmptyString,
   enqueuedAt: maybe(Moment),
   to: Schema.String,
+  accountId: maybe(Schema.String),
   payloads: Schema.Array(Payload),
   threadId: maybe(Schema.String),
   replyToId: maybe(Schema.String),
@@ -101,11 +106,23 @@ const isEmpty = (value: unknown) =>
   value === undefined || value === null || value === false || value === "" ||
   (Array.isArray(value) && value.length === 0)
 
+/** Each account is a workspace of its own: what is another's would be posted in the wrong one. */
+const accountProblem = ({ accountId }: LegacyEntry, account: string): Refused | undefined => {
+  const own = accountId == null || accountId === "" ? defaultAccount : accountId
+  if (own === account) return undefined
+  const [whose, how] = own === defaultAccount
+    ? ["the default account", "without --account"]
+    : [`the account "${own.slice(0, 100)}"`, `with --account "${own.slice(0, 100)}"`]
+  return left(`it is of ${whose}: take it over ${how}, into the data directory of that workspace`)
+}
+
 /** The texts to send, in order. */
 const textsOf = ({ payloads }: LegacyEntry): ReadonlyArray<string> | Refused => {
   const texts: Array<string> = []
   for (const { mediaUrl, mediaUrls, text, ...rest } of payloads) {
-    if (!isEmpty(mediaUrl) || !isEmpty(mediaUrls)) return left("it has media, which cannot be taken over yet")
+    if (!isEmpty(mediaUrl) || !isEmpty(mediaUrls)) {
+      return left("it has media, which is not taken over: send it by hand, then delete the entry")
+    }
     const unknown = Object.keys(rest).find((key) => !isEmpty(rest[key]))
     if (unknown !== undefined) return left(`a payload has "${unknown}", which this release does not know`)
     if (text != null && text.trim() !== "") texts.push(text)
@@ -132,7 +149,10 @@ interface Fate {
 /** What becomes of it; the first rule that holds. */
 const fateOf = (
   entry: LegacyEntry,
-  { isFailed, now, ttl, wasSent }: PlanOptions & { readonly isFailed: boolean; readonly wasSent: boolean }
+  { isFailed, now, ttl, wasSent }: Omit<PlanOptions, "account"> & {
+    readonly isFailed: boolean
+    readonly wasSent: boolean
+  }
 ): Fate => {
   const { dispatchKind, enqueuedAt, lastError, recoveryState } = entry
   const said = isEmpty(lastError) ? undefined : lastError?.slice(0, reasonLimit)
@@ -186,7 +206,7 @@ const rowsOf = (
 const read = (
   { content, isFailed, name }: LegacyFile,
   hasMarker: boolean,
-  { now, ttl }: PlanOptions
+  { account, now, ttl }: PlanOptions
 ): Refused | (Omit<Entry, "files"> & { readonly enqueuedAt: number }) => {
   if (typeof content !== "string") return new Refused(content.unread, !content.skip)
   const json = Option.getOrUndefined(parse(content))
@@ -198,6 +218,8 @@ const read = (
   if (decoded._tag === "Failure") return malformed(`it is no entry: ${decoded.failure.message}`)
   const entry = decoded.success
   if (`${entry.id}.json` !== name) return malformed(`its id is "${entry.id}", which is not its name`)
+  const problem = accountProblem(entry, account)
+  if (problem !== undefined) return problem
   const destination = destinationOf(entry)
   if (destination instanceof Refused) return destination
   const texts = textsOf(entry)

@@ -85,7 +85,7 @@ export interface Data {
   readonly steps: Map<TurnId, Map<string, string>>
   readonly states: Map<ConversationKey, string>
   readonly replies: Map<number, ReplyRow>
-  readonly instances: Array<{ readonly id: OwnerId; stoppedAt: number | null }>
+  readonly instances: Array<{ readonly id: OwnerId; stoppedAt: number | null; heardUntil: number | null }>
   /** Whose messages these are, once it was heard. */
   workspace: string | null
   /** Ids are never given twice, whatever is pruned. */

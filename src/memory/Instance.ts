@@ -6,12 +6,12 @@ import { Clock, Effect, Layer } from "effect"
 import { Instance, type PreviousStop } from "../Instance.ts"
 import { OwnerId } from "../Message.ts"
 import { call, type Data, Database, waits } from "./Database.ts"
-import { cutOff, endInterim } from "./outboxRows.ts"
+import { cutOff, endInterim, setBack } from "./outboxRows.ts"
 
 /** Records the start of `id`, the only instance that lives. */
 export const begin = (data: Data, id: OwnerId, now: number): PreviousStop => {
   const previous = data.instances.at(-1)
-  data.instances.push({ id, stoppedAt: null })
+  data.instances.push({ id, stoppedAt: null, heardUntil: previous?.heardUntil ?? null })
 
   // What was not sent live is not sent at all.
   endInterim(data, () => true, now)
@@ -20,6 +20,11 @@ export const begin = (data: Data, id: OwnerId, now: number): PreviousStop => {
     const row of [...data.replies.values()].filter(({ state }) => state === "failed_retryable" || state === "unknown")
   ) {
     row.dueAt = Math.min(row.dueAt, now)
+  }
+  setBack(data, 0, now)
+  // It holds its lane from when somebody can look for it.
+  for (const row of [...data.replies.values()].filter(({ state }) => state === "unknown")) {
+    if (row.looks === 0 && !row.held) row.unknownSince = now
   }
   for (const row of [...data.messages.values()].filter(waits)) {
     row.dueAt = Math.min(row.dueAt, now)
@@ -37,14 +42,19 @@ export const layer = Layer.effect(
     const startedAt = yield* Clock.currentTimeMillis
     const id = OwnerId.make(`memory-${startedAt.toString(36)}-${data.instances.length + 1}`)
     const previousStop = begin(data, id, startedAt)
-    return Instance.of({
+    return Instance.named({
       id,
       startedAt,
       previousStop,
       markClean: Effect.flatMap(Clock.currentTimeMillis, (now) =>
         call("markClean")(() => {
           for (const instance of data.instances) if (instance.id === id) instance.stoppedAt = now
-        }))
+        })),
+      heardUntil: Effect.sync(() => data.instances.find((instance) => instance.id === id)?.heardUntil ?? null),
+      markHeard: (until) =>
+        call("markHeard")(() => {
+          for (const instance of data.instances) if (instance.id === id) instance.heardUntil = until
+        })
     })
   })
 )

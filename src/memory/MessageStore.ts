@@ -148,9 +148,11 @@ export const layer = Layer.effect(
           ...rows().filter((row) => waits(row) && openTurn(row.conversation) === undefined).map(({ dueAt }) => dueAt)
         ])
       ),
-      recover: (owner, now, limit) =>
+      recover: (living, now, limit) =>
         call("recover")(() => {
-          const left = turns().filter((turn) => turn.state === "running" && turn.owner !== owner)
+          const left = turns().filter((turn) =>
+            turn.state === "running" && !living.some((owner) => owner === turn.owner)
+          )
             .toSorted((a, b) => a.dueAt - b.dueAt || (a.id < b.id ? -1 : 1)).slice(0, limit)
           for (const turn of left) {
             const dueAt = Math.min(turn.dueAt, now)
@@ -186,6 +188,12 @@ export const layer = Layer.effect(
         }),
       state: (conversation) => call("state")(() => data.states.get(conversation) ?? null),
       history: (conversation, limit) => call("history")(() => history(conversation, limit)),
+      recentConversations: (since, limit) =>
+        call("recentConversations")(() => {
+          const endedAt = ({ finishedAt }: TurnRow) => finishedAt ?? Infinity
+          const recent = turns().filter((turn) => endedAt(turn) >= since).toSorted((a, b) => endedAt(b) - endedAt(a))
+          return [...new Set(recent.map(({ conversation }) => conversation))].slice(0, limit)
+        }),
       waiting: (conversation, now) =>
         call("waiting")(() => waitingDue(conversation, now).map(({ id, message }) => ({ id, message }))),
       adopt: ({ attempt, owner, turn }, id) =>

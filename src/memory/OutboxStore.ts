@@ -14,7 +14,8 @@ import {
   interimReason,
   type OutboxCounts,
   OutboxStore,
-  type ReplyState
+  type ReplyState,
+  unavailable
 } from "../OutboxStore.ts"
 import { textGrowing, withShown } from "../streamed.ts"
 import { call, cutoffKeeping, Database, heldTurn, least, oldest, type ReplyRow } from "./Database.ts"
@@ -28,7 +29,9 @@ import {
   end,
   endInterim,
   insertReplies,
+  isUnbidden,
   piecesOf,
+  setBack,
   stored,
   waits
 } from "./outboxRows.ts"
@@ -63,7 +66,7 @@ export const layer = Layer.effect(
       if (row.state === "sending") return true
       if (row.id > behind.id) return false
       if (holdsLane(row, now)) return true
-      if (!waits(row) || (row.state === "queued" && row.dueAt > now)) return false
+      if (!waits(row) || (row.state === "queued" && row.dueAt > now && !isUnbidden(row))) return false
       return (!row.interim || behind.interim) && !waitsForTarget(row)
     }
 
@@ -186,7 +189,8 @@ export const layer = Layer.effect(
               late: row.late,
               looks: row.looks,
               newest: row.newest,
-              held: row.held
+              held: row.held,
+              isFree: row.error === unavailable
             }))
         ),
 
@@ -201,10 +205,10 @@ export const layer = Layer.effect(
           }
         }),
 
-      remember: (id, owner, remote) =>
+      remember: (id, owner, remote, now) =>
         call("remember")(() => {
           const row = data.replies.get(id)
-          if (row?.state === "sending" && row.owner === owner) row.remote = remote
+          if (row?.state === "sending" && row.owner === owner) Object.assign(row, { remote, sentAt: now })
         }),
       spooled: call("spooled")(() =>
         rows().flatMap(({ dispatch, error, state }) =>
@@ -240,36 +244,46 @@ export const layer = Layer.effect(
             dueAt: Math.round(lookAt)
           }))
         ),
-      looked: (id, { counts, held, lookAt, newest }) =>
+      looked: (id, { counts, held, lookAt, newest, since }) =>
         call("looked")(() =>
           change(id, null, ["unknown"], (row) => ({
             dueAt: Math.round(lookAt),
             looks: row.looks + (counts ? 1 : 0),
             newest: row.newest ?? newest,
-            held
+            held,
+            unknownSince: since ?? row.unknownSince
           }))
         ),
-      absent: (id, now) =>
-        call("absent")(() =>
+      absent: (id, now, { free = false, sentAt } = {}) =>
+        call("absent")(() => {
+          if (sentAt !== undefined && data.replies.get(id)?.sentAt !== sentAt) return
           change(id, null, ["unknown"], ({ attempts }) => ({
             state: "failed_retryable",
-            attempts: attempts + 1,
+            attempts: attempts + (free ? 0 : 1),
             dueAt: now,
             unknownSince: null,
             held: false
           }))
-        ),
+        }),
       failed: (id, owner, failure, now) =>
         call("failed")(() => {
           const isIt = (row: ReplyRow) =>
             row.id === id && (row.state === "unknown" || (row.state === "sending" && row.owner === owner))
           end(data, isIt, "failed_terminal", failure, now)
         }),
+      refused: (failure, now) =>
+        call("refused")(() => {
+          for (const row of rows()) {
+            const isIt = waits(row) && !row.interim && row.error === null && row.dueAt <= now
+            if (isIt) Object.assign(row, { ...failure, failedAt: now })
+          }
+        }),
       expire: (before, failure, now) =>
         call("expire")(() =>
           end(data, (row) => waits(row) && !row.interim && row.livesFrom < before, "expired", failure, now).length
         ),
 
+      setBack: (by, now) => call("setBack")(() => setBack(data, by, now)),
       releaseAll: (owner, now) =>
         call("releaseAll")(() => cutOff(data, (row) => row.owner === owner, "cut off by the shutdown", now)),
 

@@ -28,8 +28,9 @@ const record = (row: ReplyRow): ReplyRecord => ({
   finishedAt: row.finishedAt
 })
 
-const chosen = ({ error, ids, lane, states }: Selection) => (row: ReplyRow): boolean =>
+const chosen = ({ channel, error, ids, lane, states }: Selection) => (row: ReplyRow): boolean =>
   (ids === undefined || ids.includes(row.id)) && (states === undefined || states.includes(row.state)) &&
+  (channel === undefined || row.destination.channel === channel || row.at?.channel === channel) &&
   (lane === undefined || row.lane === lane) && (error === undefined || row.error === error)
 
 export const list = (
@@ -55,6 +56,9 @@ export const retry = (data: Data, which: Selection, now: number): ReadonlyArray<
       looks: 0,
       newest: null,
       held: false,
+      error: null,
+      reason: null,
+      failedAt: null,
       finishedAt: null
     })
   const ended = rows.filter((row) =>

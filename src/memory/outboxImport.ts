@@ -11,7 +11,8 @@ export const importReplies = (
 ): ReadonlyArray<boolean> => {
   checkReplies(groups.flat())
   return groups.map((rows) => {
-    if ([...data.replies.values()].some(({ key }) => key === rows[0]?.key)) return false
+    const keys = new Set(rows.map(({ key }) => key))
+    if ([...data.replies.values()].some(({ key }) => keys.has(key))) return false
     let first: number | null = null
     for (const row of rows) {
       const { attempts, enqueuedAt, failedAt, failure, state } = row

@@ -115,6 +115,24 @@ export const newRow = (
   }
 }
 
+/** A row that nobody told to wait is due from when it was committed, or sent again by hand, whatever the clock says. */
+export const isUnbidden = ({ dueAt, enqueuedAt, retriedAt }: ReplyRow): boolean =>
+  dueAt <= Math.max(enqueuedAt, retriedAt ?? 0)
+
+/** Moments after the clock was set. */
+export const setBack = (data: Data, by: number, now: number): void => {
+  for (const row of data.replies.values()) {
+    if (by < 0) {
+      if (row.state === "unknown" && row.unknownSince !== null) row.unknownSince = Math.min(now, row.unknownSince - by)
+      continue
+    }
+    if (row.state === "queued" && row.dueAt > now && isUnbidden(row)) row.dueAt = now
+    if (row.state !== "failed_retryable" && row.state !== "unknown") continue
+    if (row.dueAt > now) row.dueAt = Math.max(now, row.dueAt - by)
+    if (row.unknownSince !== null && row.unknownSince > now) row.unknownSince = Math.min(now, row.unknownSince - by)
+  }
+}
+
 export const cancelledBy = (part: number): Failure => ({
   error: cancelled,
   reason: `an earlier part (${part}) was not sent`

@@ -5,14 +5,16 @@
  * Faults of client 3.1.0 that this file keeps away (each measured): its dispatcher rejects unhandled on `null` frames
  * and on envelopes without an event, so frames are read here; it closes the socket at a `disconnect` frame and loses
  * what is behind it, so that frame is only reported; `start` has no bound and connects even after `disconnect`, so it
- * is bounded and disconnected again when it arrives late; it reconnects on its own and gives up silently, so that is
- * off; its constructor changes the options object, so each client gets its own.
- * On close: listeners off, disconnect; the slow part of it (5 s with a silent peer) is not waited for.
+ * is bounded and disconnected again when it arrives late; it says nothing of a close by a peer that keeps TCP open for
+ * up to 20 s, so we look; it reconnects on its own and gives up silently, so that is off; its constructor changes the
+ * options object, so each client gets its own.
+ * On close: listeners off, disconnect; a peer that does not answer is not waited for, and its socket is destroyed.
  */
 import { SocketModeClient } from "@slack/socket-mode"
 import { WebAPIPlatformError } from "@slack/web-api"
 import { Clock, Deferred, Duration, Effect, Layer, Queue, Redacted } from "effect"
 import { subscribe, unsubscribe } from "node:diagnostics_channel"
+import { isRefusal } from "../Endings.ts"
 import type { Envelope } from "../Envelope.ts"
 import { GatewayConfig } from "../GatewayConfig.ts"
 import {
@@ -23,10 +25,11 @@ import {
   SlackConnection,
   SlackConnectionError,
   TooManyRequests,
+  TurnedAway,
   Unreachable
 } from "../SlackConnection.ts"
 import { fieldIn } from "../untrustedJson.ts"
-import { classify, credentialCodes } from "./classify.ts"
+import { classify } from "./classify.ts"
 import { silent } from "./silent.ts"
 
 /** Envelopes a connection may have waiting. Beyond it they are dropped unacked: Slack delivers them again. */
@@ -36,6 +39,10 @@ const startTimeout = 15_000
 /** The client's default of 5 s reconnects healthy sockets on a busy event loop (bolt-js #2496). */
 const clientPingTimeout = 15_000
 const closeGrace = Duration.seconds(2)
+/** How often a connection is looked at that nobody may have said to be closed. */
+const lookEvery = Duration.seconds(2)
+/** undici announces on them what happens to the WebSockets of this process. */
+const signsOfLife = ["undici:websocket:open", "undici:websocket:ping", "undici:websocket:pong"]
 
 /** Hands every frame to us instead of to the client's own dispatcher; only `hello` goes on, for `start` waits for it. */
 class Client extends SocketModeClient {
@@ -57,7 +64,7 @@ const parse = (text: string): unknown => {
   }
 }
 
-const envelopeOf = (frame: unknown): Envelope | undefined => {
+export const envelopeOf = (frame: unknown): Envelope | undefined => {
   const id = fieldIn(frame, "envelope_id")
   const type = fieldIn(frame, "type")
   if (typeof id !== "string" || id === "" || typeof type !== "string") return undefined
@@ -78,7 +85,7 @@ const unreachable = (detail: string) => new SlackConnectionError({ reason: new U
 const startFailure = (error: unknown, lastError: string | undefined): SlackConnectionError => {
   if (error === undefined) return unreachable(lastError || "the WebSocket was closed before Slack's hello")
   const code = error instanceof WebAPIPlatformError ? error.data.error : undefined
-  if (code !== undefined && (credentialCodes.has(code) || code === "missing_scope" || code === "no_permission")) {
+  if (code !== undefined && isRefusal(code)) {
     return new SlackConnectionError({ reason: new Refused({ code }) })
   }
   const reason = classify(error, "apps.connections.open")
@@ -153,41 +160,61 @@ export const layer: Layer.Layer<SlackConnection, never, GatewayConfig> = Layer.e
       const onDisconnected = () => {
         Deferred.doneUnsafe(closed, Effect.void)
       }
-      const onPing = (message: unknown) => {
-        // undici announces the pings of every socket in the process; only this client's count.
-        if (fieldIn(message, "websocket") !== fieldIn(client.websocket, "websocket")) return
+      const onSign = (message: unknown) => {
+        // Of all the sockets in the process only this client's counts. A client that hides it cannot be observed.
+        const ours = fieldIn(client.websocket, "websocket")
+        if (ours === undefined || fieldIn(message, "websocket") !== ours) return
         observable = true
         heardAt = clock.currentTimeMillisUnsafe()
       }
       client.on("error", onError)
       client.on("disconnected", onDisconnected)
-      subscribe("undici:websocket:ping", onPing)
-      subscribe("undici:websocket:pong", onPing)
+      // A start that was abandoned while it asked for the address connects all the same, and may then wait for ever.
+      client.once("connecting", () => {
+        if (abandoned) queueMicrotask(() => void client.disconnect().catch(() => {}))
+      })
+      for (const name of signsOfLife) subscribe(name, onSign)
 
       yield* Effect.addFinalizer(() =>
         Effect.suspend(() => {
           abandoned = true
           client.off("error", onError)
           client.off("disconnected", onDisconnected)
-          unsubscribe("undici:websocket:ping", onPing)
-          unsubscribe("undici:websocket:pong", onPing)
-          return Effect.timeoutOption(Effect.promise(() => client.disconnect().catch(() => {})), closeGrace)
+          for (const name of signsOfLife) unsubscribe(name, onSign)
+          const disconnect = () => client.disconnect().catch(() => {})
+          return Effect.timeoutOrElse(Effect.promise(disconnect), {
+            duration: closeGrace,
+            // Asked a second time, it destroys the socket instead of waiting for the peer.
+            orElse: () => Effect.sync(() => void disconnect())
+          })
         })
       )
 
       const started = client.start()
+      /** Whichever comes first says that we are connected. */
+      const connected = Effect.raceAllFirst([
+        Effect.tryPromise({ try: () => started, catch: (error) => startFailure(error, lastError) }),
+        Deferred.await(hello),
+        Effect.flatMap(
+          Deferred.await(disconnecting),
+          (reason) => new SlackConnectionError({ reason: new TurnedAway({ reason }) })
+        )
+      ])
       // A start that arrives after its time connects all the same: it is disconnected when it does.
       started.then(() => abandoned ? client.disconnect() : undefined).catch(() => {})
-      yield* Effect.tryPromise({ try: () => started, catch: (error) => startFailure(error, lastError) }).pipe(
-        Effect.timeoutOrElse({
-          duration: startTimeout,
-          orElse: () => unreachable(`no hello within ${startTimeout / 1_000} s`)
-        })
-      )
+      yield* Effect.timeoutOrElse(connected, {
+        duration: startTimeout,
+        orElse: () => unreachable(`no hello within ${startTimeout / 1_000} s`)
+      })
       const frame = yield* Effect.timeoutOption(Deferred.await(hello), "1 second")
       const said = frame._tag === "Some" ? frame.value : undefined
       const connections = fieldIn(said, "num_connections")
       const lifetime = fieldIn(fieldIn(said, "debug_info"), "approximate_connection_time")
+      yield* Effect.forkScoped(Effect.gen(function*() {
+        // A peer that closes and keeps TCP open: the client takes no more acks, and its "disconnected" comes late.
+        while (client.websocket?.isActive() === true) yield* Effect.sleep(lookEvery)
+        Deferred.doneUnsafe(closed, Effect.void)
+      }))
       return {
         incoming,
         disconnecting: Deferred.await(disconnecting),

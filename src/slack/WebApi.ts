@@ -6,13 +6,22 @@
  * metadata, by which it is found again.
  */
 import { WebClient } from "@slack/web-api"
-import { Duration, Effect, Layer, Redacted } from "effect"
+import { Context, Duration, Effect, Layer, Redacted } from "effect"
 import type { Content, Dispatch, SlackMessage } from "../Dispatch.ts"
-import { GatewayConfig } from "../GatewayConfig.ts"
+import { GatewayConfig, type Settings } from "../GatewayConfig.ts"
 import type { Destination } from "../Message.ts"
-import { Ambiguous, type FileHand, Permanent, SlackApi, SlackApiError, type Sought } from "../SlackApi.ts"
+import {
+  Ambiguous,
+  type FileHand,
+  Permanent,
+  SlackApi,
+  SlackApiError,
+  type SlackApiReason,
+  type Sought
+} from "../SlackApi.ts"
 import { fieldIn, textIn } from "../untrustedJson.ts"
 import { classify } from "./classify.ts"
+import { listings } from "./listings.ts"
 import { respond } from "./responseUrl.ts"
 import { silent } from "./silent.ts"
 import { endStream, isSilent, startArgs, stopStream } from "./stream.ts"
@@ -21,8 +30,11 @@ import { hasFile, uploadFile } from "./upload.ts"
 const eventType = "slackwater_reply"
 /** Slack's clock and ours may differ by this much when looking back (ms). */
 const skew = 120_000
+/** And by this much when ours was wrong for a while: what is not found near its time is looked for in such a distance. */
+const farSkew = 7_200_000
 const pageSize = 200
 const maxPages = 5
+const answersWithin = "5 seconds"
 
 const carries = (message: unknown, key: string) => {
   const metadata = fieldIn(message, "metadata")
@@ -32,24 +44,35 @@ const carries = (message: unknown, key: string) => {
 const contentArgs = ({ blocks, markdown, text }: Content) =>
   markdown === undefined ? { text, ...(blocks === undefined ? {} : { blocks }) } : { markdown_text: markdown }
 
+/** Makes one call, and says what Slack's answer means where it is no success. */
+type Ask = (method: string, args: Record<string, unknown>) => Effect.Effect<object, SlackApiReason>
+
+const throughClient = (config: Settings): Ask => {
+  const client = new WebClient(Redacted.value(config.botToken), {
+    slackApiUrl: config.slackApiUrl,
+    retryConfig: { retries: 0 },
+    rejectRateLimitedCalls: true,
+    timeout: Duration.toMillis(config.requestTimeout),
+    allowAbsoluteUrls: false,
+    logger: silent
+  })
+  return (method, args) =>
+    Effect.tryPromise({ try: () => client.apiCall(method, args), catch: (error) => classify(error, method) })
+}
+
+/** Who makes the calls: Slack's client, unless a simulation answers them without HTTP. */
+export const Caller = Context.Reference<(config: Settings) => Ask>("slackwater/slack/Caller", {
+  defaultValue: () => throughClient
+})
+
 export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
   SlackApi,
   Effect.gen(function*() {
     const config = yield* GatewayConfig
-    const client = new WebClient(Redacted.value(config.botToken), {
-      slackApiUrl: config.slackApiUrl,
-      retryConfig: { retries: 0 },
-      rejectRateLimitedCalls: true,
-      timeout: Duration.toMillis(config.requestTimeout),
-      allowAbsoluteUrls: false,
-      logger: silent
-    })
+    const ask = (yield* Caller)(config)
 
     const call = (method: string, args: Record<string, unknown> = {}) =>
-      Effect.tryPromise({
-        try: () => client.apiCall(method, args),
-        catch: (error) => new SlackApiError({ method, reason: classify(error, method) })
-      })
+      Effect.mapError(ask(method, args), (reason) => new SlackApiError({ method, reason }))
 
     const senseless = (method: string, detail: string) =>
       new SlackApiError({ method, reason: new Ambiguous({ detail }) })
@@ -181,41 +204,60 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
           ? remote !== null && hasFile(message, remote)
           : carries(message, key)
       const method = destination.threadTs === undefined ? "conversations.history" : "conversations.replies"
-      let newest: string | null = null
-      let cursor: string | undefined
-      for (let page = 0; page < maxPages; page++) {
-        const answer = yield* call(method, {
-          channel,
-          oldest: ((since - skew) / 1_000).toFixed(6),
-          // No request is still on its way after its timeout: what is younger cannot be this post.
-          latest: ((since + skew + Duration.toMillis(config.requestTimeout)) / 1_000).toFixed(6),
-          inclusive: true,
-          limit: pageSize,
-          include_all_metadata: true,
-          ...(destination.threadTs === undefined ? {} : { ts: destination.threadTs }),
-          ...(cursor === undefined ? {} : { cursor })
-        }).pipe(
-          // The thread is gone, and what we may have posted into it with it.
-          Effect.catchIf(
-            (error) => error.reason._tag === "Permanent" && error.reason.code === "thread_not_found",
-            () => Effect.succeed({ messages: [] })
+
+      /** `isAll` unless there is more than we read. */
+      const lookThrough = Effect.fnUntraced(function*(skew: number) {
+        let newest: string | null = null
+        let cursor: string | undefined
+        for (let page = 0; page < maxPages; page++) {
+          const answer = yield* call(method, {
+            channel,
+            oldest: (Math.max(0, since - skew) / 1_000).toFixed(6),
+            // No request is still on its way after its timeout: what is younger cannot be this post.
+            latest: ((since + skew + Duration.toMillis(config.requestTimeout)) / 1_000).toFixed(6),
+            inclusive: true,
+            limit: pageSize,
+            include_all_metadata: true,
+            ...(destination.threadTs === undefined ? {} : { ts: destination.threadTs }),
+            ...(cursor === undefined ? {} : { cursor })
+          }).pipe(
+            // The thread is gone, and what we may have posted into it with it.
+            Effect.catchIf(
+              (error) => error.reason._tag === "Permanent" && error.reason.code === "thread_not_found",
+              () => Effect.succeed({ messages: [] })
+            )
           )
-        )
-        const messages = fieldIn(answer, "messages")
-        if (!Array.isArray(messages)) return yield* senseless(method, "ok without messages")
-        const found = textIn(messages.findLast(isIt), "ts")
-        if (found !== undefined) return { channel, ts: found, newest: found }
-        for (const message of messages) {
-          const ts = textIn(message, "ts")
-          if (ts !== undefined && (newest === null || Number(ts) > Number(newest))) newest = ts
+          const messages = fieldIn(answer, "messages")
+          if (!Array.isArray(messages)) return yield* senseless(method, "ok without messages")
+          const found = textIn(messages.findLast(isIt), "ts")
+          if (found !== undefined) return { ts: found, newest: found, isAll: true }
+          for (const message of messages) {
+            const ts = textIn(message, "ts")
+            if (ts !== undefined && (newest === null || Number(ts) > Number(newest))) newest = ts
+          }
+          cursor = textIn(fieldIn(answer, "response_metadata"), "next_cursor")
+          if (cursor === undefined) return { ts: null, newest, isAll: true }
         }
-        cursor = textIn(fieldIn(answer, "response_metadata"), "next_cursor")
-        if (cursor === undefined) return { channel, ts: null, newest }
-      }
+        return { ts: null, newest, isAll: false }
+      })
+
+      const near = yield* lookThrough(skew)
       // There is more than we read: what was not seen is not absent.
-      return yield* senseless(method, "more messages than can be looked through")
+      if (!near.isAll) return yield* senseless(method, "more messages than can be looked through")
+      // What has no key of ours would be taken for another one in the distance.
+      if (near.ts !== null || kind === "StreamStart") return { channel, ts: near.ts, newest: near.newest }
+      const far = yield* lookThrough(farSkew)
+      return { channel, ts: far.ts, newest: far.ts ?? near.newest }
     })
 
-    return SlackApi.of({ identity, send, setStatus, find })
+    const answers = call("api.test").pipe(
+      Effect.as(true),
+      // Words of Slack's, refusals too, come from a host that answers.
+      Effect.catch(({ reason }) => Effect.succeed(reason._tag !== "NotSent" && reason._tag !== "Ambiguous")),
+      Effect.timeoutOrElse({ duration: answersWithin, orElse: () => Effect.succeed(false) }),
+      Effect.withSpan("SlackApi.answers")
+    )
+
+    return SlackApi.of({ identity, answers, send, setStatus, find, ...listings(call) })
   })
 )

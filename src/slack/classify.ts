@@ -34,7 +34,7 @@ const alreadyDone = new Map(Object.entries({
 const later = words("team_added_to_org org_login_required accesslimited")
 const laterHere = words("external_channel_migrating streaming_state_conflict")
 
-export const credentialCodes = words(`
+const credentialCodes = words(`
   not_authed invalid_auth account_inactive token_revoked token_expired not_allowed_token_type user_removed_from_team
   team_disabled two_factor_setup_required app_access_restricted enterprise_is_restricted is_bot forbidden_team`)
 
@@ -58,18 +58,33 @@ const permanent = words(`
   used_url expired_url user_not_in_channel no_item_specified invalid_name too_many_emoji too_many_reactions`)
 const permanents = /^(slack_connect_.+_blocked|(draft|duplicate|invalid_ts)_.+)$/
 
+/**
+ * Slack is not there. It may have done it all the same: a proxy says so too where it lost the answer of what stood
+ * behind it. So it is looked for like all that is in doubt, but costs no attempt.
+ */
+const unavailable = (status: number) => status >= 502 && status <= 504
+/** An answer that is neither a success nor a rate limit. */
+export const httpStatus = (status: number) =>
+  new Ambiguous({ detail: `HTTP ${status}`, ...(unavailable(status) ? { unavailable: true } : {}) })
+
 /** What a waiting client is told when Slack names no time (docs: 1 to 30 s). */
 const defaultRetryAfterMs = 5_000
 /** The same for a workspace that wrote too much altogether. */
 const floodRetryAfterMs = 60_000
 
+/** Whoever asks for more is asked again then: whatever stands in a header, it must not silence us for good. */
+const mostRetryAfterMs = 3_600_000
+
 /** Seconds, as Slack says them; a zero is not worth asking again at once. */
-const rateLimit = (seconds: unknown) =>
+export const rateLimit = (seconds: unknown) =>
   new RateLimited({
-    retryAfterMs: typeof seconds === "number" && seconds > 0 ? seconds * 1_000 : defaultRetryAfterMs
+    retryAfterMs: typeof seconds === "number" && seconds > 0
+      ? Math.min(Math.ceil(seconds * 1_000), mostRetryAfterMs)
+      : defaultRetryAfterMs
   })
 
-const byCode = (code: unknown, data: object, method: string): SlackApiReason => {
+/** What Slack's error code means, for this method. `data` is the whole answer. */
+export const byCode = (code: unknown, data: object, method: string): SlackApiReason => {
   if (typeof code !== "string") return new Ambiguous({ detail: "an answer without an error code" })
   const metadata: unknown = Reflect.get(data, "response_metadata")
   const retryAfter: unknown = typeof metadata === "object" && metadata !== null
@@ -89,6 +104,7 @@ const byCode = (code: unknown, data: object, method: string): SlackApiReason => 
     return new Configuration(typeof needed === "string" ? { code, needed } : { code })
   }
   if (permanent.has(code) || permanents.test(code)) return new Permanent({ code })
+  if (code === "service_unavailable") return new Ambiguous({ detail: code, unavailable: true })
   // HTML, an empty body and codes nobody has seen come here too.
   return new Ambiguous({ detail: /^[a-z0-9_]{1,60}$/.test(code) ? code : "an answer that makes no sense" })
 }
@@ -117,9 +133,7 @@ export const classify = (error: unknown, method: string): SlackApiReason => {
   if (error instanceof WebAPIRateLimitedError) return rateLimit(error.retryAfter)
   if (error instanceof WebAPIPlatformError) return byCode(error.data.error, error.data, method)
   if (error instanceof WebAPIHTTPError) {
-    return error.statusCode === 429
-      ? rateLimit(undefined)
-      : new Ambiguous({ detail: `HTTP ${error.statusCode}` })
+    return error.statusCode === 429 ? rateLimit(undefined) : httpStatus(error.statusCode)
   }
   if (error instanceof WebAPIRequestError) {
     // So a client says it that waited for Slack by itself, and gave up.
@@ -149,7 +163,7 @@ export const ofResponse = (answer: {
   readonly text: string
 }): SlackApiReason | undefined => {
   if (answer.status === 429) return rateLimit(Number(answer.retryAfter))
-  if (answer.status >= 500) return new Ambiguous({ detail: `HTTP ${answer.status}` })
+  if (answer.status >= 500) return httpStatus(answer.status)
   const said = parsed(answer.text)
   const code: unknown = typeof said === "object" && said !== null ? Reflect.get(said, "error") : answer.text.trim()
   const isTaken = answer.status === 200 &&

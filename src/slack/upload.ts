@@ -7,9 +7,9 @@
  */
 import { Effect } from "effect"
 import type { Dispatch, SlackMessage } from "../Dispatch.ts"
-import { Ambiguous, type FileHand, NotSent, Permanent, RateLimited, SlackApiError } from "../SlackApi.ts"
+import { Ambiguous, type FileHand, NotSent, Permanent, SlackApiError } from "../SlackApi.ts"
 import { fieldIn, textIn } from "../untrustedJson.ts"
-import { classify } from "./classify.ts"
+import { classify, rateLimit } from "./classify.ts"
 
 type Upload = Extract<Dispatch, { readonly _tag: "Upload" }>
 type Call = (method: string, args: Record<string, unknown>) => Effect.Effect<unknown, SlackApiError>
@@ -18,7 +18,7 @@ const method = "upload"
 /** Bytes that surely go out in a millisecond; what is large has longer. */
 const bytesPerMs = 50
 
-export const isUploadUrl = (url: string, slackApiUrl: string): boolean => {
+const isUploadUrl = (url: string, slackApiUrl: string): boolean => {
   if (!URL.canParse(url)) return false
   const { origin, password, protocol, username } = new URL(url)
   return username === "" && password === "" && (protocol === "https:" || origin === new URL(slackApiUrl).origin)
@@ -41,7 +41,7 @@ const put = Effect.fnUntraced(function*(url: string, content: Blob, timeoutMs: n
   })
   if (status === 200) return
   const reason = status === 429
-    ? new RateLimited({ retryAfterMs: retryAfter > 0 ? retryAfter * 1_000 : 5_000 })
+    ? rateLimit(retryAfter)
     : status >= 500
     ? new Ambiguous({ detail: `HTTP ${status}` })
     : new Permanent({ code: `upload_refused_${status}` })

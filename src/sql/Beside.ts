@@ -8,11 +8,11 @@
  * Does not: tell the gateway (WakeFile does), or recover what a dead gateway held (its next start does).
  */
 import { Effect, Layer, Schedule } from "effect"
-import { existsSync } from "node:fs"
-import { join } from "node:path"
+import { existsSync, statSync } from "node:fs"
+import { dirname, join, resolve } from "node:path"
 import { Supervisor } from "../Supervisor.ts"
 import { busyFor, makeDirectory, openFile } from "./Database.ts"
-import { DatabaseError, Elsewhere, OlderSchema } from "./DatabaseError.ts"
+import { DatabaseError, Elsewhere, Missing, OlderSchema } from "./DatabaseError.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import { current, latest, migrate } from "./migrations.ts"
 import * as OutboxStore from "./OutboxStore.ts"
@@ -20,10 +20,6 @@ import * as OwnerLock from "./OwnerLock.ts"
 
 /** An owner that has the lock has made its file by then (ms). */
 const startsWithin = 2_000
-
-/** Whether there is a database at all; looking makes none. */
-export const isThere = (dataDir: string): Effect.Effect<boolean> =>
-  Effect.sync(() => existsSync(join(dataDir, "slackwater.db")))
 
 /**
  * Refuses where rows would never be seen: the owner of the directory has them in its host's database. One that has just
@@ -40,6 +36,17 @@ const refuseElsewhere = (file: string, lock: string) =>
     schedule: Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: startsWithin }))
   }))
 
+const nearestThere = (path: string): string => existsSync(path) ? path : nearestThere(dirname(path))
+
+/** Whether there is a database with anything in it; fails as `layer` does where none could be made. Makes nothing. */
+export const isThere = Effect.fnUntraced(function*(dataDir: string) {
+  const path = resolve(dataDir)
+  const file = join(path, "slackwater.db")
+  yield* makeDirectory(nearestThere(path))
+  yield* refuseElsewhere(file, join(path, "owner.lock"))
+  return existsSync(file) && statSync(file).size > 0
+})
+
 /** Brings the schema up to date, unless that is its owner's to do, or nothing may be changed. */
 const upToDate = Effect.fnUntraced(function*(file: string, lock: string, mayChange: boolean) {
   const found = yield* current
@@ -51,18 +58,28 @@ const upToDate = Effect.fnUntraced(function*(file: string, lock: string, mayChan
   yield* migrate
 })
 
-const open = Effect.fnUntraced(function*(dataDir: string, mayChange: boolean) {
+interface Options {
+  /** False: the database is read only as it is. */
+  readonly mayChange?: boolean
+  /** False: where there is no database none is made, nor a directory for it. */
+  readonly mayMake?: boolean
+}
+
+const open = Effect.fnUntraced(function*(dataDir: string, { mayChange = true, mayMake = true }: Options) {
+  const missing = () => new DatabaseError({ reason: new Missing({ path: join(dataDir, "slackwater.db") }) })
+  if (!mayMake && !existsSync(dataDir)) return yield* missing()
   const directory = yield* makeDirectory(dataDir)
   const file = join(directory, "slackwater.db")
   const lock = join(directory, "owner.lock")
   yield* refuseElsewhere(file, lock)
+  if (!mayMake && !existsSync(file)) return yield* missing()
   return yield* openFile(file, busyFor, upToDate(file, lock, mayChange))
 })
 
-/** The outbox of the data directory; with `mayChange` false, of one that is there and up to date. */
-export const layer = (dataDir: string, { mayChange = true } = {}) =>
+/** The outbox of the data directory. */
+export const layer = (dataDir: string, options: Options = {}) =>
   OutboxStore.layer.pipe(
     Layer.provide(GroupCommit.layer),
     Layer.provide(Supervisor.layer),
-    Layer.provide(Layer.effectContext(open(dataDir, mayChange)))
+    Layer.provide(Layer.effectContext(open(dataDir, options)))
   )

@@ -26,11 +26,13 @@ export class OlderSchema extends Schema.TaggedError<OlderSchema>()("OlderSchema"
 export class Elsewhere
   extends Schema.TaggedError<Elsewhere>()("Elsewhere", { path: Schema.String, owner: Schema.String })
 {}
+/** There is none, and the command has nothing to do without one (exit 74). */
+export class Missing extends Schema.TaggedError<Missing>()("Missing", { path: Schema.String }) {}
 /** The client that the host gave us is not one we can keep our promise with (exit 74). */
 export class UnfitHost extends Schema.TaggedError<UnfitHost>()("UnfitHost", { detail: Schema.String }) {}
 
 export class DatabaseError extends Schema.TaggedError<DatabaseError>()("DatabaseError", {
-  reason: Schema.Union([Owned, Unusable, NotSqlite, NewerSchema, OlderSchema, Elsewhere, UnfitHost])
+  reason: Schema.Union([Owned, Unusable, NotSqlite, NewerSchema, OlderSchema, Elsewhere, Missing, UnfitHost])
 }) {
   override readonly [Runtime.errorExitCode] = this.reason._tag === "Owned" ? 73 : 74
   override get message(): string {
@@ -52,6 +54,8 @@ export class DatabaseError extends Schema.TaggedError<DatabaseError>()("Database
         }`
       case "Elsewhere":
         return `${reason.path} is not there, and a gateway owns the directory (${reason.owner}): it keeps its rows in its host's database, so let the host enqueue them`
+      case "Missing":
+        return `${reason.path} is not there; set SLACKWATER_DATA_DIR to the data directory of the gateway`
       case "UnfitHost":
         return `cannot use the host's database: ${reason.detail}`
     }

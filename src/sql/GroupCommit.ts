@@ -13,7 +13,9 @@
  */
 import { Cause, Clock, Context, Deferred, Effect, Exit, Layer, Option, Queue } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import { monotonicMillis } from "../monotonic.ts"
 import type { StoreError, TurnLost } from "../StoreError.ts"
+import { StoreWriter } from "../StoreWriter.ts"
 import { Supervisor } from "../Supervisor.ts"
 import { rememberTransaction } from "./holder.ts"
 import { asStoreError, untilFree } from "./transaction.ts"
@@ -42,6 +44,8 @@ export class GroupCommit extends Context.Service<GroupCommit, {
   readonly write: (operation: string) => <A>(job: Effect.Effect<A, Failure>) => Effect.Effect<A, StoreError>
   /** Since when the writer has been waiting for the connection, which a transaction of the host has; null if not. */
   readonly waitingSince: () => number | null
+  /** How long ago something was last committed (ms). */
+  readonly idleFor: Effect.Effect<number>
 }>()("slackwater/sql/GroupCommit") {
   static readonly layer = Layer.effect(
     this,
@@ -50,6 +54,7 @@ export class GroupCommit extends Context.Service<GroupCommit, {
       const supervisor = yield* Supervisor
       const queue = yield* Queue.bounded<Job>(waiting)
       let waitingSince: number | null = null
+      let committedAt = yield* monotonicMillis
       const waits = (since: number | null) =>
         Effect.sync(() => {
           waitingSince = since
@@ -91,7 +96,8 @@ export class GroupCommit extends Context.Service<GroupCommit, {
       ): Effect.Effect<void> =>
         Effect.matchCauseEffect(restore(untilFree(attempt(jobs))), {
           onSuccess: (exits) =>
-            Effect.sync(() => {
+            Effect.map(monotonicMillis, (now) => {
+              committedAt = now
               for (const [index, job] of jobs.entries()) Deferred.doneUnsafe(job.done, exits[index] ?? Exit.void)
             }),
           onFailure: (cause) => {
@@ -143,8 +149,18 @@ export class GroupCommit extends Context.Service<GroupCommit, {
             // The writer has waited for the file already.
             (open) => asStoreError(operation)(Option.isSome(open) ? inline(job) : queued(job))
           ),
-        waitingSince: () => waitingSince
+        waitingSince: () => waitingSince,
+        idleFor: Effect.map(monotonicMillis, (now) => now - committedAt)
       })
     })
   )
 }
+
+/**
+ * The writer as the heartbeat sees it. A probe is a job without statements: it waits for its turn behind the others and
+ * behind a transaction of the host, and a transaction in which nothing was written costs no sync.
+ */
+export const storeWriter = Layer.effect(
+  StoreWriter,
+  Effect.map(GroupCommit, ({ idleFor, write }) => ({ idleFor, probe: write("probe")(Effect.void) }))
+)

@@ -10,6 +10,7 @@ import { Clock, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { Instance, type PreviousStop } from "../Instance.ts"
 import { Owner } from "./Database.ts"
+import { setBack } from "./outboxClock.ts"
 import { cutOff, endInterim } from "./outboxRows.ts"
 import { statement, transaction } from "./transaction.ts"
 
@@ -21,15 +22,16 @@ export const layer = Layer.effect(
     const startedAt = yield* Clock.currentTimeMillis
 
     const found = yield* Effect.gen(function*() {
-      const [previous] = yield* sql<{ readonly stopped_at: number | null }>`
-        SELECT stopped_at FROM slackwater_instances ORDER BY number DESC LIMIT 1`
+      const [previous] = yield* sql<{ readonly stopped_at: number | null; readonly heard_until: number | null }>`
+        SELECT stopped_at, heard_until FROM slackwater_instances ORDER BY number DESC LIMIT 1`
       const previousStop: PreviousStop = previous === undefined
         ? "none"
         : previous.stopped_at === null
         ? "crash"
         : "clean"
       yield* sql`DELETE FROM slackwater_instances WHERE started_at < ${startedAt - 30 * 86_400_000}`
-      yield* sql`INSERT INTO slackwater_instances (id, pid, started_at) VALUES (${id}, ${process.pid}, ${startedAt})`
+      yield* sql`INSERT INTO slackwater_instances (id, pid, started_at, heard_until)
+        VALUES (${id}, ${process.pid}, ${startedAt}, ${previous?.heard_until ?? null})`
 
       const [left] = yield* sql<{ readonly n: number }>`SELECT count(*) AS n FROM slackwater_turns
         WHERE state = 'running'`
@@ -43,12 +45,19 @@ export const layer = Layer.effect(
       yield* sql`UPDATE slackwater_outbox SET due_at = ${startedAt}
         WHERE state IN ('queued', 'failed_retryable') AND state = 'failed_retryable' AND due_at > ${startedAt}`
       yield* sql`UPDATE slackwater_outbox SET due_at = ${startedAt} WHERE state = 'unknown' AND due_at > ${startedAt}`
-      return { previousStop, turns: left?.n ?? 0, replies }
+      // The clock may have been set back meanwhile, nobody knows by how much.
+      yield* setBack(sql, 0, startedAt)
+      // It holds its lane from when somebody can look for it.
+      yield* sql`UPDATE slackwater_outbox SET unknown_since = ${startedAt}
+        WHERE state = 'unknown' AND looks = 0 AND held = 0`
+      return { previousStop, heardUntil: previous?.heard_until ?? null, turns: left?.n ?? 0, replies }
     }).pipe(transaction(sql, "start"))
 
-    yield* Effect.logInfo("started").pipe(Effect.annotateLogs({ instance: id, ...found }))
+    const { heardUntil: heardBefore, ...counts } = found
+    yield* Effect.logInfo("started").pipe(Effect.annotateLogs({ instance: id, ...counts }))
+    let heardUntil = heardBefore
 
-    return Instance.of({
+    return Instance.named({
       id,
       startedAt,
       previousStop: found.previousStop,
@@ -58,7 +67,15 @@ export const layer = Layer.effect(
           Effect.asVoid(sql`UPDATE slackwater_instances SET stopped_at = ${now} WHERE id = ${id}`).pipe(
             statement("markClean")
           )
-      )
+      ),
+      heardUntil: Effect.sync(() => heardUntil),
+      markHeard: (until) =>
+        sql`UPDATE slackwater_instances SET heard_until = ${until} WHERE id = ${id}`.pipe(
+          statement("markHeard"),
+          Effect.andThen(Effect.sync(() => {
+            heardUntil = until
+          }))
+        )
     })
   })
 )

@@ -19,6 +19,9 @@ import { cutoffOfMessages, pruneMessages } from "./pruning.ts"
 import { statement } from "./transaction.ts"
 import { makeTurns } from "./turns.ts"
 
+/** Turns of one conversation, on average, that a look at recent conversations reads. */
+const turnsEach = 10
+
 interface HistoryRow {
   readonly kind: string
   readonly at: number
@@ -105,6 +108,19 @@ export const layer = Layer.effect(
         (rows) => rows.flatMap(lineOf).toReversed()
       ).pipe(statement("history"))
 
+    /** Both from an index, and no more than so many turns of each kind: a conversation may have had many. */
+    const recentConversations = (since: number, limit: number) =>
+      Effect.map(
+        sql<{ readonly conversation: string }>`SELECT conversation FROM (
+            SELECT * FROM (SELECT conversation, 9e15 AS ended FROM slackwater_turns
+              WHERE state IN ('running', 'waiting') LIMIT ${limit * turnsEach})
+            UNION ALL
+            SELECT * FROM (SELECT conversation, finished_at AS ended FROM slackwater_turns
+              WHERE finished_at >= ${since} ORDER BY finished_at DESC LIMIT ${limit * turnsEach})
+          ) GROUP BY conversation ORDER BY max(ended) DESC LIMIT ${limit}`,
+        (rows) => rows.map(({ conversation }) => ConversationKey.make(conversation))
+      ).pipe(statement("recentConversations"))
+
     return MessageStore.of({
       append: makeAppend(sql, group),
       ...makeTurns(sql, group),
@@ -125,6 +141,7 @@ export const layer = Layer.effect(
           ([row]) => row?.state ?? null
         ).pipe(statement("state")),
       history,
+      recentConversations,
       waiting: (conversation, now) =>
         Effect.map(
           sql<{ readonly id: number; readonly message: string }>`SELECT id, message FROM slackwater_messages

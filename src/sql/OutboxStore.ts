@@ -15,6 +15,7 @@ import { countReplies } from "./counts.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import { discard, list, retry } from "./outboxByHand.ts"
 import { claim, claimUnknown, endUnreadable, nextDueAt } from "./outboxClaims.ts"
+import { setBack } from "./outboxClock.ts"
 import { importReplies } from "./outboxImport.ts"
 import { cutOff, decodeDispatch, end, insertReplies, piecesOf, requireRun, type Row, stored } from "./outboxRows.ts"
 import { cutoffOfReplies, pruneReplies } from "./pruning.ts"
@@ -67,10 +68,9 @@ export const layer = Layer.effect(
               : Effect.as(group.write("claimUnknown")(endUnreadable(sql, unreadable, now)), replies)
         ),
       nextDueAt: (now, exclude, inHand) => statement("nextDueAt")(nextDueAt(sql, now, exclude, inHand)),
-      remember: (id, owner, remote) =>
-        Effect.asVoid(sql`UPDATE slackwater_outbox SET remote = ${remote} WHERE id = ${id} AND ${sentBy(owner)}`).pipe(
-          group.write("remember")
-        ),
+      remember: (id, owner, remote, now) =>
+        Effect.asVoid(sql`UPDATE slackwater_outbox SET remote = ${remote}, sent_at = ${now}
+          WHERE id = ${id} AND ${sentBy(owner)}`).pipe(group.write("remember")),
       spooled: Effect.flatMap(
         sql<{ readonly key: string; readonly dispatch: string }>`SELECT key, dispatch FROM slackwater_outbox
           WHERE kind = 'Upload' AND state <> 'delivered' AND coalesce(error_class, '') <> 'Discarded'`,
@@ -95,19 +95,27 @@ export const layer = Layer.effect(
           reason = ${reason}, failed_at = ${now}, unknown_since = ${now}, late = ${late ? 1 : 0}, looks = 0,
           newest = NULL, held = 0, due_at = ${Math.round(lookAt)}
           WHERE id = ${id} AND interim = 0 AND ${sentBy(owner)}`).pipe(group.write("unknown")),
-      looked: (id, { counts, held, lookAt, newest }) =>
+      looked: (id, { counts, held, lookAt, newest, since }) =>
         Effect.asVoid(sql`UPDATE slackwater_outbox SET due_at = ${Math.round(lookAt)},
-          looks = looks + ${counts ? 1 : 0}, newest = coalesce(newest, ${newest}), held = ${held ? 1 : 0}
+          looks = looks + ${counts ? 1 : 0}, newest = coalesce(newest, ${newest}), held = ${held ? 1 : 0},
+          unknown_since = ${since === undefined ? sql`unknown_since` : sql`${since}`}
           WHERE id = ${id} AND state = 'unknown'`).pipe(group.write("looked")),
-      absent: (id, now) =>
-        Effect.asVoid(sql`UPDATE slackwater_outbox SET state = 'failed_retryable', attempts = attempts + 1,
-          due_at = ${now}, unknown_since = NULL, held = 0 WHERE id = ${id} AND state = 'unknown'`).pipe(
+      absent: (id, now, { free = false, sentAt } = {}) =>
+        Effect.asVoid(
+          sql`UPDATE slackwater_outbox SET state = 'failed_retryable', attempts = attempts + ${free ? 0 : 1},
+          due_at = ${now}, unknown_since = NULL, held = 0
+          WHERE id = ${id} AND state = 'unknown' AND ${sentAt === undefined ? sql`1` : sql`sent_at = ${sentAt}`}`
+        ).pipe(
           group.write("absent")
         ),
       failed: (id, owner, failure, now) =>
         Effect.asVoid(
           end(sql, sql`id = ${id} AND (${sentBy(owner)} OR state = 'unknown')`, "failed_terminal", failure, now)
         ).pipe(group.write("failed")),
+      refused: ({ error, reason }, now) =>
+        Effect.asVoid(sql`UPDATE slackwater_outbox SET error_class = ${error}, reason = ${reason}, failed_at = ${now}
+          WHERE state IN ('queued', 'failed_retryable') AND interim = 0 AND error_class IS NULL AND due_at <= ${now}`)
+          .pipe(group.write("refused")),
       expire: (before, failure, now) =>
         Effect.map(
           end(
@@ -119,6 +127,7 @@ export const layer = Layer.effect(
           ),
           (rows) => rows.length
         ).pipe(group.write("expire")),
+      setBack: (by, now) => group.write("setBack")(setBack(sql, by, now)),
       releaseAll: (owner, now) =>
         cutOff(sql, sql`owner = ${owner}`, "cut off by the shutdown", now).pipe(group.write("releaseAll")),
       cutoffKeeping: (newest) => statement("cutoffKeeping")(cutoffOfReplies(sql, newest)),

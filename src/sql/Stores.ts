@@ -4,9 +4,10 @@
  *
  * `own`: a file in the data directory. `host`: the database of the `SqlClient` in the context.
  */
-import { Layer } from "effect"
+import { Effect, Layer } from "effect"
+import { Instance as InstancePort } from "../Instance.ts"
 import * as Database from "./Database.ts"
-import { GroupCommit } from "./GroupCommit.ts"
+import { GroupCommit, storeWriter } from "./GroupCommit.ts"
 import * as HostDatabase from "./HostDatabase.ts"
 import * as HostTransaction from "./HostTransaction.ts"
 import * as Instance from "./Instance.ts"
@@ -16,12 +17,21 @@ import * as Workspace from "./Workspace.ts"
 
 export type Where = "own" | "host"
 
-export const layer = (where: Where) =>
-  Instance.layer.pipe(
+/** A start that is given up before the rest is built stops in order too: from its row on, its end is certain. */
+const started = Layer.effectContext(
+  Effect.uninterruptible(Layer.build(Layer.fresh(InstancePort.cleanStop).pipe(Layer.provideMerge(Instance.layer))))
+)
+
+const above = <E, R>(database: Layer.Layer<Layer.Success<typeof Database.layer>, E, R>) =>
+  started.pipe(
     Layer.provideMerge(Workspace.layer),
     Layer.provideMerge(MessageStore.layer),
     Layer.provideMerge(OutboxStore.layer),
+    Layer.provideMerge(storeWriter),
     Layer.provideMerge(GroupCommit.layer),
     Layer.provideMerge(HostTransaction.layer),
-    Layer.provideMerge(where === "host" ? HostDatabase.layer : Database.layer)
+    Layer.provideMerge(database)
   )
+
+export const own = above(Database.layer)
+export const layer = (where: Where) => where === "host" ? above(HostDatabase.layer) : own

@@ -23,7 +23,9 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
       id TEXT NOT NULL UNIQUE,
       pid INTEGER NOT NULL,
       started_at INTEGER NOT NULL,
-      stopped_at INTEGER
+      stopped_at INTEGER,
+      -- Nothing said in Slack before this needs to be looked for. Goes from one instance to the next.
+      heard_until INTEGER
     ) STRICT`,
 
     // Whose messages these are: one row, once we have heard it from Slack.

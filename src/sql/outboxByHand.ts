@@ -34,10 +34,11 @@ const record = (row: Row): ReplyRecord => ({
 const indexed: ReadonlyArray<readonly [states: ReadonlyArray<ReplyState>, condition: string]> = [
   [["failed_terminal", "expired"], "state IN ('failed_terminal', 'expired')"],
   [["queued", "failed_retryable"], "state IN ('queued', 'failed_retryable')"],
+  [["sending"], "state = 'sending'"],
   [["unknown"], "state = 'unknown'"]
 ]
 
-const chosen = (sql: SqlClient.SqlClient, { error, ids, lane, states }: Selection) =>
+const chosen = (sql: SqlClient.SqlClient, { channel, error, ids, lane, states }: Selection) =>
   sql.and([
     sql`1`,
     ...(ids === undefined ? [] : [ids.length === 0 ? sql`0` : sql.in("id", ids)]),
@@ -45,23 +46,40 @@ const chosen = (sql: SqlClient.SqlClient, { error, ids, lane, states }: Selectio
     ...indexed.filter(([covered]) => states?.every((state) => covered.includes(state)) === true)
       .map(([, condition]) => sql.literal(condition)),
     ...(lane === undefined ? [] : [sql`lane = ${lane}`]),
+    ...(channel === undefined ? [] : [sql`(channel = ${channel} OR slack_channel = ${channel})`]),
     ...(error === undefined ? [] : [sql`error_class = ${error}`])
   ])
+
+/** Few, and not in the order of their numbers in their indexes: left to itself SQLite would walk the past instead. */
+const few: ReadonlyArray<ReplyState> = ["sending", "unknown"]
+
+/** State by state, so that each is found in its index, in its order, and no further than the page goes. */
+const apart = (which: Selection): ReadonlyArray<Selection> =>
+  which.ids !== undefined || which.states === undefined || which.states.length === 0
+    ? [which]
+    : [...new Set(which.states)].map((state) => ({ ...which, states: [state] }))
 
 export const list = (
   sql: SqlClient.SqlClient,
   which: Selection,
   page: { readonly after?: number; readonly limit: number }
-) =>
-  Effect.map(
-    sql<Row>`SELECT * FROM slackwater_outbox WHERE ${chosen(sql, which)} AND id > ${page.after ?? 0}
-      ORDER BY id LIMIT ${page.limit}`,
-    (rows) => rows.map(record)
+) => {
+  // One statement: a row that changes its state meanwhile is there once.
+  const parts = apart(which).map((part) => {
+    const id = part.states?.some((state) => few.includes(state)) === true ? sql`+id` : sql`id`
+    return sql`SELECT * FROM (SELECT * FROM slackwater_outbox
+      WHERE ${chosen(sql, part)} AND ${id} > ${page.after ?? 0} ORDER BY ${id} LIMIT ${page.limit})`
+  })
+  return Effect.map(
+    sql<Row>`${parts.reduce((all, part) => sql`${all} UNION ALL ${part}`)}`,
+    (rows) => rows.toSorted((a, b) => a.id - b.id).slice(0, page.limit).map(record)
   )
+}
 
 export const retry = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, which: Selection, now: number) {
   const anew = sql`state = 'queued', owner = NULL, attempts = 0, due_at = ${now}, lives_from = ${now},
-    retried_at = ${now}, unknown_since = NULL, late = 0, looks = 0, newest = NULL, held = 0, finished_at = NULL`
+    retried_at = ${now}, unknown_since = NULL, late = 0, looks = 0, newest = NULL, held = 0, error_class = NULL, reason = NULL,
+    failed_at = NULL, finished_at = NULL`
   const rows = yield* sql<Pick<Row, "id" | "part_of">>`UPDATE slackwater_outbox SET ${anew}
     WHERE ${chosen(sql, which)} AND interim = 0 AND state IN ('failed_terminal', 'expired', 'unknown')
     RETURNING id, part_of`

@@ -5,8 +5,16 @@
 import { Effect, Option } from "effect"
 import type { SqlClient } from "effect/sql"
 import { aimedAt, asPost, type Dispatch, isChange, isMessage } from "../Dispatch.ts"
-import { type ClaimedReply, type ClaimOptions, holdLaneFor, interimReason, type UnknownReply } from "../OutboxStore.ts"
+import {
+  type ClaimedReply,
+  type ClaimOptions,
+  holdLaneFor,
+  interimReason,
+  unavailable,
+  type UnknownReply
+} from "../OutboxStore.ts"
 import { withShown } from "../streamed.ts"
+import { isUnbidden } from "./outboxClock.ts"
 import {
   cancelledBy,
   claimed,
@@ -43,7 +51,8 @@ export const heads = (sql: SqlClient.SqlClient, now: number, exclude: ReadonlyAr
       AND p.state IN ('queued', 'failed_retryable', 'sending', 'unknown') AND (
         p.state = 'sending'
         OR (p.id < o.id AND p.state = 'unknown' AND p.unknown_since > ${now - holdLaneFor})
-        OR (p.id < o.id AND (p.state = 'failed_retryable' OR (p.state = 'queued' AND p.due_at <= ${now}))
+        OR (p.id < o.id AND (p.state = 'failed_retryable'
+          OR (p.state = 'queued' AND (p.due_at <= ${now} OR ${isUnbidden(sql, sql`p`)})))
           AND (p.interim = 0 OR o.interim = 1)
           AND NOT EXISTS (SELECT 1 FROM slackwater_outbox t WHERE t.id = p.target_id
             AND t.state IN ('queued', 'failed_retryable', 'sending', 'unknown')))))`
@@ -157,7 +166,8 @@ const unknownReply = (row: Row, dispatch: Dispatch): UnknownReply => ({
   late: row.late === 1,
   looks: row.looks,
   newest: row.newest,
-  held: row.held === 1
+  held: row.held === 1,
+  isFree: row.error_class === unavailable
 })
 
 /** Rows to look up now, and those that nobody can read. */

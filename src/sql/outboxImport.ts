@@ -19,14 +19,14 @@ const insert = Effect.fnUntraced(function*(
   const isUnknown = row.state === "unknown"
   const [added] = yield* sql<{ readonly id: number }>`INSERT INTO slackwater_outbox
     (key, lane, channel, thread_ts, kind, dispatch, state, interim, part_of, tries, attempts, due_at, enqueued_at,
-     lives_from, unknown_since, late, held, error_class, reason, failed_at, slack_ts, finished_at) VALUES
+     lives_from, unknown_since, late, held, error_class, reason, failed_at, slack_channel, slack_ts, finished_at) VALUES
     (${row.key}, ${row.lane}, ${channel}, ${threadTs}, ${row.dispatch._tag}, ${encodeDispatch(row.dispatch)},
      ${row.state}, ${row.interim === true ? 1 : 0}, ${row.part === undefined ? null : first}, ${row.attempts},
      ${row.attempts}, ${now}, ${row.enqueuedAt}, ${row.enqueuedAt}, ${
     isUnknown ? row.failedAt ?? row.enqueuedAt : null
   },
      ${isUnknown ? 1 : 0}, ${isUnknown ? 1 : 0}, ${row.failure?.error ?? null}, ${row.failure?.reason ?? null},
-     ${row.failedAt}, ${row.state === "delivered" ? "" : null},
+     ${row.failedAt}, ${row.state === "delivered" ? channel : null}, ${row.state === "delivered" ? "" : null},
      ${row.state === "queued" || isUnknown ? null : now}) RETURNING id`
   return added?.id ?? null
 })
@@ -39,7 +39,8 @@ export const importReplies = Effect.fnUntraced(function*(
 ) {
   const isNew: Array<boolean> = []
   for (const rows of groups) {
-    const known = yield* sql`SELECT 1 AS yes FROM slackwater_outbox WHERE key = ${rows[0]?.key ?? ""}`
+    const keys = rows.map(({ key }) => key)
+    const known = yield* sql`SELECT 1 AS yes FROM slackwater_outbox WHERE ${sql.in("key", keys)} LIMIT 1`
     isNew.push(known.length === 0)
     if (known.length > 0) continue
     let first: number | null = null

@@ -160,7 +160,7 @@ export const cancelledBy = (part: number): Failure => ({
 })
 
 /** What stands behind a part that will never be there is not sent either. */
-export const cancelParts = (sql: SqlClient.SqlClient, row: Pick<Row, "id" | "part_of">, now: number) => {
+const cancelParts = (sql: SqlClient.SqlClient, row: Pick<Row, "id" | "part_of">, now: number) => {
   const { error, reason } = cancelledBy(row.id)
   return sql`UPDATE slackwater_outbox SET state = 'failed_terminal', error_class = ${error},
     reason = CASE WHEN interim = 1 THEN ${interimReason} ELSE ${reason} END, failed_at = ${now}, finished_at = ${now}

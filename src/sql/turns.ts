@@ -110,17 +110,20 @@ export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"
     group.write("claim")
   )
 
-  const recover = Effect.fn("MessageStore.recover")(function*(owner: OwnerId, now: number, limit: number) {
-    const turns = yield* sql<{ readonly id: string }>`SELECT id FROM slackwater_turns
-      WHERE state = 'running' AND owner <> ${owner} ORDER BY due_at, id LIMIT ${limit}`
-    for (const { id } of turns) {
-      // Whoever waited longest before the crash does so after it.
-      yield* sql`UPDATE slackwater_turns SET state = 'waiting', owner = NULL, crashes = crashes + 1, interrupted = 1,
+  const recover = Effect.fn("MessageStore.recover")(
+    function*(living: ReadonlyArray<OwnerId>, now: number, limit: number) {
+      const turns = yield* sql<{ readonly id: string }>`SELECT id FROM slackwater_turns
+      WHERE state = 'running' AND NOT ${sql.in("owner", living)} ORDER BY due_at, id LIMIT ${limit}`
+      for (const { id } of turns) {
+        // Whoever waited longest before the crash does so after it.
+        yield* sql`UPDATE slackwater_turns SET state = 'waiting', owner = NULL, crashes = crashes + 1, interrupted = 1,
         due_at = min(due_at, ${now}) WHERE id = ${id} AND state = 'running'`
-      yield* sql`UPDATE slackwater_messages SET state = 'queued' WHERE turn_id = ${id} AND state = 'processing'`
-    }
-    return turns.length
-  }, group.write("recover"))
+        yield* sql`UPDATE slackwater_messages SET state = 'queued' WHERE turn_id = ${id} AND state = 'processing'`
+      }
+      return turns.length
+    },
+    group.write("recover")
+  )
 
   /** Moves a turn we hold; nobody else's. */
   const leave = Effect.fnUntraced(

@@ -1,23 +1,19 @@
 /**
  * Delivery: which connection gets which envelope, and what happens until it is acked.
  *
- * Owns the connections and the envelopes in flight. Guarantees that an envelope goes to exactly one live connection at
- * a time (round robin); that an event which is not acked is sent again after each of the retry delays, with
- * `retry_attempt` and a new `envelope_id` as Slack does, on whatever connection is live then; and that an event waits
- * while nobody is connected, without using up a retry, unless the faults say it is lost. Commands and buttons are sent
- * once: Slack shows the person an error instead of trying again.
+ * Owns the envelopes in flight. Guarantees that an envelope goes to exactly one live connection at a time (round
+ * robin); that an event which is not acked is sent again after each of the retry delays, with `retry_attempt` and a new
+ * `envelope_id` as Slack does, on whatever connection is live then; and that an event waits while nobody is connected,
+ * without using up a retry, unless the faults say it is lost. Commands and buttons are sent once: Slack shows the
+ * person an error instead of trying again.
  * Does not read a clock or own a timer: `nextDue` says when `tick` wants to be called. Everything to be sent is handed
  * to `emit`, in order. Bounded: the newest thousands of acked envelopes stay known for `redeliver`, older ones go;
  * what was never acked stays, because a test asks for it.
  */
+import type { Connections, Output } from "./Connections.ts"
 import type { FaultDesk } from "./Faults.ts"
 import type { JournalEvent } from "./Journal.ts"
-import { disconnectFrame, helloFrame, type Json } from "./SlackShapes.ts"
-
-/** What whoever stands in front has to do: send text on a connection, or close one. */
-export type Output =
-  | { readonly _tag: "Frame"; readonly connection: string; readonly text: string }
-  | { readonly _tag: "Close"; readonly connection: string }
+import type { Json } from "./SlackShapes.ts"
 
 export interface DeliveryOptions {
   readonly emit: (output: Output) => void
@@ -25,13 +21,10 @@ export interface DeliveryOptions {
   readonly faults: FaultDesk
   /** A new, unique envelope id. */
   readonly envelopeId: () => string
-  readonly maxConnections: number
-  /** How long a connection that was sent a disconnect frame stays open. */
-  readonly graceMs: number
+  readonly connections: Connections
 }
 
-export const defaultRetryDelaysMs: ReadonlyArray<number> = [3_000, 60_000, 300_000]
-const defaultLifetimeSeconds = 18_060
+const defaultRetryDelaysMs: ReadonlyArray<number> = [3_000, 60_000, 300_000]
 const rememberedAcks = 10_000
 
 /** An envelope that was acked, and what the ack carried. */
@@ -39,13 +32,6 @@ export interface Acked {
   readonly type: string
   readonly payload: Json
   readonly answer: unknown
-}
-
-interface Connection {
-  readonly id: string
-  /** `silent` was never greeted, `draining` was told to go; only `live` ones get envelopes. */
-  state: "silent" | "live" | "draining"
-  closeAt?: number
 }
 
 interface Parcel {
@@ -65,22 +51,15 @@ interface Parcel {
 
 export class Delivery {
   readonly #options: DeliveryOptions
-  readonly #connections = new Map<string, Connection>()
   readonly #byEnvelope = new Map<string, Parcel>()
   readonly #byEvent = new Map<string, Parcel>()
   /** Parcels that may still need sending, in the order in which they came. */
   readonly #pending = new Set<Parcel>()
   readonly #acked: Array<Parcel> = []
   #soonest: number | undefined
-  #turn = 0
 
   constructor(options: DeliveryOptions) {
     this.#options = options
-  }
-
-  /** Connections that were greeted and not told to go. */
-  get live(): ReadonlyArray<string> {
-    return [...this.#connections.values()].filter((c) => c.state === "live").map((c) => c.id)
   }
 
   /** The ids of events that were sent or are waiting, and not acked. */
@@ -93,26 +72,9 @@ export class Delivery {
     return this.#soonest
   }
 
-  open(id: string, now: number): void {
-    const { emit, faults, maxConnections } = this.#options
-    if (faults.current.noHello === true) {
-      this.#connections.set(id, { id, state: "silent" })
-    } else if (this.live.length >= maxConnections) {
-      this.#connections.set(id, { id, state: "draining" })
-      emit({ _tag: "Frame", connection: id, text: disconnectFrame("too_many_websockets") })
-      emit({ _tag: "Close", connection: id })
-    } else {
-      this.#connections.set(id, { id, state: "live" })
-      const lifetime = faults.current.approximateConnectionTime ?? defaultLifetimeSeconds
-      emit({ _tag: "Frame", connection: id, text: helloFrame(this.live.length, lifetime) })
-    }
-    this.#options.record({ _tag: "ConnectionOpened", connection: id, live: this.live.length }, now)
+  /** Somebody connected: what waited for that is sent. */
+  opened(now: number): void {
     for (const parcel of this.#pending) if (parcel.waiting) this.#send(parcel, parcel.attempt + 1, now)
-  }
-
-  closed(id: string, now: number): void {
-    if (!this.#connections.delete(id)) return
-    this.#options.record({ _tag: "ConnectionClosed", connection: id, live: this.live.length }, now)
   }
 
   /** Sends a new envelope, or keeps it until somebody connects. Answers its envelope id. */
@@ -137,7 +99,7 @@ export class Delivery {
     const first = this.#addEnvelope(parcel)
     if (parcel.eventId !== undefined) this.#byEvent.set(parcel.eventId, parcel)
     const kept = parcel.eventId !== undefined && this.#options.faults.current.deliverWhileDown !== false
-    if (this.live.length > 0 || kept) {
+    if (this.#options.connections.live.length > 0 || kept) {
       this.#pending.add(parcel)
       this.#send(parcel, 0, now)
     } else {
@@ -181,43 +143,15 @@ export class Delivery {
   redeliver(id: string, now: number): boolean {
     const same = this.#byEnvelope.get(id)
     const parcel = same ?? this.#byEvent.get(id)
-    if (parcel === undefined || this.live.length === 0) return false
+    if (parcel === undefined || this.#options.connections.live.length === 0) return false
     this.#pending.add(parcel)
     this.#send(parcel, same === undefined ? parcel.attempt + 1 : Math.max(0, parcel.attempt), now, same && id)
     return true
   }
 
-  /** Tells one connection, or all, to go. After `warning` events keep coming; after any other reason they do not. */
-  disconnect(reason: string, now: number, only?: string): number {
-    const told = [...this.#connections.values()].filter((c) => only === undefined || c.id === only)
-    for (const connection of told) {
-      if (reason !== "warning") connection.state = "draining"
-      connection.closeAt = now + this.#options.graceMs
-      this.#schedule(connection.closeAt)
-      this.#options.emit({ _tag: "Frame", connection: connection.id, text: disconnectFrame(reason) })
-    }
-    return told.length
-  }
-
-  /** Any text, to the next live connection; false when there is none. */
-  raw(text: string): boolean {
-    const connection = this.#nextConnection()
-    if (connection !== undefined) this.#options.emit({ _tag: "Frame", connection, text })
-    return connection !== undefined
-  }
-
   /** Does what is due. Early and late calls are both harmless. */
   tick(now: number): void {
     this.#soonest = undefined
-    for (const connection of this.#connections.values()) {
-      if (connection.closeAt === undefined) continue
-      if (connection.closeAt > now) this.#schedule(connection.closeAt)
-      else {
-        delete connection.closeAt
-        connection.state = "draining"
-        this.#options.emit({ _tag: "Close", connection: connection.id })
-      }
-    }
     for (const parcel of this.#pending) {
       if (parcel.dueAt === undefined) continue
       if (parcel.dueAt > now) this.#schedule(parcel.dueAt)
@@ -226,7 +160,7 @@ export class Delivery {
   }
 
   #send(parcel: Parcel, attempt: number, now: number, repeatEnvelope?: string): void {
-    const connection = this.#nextConnection()
+    const connection = this.#options.connections.next()
     parcel.waiting = connection === undefined
     parcel.dueAt = undefined
     if (connection === undefined) return
@@ -246,11 +180,6 @@ export class Delivery {
     const delay = (this.#options.faults.current.retryDelaysMs ?? defaultRetryDelaysMs)[attempt]
     if (parcel.acked || delay === undefined || parcel.eventId === undefined) this.#pending.delete(parcel)
     else this.#schedule(parcel.dueAt = now + delay)
-  }
-
-  #nextConnection(): string | undefined {
-    const live = this.live
-    return live.length === 0 ? undefined : live[this.#turn++ % live.length]
   }
 
   #addEnvelope(parcel: Parcel): string {

@@ -7,15 +7,15 @@
  * Does not touch sockets: it only answers what should happen, and whoever stands in front does it.
  */
 import { Schema } from "effect"
+import { connectionFaults, knob, Milliseconds } from "./ConnectionFaults.ts"
 import { RateLimiter } from "./RateLimiter.ts"
 
 const times = Schema.optionalKey(Schema.Int.check(Schema.isGreaterThan(0)))
 const Rule = Schema.Struct({ method: Schema.String, times })
-const Milliseconds = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
 const oneOrMore = <S extends Schema.Constraint>(rule: S) => Schema.Union([rule, Schema.Array(rule)])
-const knob = <S extends Schema.Constraint>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 
 export const FaultPatch = Schema.Struct({
+  ...connectionFaults,
   /** Acks are read and forgotten: Slack believes that nobody answered. */
   dropAcks: knob(Schema.Boolean),
   /** With nobody connected, events are lost (false) or wait for the next connection (true, the default). */
@@ -50,6 +50,10 @@ export const FaultPatch = Schema.Struct({
     code: Schema.String,
     afterCommit: Schema.optionalKey(Schema.Boolean)
   }))),
+  /** Scopes that the bot token lacks; asked for by the methods that list channels, messages and replies. */
+  missingScopes: knob(Schema.Array(Schema.String)),
+  /** Tokens that were revoked: every call with one of them is refused; others go on. */
+  revokedTokens: knob(Schema.Array(Schema.String)),
   /** Any status with any body: a 5xx after the fact, or a proxy's HTML page with 200. */
   httpStatus: knob(oneOrMore(Schema.Struct({
     method: Schema.String,
@@ -60,26 +64,14 @@ export const FaultPatch = Schema.Struct({
   }))),
   /** The call takes effect at once, the answer comes late. */
   delayMs: knob(oneOrMore(Schema.Struct({ method: Schema.String, times, ms: Milliseconds }))),
+  /** The call takes effect, and no byte of an answer ever comes. */
+  stallHeaders: knob(oneOrMore(Rule)),
   /** The call takes effect, half of the answer is sent, then nothing. */
   stallBody: knob(oneOrMore(Rule)),
   /** `conversations.history` and `.replies` do not show messages younger than this. */
   historyLagMs: knob(Milliseconds),
   /** Slack ends a stream by itself after this time (five minutes). */
   streamLifetimeMs: knob(Milliseconds),
-  /** `apps.connections.open` answers `{ ok: false, error }` with this code. */
-  openError: knob(Schema.String),
-  /** WebSocket upgrades are answered with HTTP 503. */
-  refuseWebSocket: knob(Schema.Boolean),
-  /** WebSocket upgrades are never answered. */
-  hangUpgrade: knob(Schema.Boolean),
-  /** The WebSocket opens and stays silent: no hello, no events. */
-  noHello: knob(Schema.Boolean),
-  /** The client's pings are not answered. */
-  noPongs: knob(Schema.Boolean),
-  /** The server sends no pings. */
-  noPings: knob(Schema.Boolean),
-  /** The approximate connection lifetime in hello, in seconds. */
-  approximateConnectionTime: knob(Schema.Finite),
   /** The bot's own posts, edits and reactions come back as events (default true). */
   echoes: knob(Schema.Boolean)
 })
@@ -102,6 +94,7 @@ export interface Disturbance {
   readonly fault: string
   readonly action:
     | { readonly _tag: "Reset" }
+    | { readonly _tag: "Hang" }
     | { readonly _tag: "Stall" }
     | {
       readonly _tag: "Answer"
@@ -176,6 +169,7 @@ export class FaultDesk {
   /** Disturbs the answer of a call that took effect. */
   afterCommit(method: string): Disturbance | undefined {
     if (this.#take("resetAfterCommit", method)) return { fault: "resetAfterCommit", action: { _tag: "Reset" } }
+    if (this.#take("stallHeaders", method)) return { fault: "stallHeaders", action: { _tag: "Hang" } }
     if (this.#take("stallBody", method)) return { fault: "stallBody", action: { _tag: "Stall" } }
     const error = this.#take("error", method, (rule) => rule.afterCommit === true)
     if (error !== undefined) return answer("error", 200, error.code, refusal(error.code))

@@ -112,6 +112,7 @@ export class LocalRoutes {
         return this.#change(request, FaultPatch, (patch) => ({ ok: true, faults: world.faults.patch(patch) }))
       case "DELETE /_local/faults":
         world.faults.clear()
+        this.#options.changed()
         return answerJson(request.response, 200, { ok: true, faults: {} })
       case "POST /_local/disconnect":
         return this.#change(request, Disconnect, ({ connection, reason }) => ({
@@ -227,6 +228,8 @@ const perform = ({ response, socket }: Request, action: Answer["action"]): void 
       return answer(response, action.status, action.body, action.headers)
     case "Reset":
       return reset(socket)
+    case "Hang":
+      return
     case "Stall": {
       response.writeHead(200, { "content-type": "application/json; charset=utf-8", "content-length": "1000" })
       response.write("{\"ok\":true,")

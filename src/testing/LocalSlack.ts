@@ -121,6 +121,7 @@ const make = Effect.fn("LocalSlack.make")(function*(options: LocalSlackOptions) 
 
   /** Sends what the world left to send, tells who waits, and wakes the clock when something is due earlier. */
   const changed = () => {
+    socketDoor.faultsChanged()
     const { entries, output } = world.drain()
     for (const one of output) socketDoor.perform(one)
     if (entries.length > 0) routes.publish(entries)

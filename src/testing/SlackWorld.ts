@@ -10,7 +10,8 @@
  * Does nothing on shutdown: it holds no resource.
  */
 import { type Command, Commands } from "./Commands.ts"
-import type { Acked, Output } from "./Delivery.ts"
+import { Connections, type Output } from "./Connections.ts"
+import type { Acked } from "./Delivery.ts"
 import { Delivery } from "./Delivery.ts"
 import { FaultDesk, type FaultPatch } from "./Faults.ts"
 import { Journal, type JournalEntry, type JournalEvent } from "./Journal.ts"
@@ -76,6 +77,7 @@ export class SlackWorld {
   readonly commands = new Commands()
   readonly faults: FaultDesk
   readonly #journal: Journal
+  readonly #connections: Connections
   readonly #delivery: Delivery
   readonly #tickets = new Set<string>()
   readonly #statuses = new Map<string, Status & { readonly until: number }>()
@@ -83,22 +85,29 @@ export class SlackWorld {
   #out: Array<Output> = []
   #entries: Array<JournalEntry> = []
   #counter = 0
-  #connections = 0
+  #connected = 0
 
   constructor(options: WorldOptions) {
     this.#seed = Math.max(0, Math.floor(options.startedAt))
     this.workspace = new Workspace(options.channels)
     this.faults = new FaultDesk(options.faults)
     this.#journal = new Journal(options.journalLimit ?? 100_000)
-    this.#delivery = new Delivery({
-      emit: (output) => {
+    const common = {
+      emit: (output: Output) => {
         this.#out.push(output)
       },
-      record: (event, now) => this.record(event, now),
-      faults: this.faults,
-      envelopeId: () => this.#uuid("4000"),
+      record: (event: JournalEvent, now: number) => this.record(event, now),
+      faults: this.faults
+    }
+    this.#connections = new Connections({
+      ...common,
       maxConnections: options.maxConnections ?? 10,
       graceMs: options.disconnectGraceMs ?? 10_000
+    })
+    this.#delivery = new Delivery({
+      ...common,
+      connections: this.#connections,
+      envelopeId: () => this.#uuid("4000")
     })
   }
 
@@ -113,10 +122,12 @@ export class SlackWorld {
   // --- time
 
   get nextDue(): number | undefined {
-    return this.#delivery.nextDue
+    const due = [this.#connections.nextDue, this.#delivery.nextDue].filter((at) => at !== undefined)
+    return due.length === 0 ? undefined : Math.min(...due)
   }
 
   tick(now: number): void {
+    this.#connections.tick(now)
     this.#delivery.tick(now)
   }
 
@@ -138,13 +149,14 @@ export class SlackWorld {
   /** Opens a connection; undefined when the ticket was used before or never given out. */
   open(ticket: string, now: number): string | undefined {
     if (!this.#tickets.delete(ticket)) return undefined
-    const connection = `c${++this.#connections}`
-    this.#delivery.open(connection, now)
+    const connection = `c${++this.#connected}`
+    this.#connections.open(connection, now)
+    this.#delivery.opened(now)
     return connection
   }
 
   closed(connection: string, now: number): void {
-    this.#delivery.closed(connection, now)
+    this.#connections.closed(connection, now)
   }
 
   received(connection: string, text: string, now: number): void {
@@ -153,19 +165,22 @@ export class SlackWorld {
   }
 
   disconnect(reason: string, now: number, only?: string): number {
-    return this.#delivery.disconnect(reason, now, only)
+    return this.#connections.disconnect(reason, now, only)
   }
 
   redeliver(id: string, now: number): boolean {
     return this.#delivery.redeliver(id, now)
   }
 
+  /** Any text, to the next live connection; false when there is none. */
   raw(text: string): boolean {
-    return this.#delivery.raw(text)
+    const connection = this.#connections.nextReal()
+    if (connection !== undefined) this.#out.push({ _tag: "Frame", connection, text })
+    return connection !== undefined
   }
 
   get live(): ReadonlyArray<string> {
-    return this.#delivery.live
+    return this.#connections.live
   }
 
   get unacked(): ReadonlyArray<string> {

@@ -18,18 +18,23 @@ export interface Answer {
 }
 
 /** Which token a method takes, as Slack tells them apart. */
-const tokenError = (method: Method, token: string | undefined): string | undefined => {
+const tokenError = (
+  method: Method,
+  token: string | undefined,
+  revoked: ReadonlyArray<string>
+): string | undefined => {
   if (method.token === "none") return undefined
   if (token === undefined || token.trim() === "") return "not_authed"
   const kind = token.startsWith("xapp-") ? "app" : token.startsWith("xoxb-") ? "bot" : undefined
   if (kind === undefined) return "invalid_auth"
+  if (revoked.includes(token)) return "token_revoked"
   return kind === method.token ? undefined : "not_allowed_token_type"
 }
 
 const run = (world: SlackWorld, request: ApiRequest, now: number): Json => {
   const method = methods.get(request.method)
   if (method === undefined) return { ok: false, error: "unknown_method", req_method: request.method }
-  const refused = tokenError(method, request.token)
+  const refused = tokenError(method, request.token, world.faults.current.revokedTokens ?? [])
   if (refused !== undefined) return { ok: false, error: refused }
   return method.run(world, request, now)
 }

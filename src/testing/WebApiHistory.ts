@@ -6,7 +6,7 @@
  */
 import { type Json, listedShape } from "./SlackShapes.ts"
 import type { SlackWorld } from "./SlackWorld.ts"
-import { fail, flag, inChannel, type Params, text } from "./WebApiParams.ts"
+import { fail, flag, inChannel, lacking, type Params, scopeNames, text } from "./WebApiParams.ts"
 import type { Message } from "./Workspace.ts"
 
 /** The part of a list that `oldest`, `latest` and `inclusive` name. */
@@ -25,18 +25,18 @@ const visible = (world: SlackWorld, now: number) => {
   return (message: Message) => message.storedAt + lag <= now
 }
 
-/** One page of a listing. The cursor is the `ts` of the first message of the next page. */
-const page = (list: ReadonlyArray<Message>, params: Params, fallback: number) => {
+/** One page of a listing. The cursor names the first item of the next page. */
+export const page = <A>(list: ReadonlyArray<A>, nameOf: (item: A) => string, params: Params, fallback: number) => {
   const asked = Number(text(params, "limit") ?? fallback)
   const limit = Number.isInteger(asked) && asked > 0 ? Math.min(asked, 999) : fallback
   const cursor = text(params, "cursor")
-  const start = cursor === undefined || cursor === "" ? 0 : list.findIndex((m) => `next_ts:${m.ts}` === decode(cursor))
+  const start = cursor === undefined || cursor === "" ? 0 : list.findIndex((item) => nameOf(item) === decode(cursor))
   if (start === -1) return undefined
   const next = list[start + limit]
   return {
     items: list.slice(start, start + limit),
     has_more: next !== undefined,
-    response_metadata: { next_cursor: next === undefined ? "" : btoa(`next_ts:${next.ts}`) }
+    response_metadata: { next_cursor: next === undefined ? "" : btoa(nameOf(next)) }
   }
 }
 const decode = (cursor: string) => {
@@ -48,7 +48,7 @@ const decode = (cursor: string) => {
 }
 
 const listing = (world: SlackWorld, list: ReadonlyArray<Message>, params: Params, fallback: number): Json => {
-  const found = page(list, params, fallback)
+  const found = page(list, ({ ts }) => `next_ts:${ts}`, params, fallback)
   if (found === undefined) return fail("invalid_cursor")
   const { items, ...rest } = found
   const metadata = flag(params, "include_all_metadata")
@@ -56,6 +56,8 @@ const listing = (world: SlackWorld, list: ReadonlyArray<Message>, params: Params
 }
 
 export const history = inChannel((world, conversation, params, now) => {
+  const refused = lacking(world, `${scopeNames[conversation.kind]}:history`)
+  if (refused !== undefined) return refused
   const shown = world.workspace.messages(conversation.id)
     .filter((m) => (m.threadTs === undefined || m.broadcast === true) && visible(world, now)(m))
     .filter(between(params))
@@ -64,6 +66,8 @@ export const history = inChannel((world, conversation, params, now) => {
 
 /** The thread's root first, then its replies. `ts` may name any message of the thread. */
 export const replies = inChannel((world, conversation, params, now) => {
+  const refused = lacking(world, `${scopeNames[conversation.kind]}:history`)
+  if (refused !== undefined) return refused
   const root = world.workspace.root(conversation.id, text(params, "ts") ?? "")
   if (root === undefined || !visible(world, now)(root)) return fail("thread_not_found")
   const shown = world.workspace.replies(conversation.id, root.ts).filter(visible(world, now)).filter(between(params))

@@ -20,6 +20,7 @@ import {
   update,
   upload
 } from "./WebApiChat.ts"
+import { conversationsList, usersConversations } from "./WebApiConversations.ts"
 import { history, replies } from "./WebApiHistory.ts"
 import { fail, inChannel, type Method, text } from "./WebApiParams.ts"
 import { bot, team } from "./Workspace.ts"
@@ -27,10 +28,12 @@ import { bot, team } from "./Workspace.ts"
 const connectionsOpen: Method = {
   token: "app",
   run: (world, { origin }) => {
-    const code = world.faults.current.openError
-    if (code !== undefined) return fail(code)
-    const query = new URLSearchParams({ ticket: world.ticket(), app_id: bot.appId })
-    return { ok: true, url: `${origin.replace(/^http/, "ws")}/link/?${query.toString()}` }
+    const { openError, socketHost } = world.faults.current
+    if (openError !== undefined) return fail(openError)
+    const url = new URL(`${origin.replace(/^http/, "ws")}/link/`)
+    if (socketHost !== undefined) url.hostname = socketHost
+    url.search = new URLSearchParams({ ticket: world.ticket(), app_id: bot.appId }).toString()
+    return { ok: true, url: url.href }
   }
 }
 
@@ -54,17 +57,6 @@ const apiTest: Method = {
     const { token: _, ...args } = params
     const error = text(params, "error")
     return error === undefined ? { ok: true, args } : { ok: false, error, args }
-  }
-}
-
-const conversationsList: Method = {
-  token: "bot",
-  run: (world, { params }) => {
-    const types = (text(params, "types") ?? "public_channel").split(",").map((type) => type.trim())
-    const wanted = world.workspace.conversations.filter((c) =>
-      types.includes(c.kind === "im" ? "im" : "public_channel")
-    )
-    return { ok: true, channels: wanted.map(conversationShape), response_metadata: { next_cursor: "" } }
   }
 }
 
@@ -116,6 +108,7 @@ export const methods: ReadonlyMap<string, Method> = new Map(Object.entries({
   "reactions.remove": react("remove"),
   "response_url": respond,
   "upload": upload,
+  "users.conversations": usersConversations,
   "users.info": usersInfo,
   "users.list": usersList
 }))

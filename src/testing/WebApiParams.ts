@@ -27,6 +27,15 @@ export type Params = ApiRequest["params"]
 export const fail = (error: string): Json => ({ ok: false, error })
 export const isFailure = (value: unknown): value is Json => (value as Json | undefined)?.["ok"] === false
 
+/** What scopes call each kind of conversation. */
+export const scopeNames = { channel: "channels", im: "im" } as const
+
+/** What Slack says when the token lacks this scope; nothing when it has it. */
+export const lacking = (world: SlackWorld, scope: string): Json | undefined =>
+  world.faults.current.missingScopes?.includes(scope) === true
+    ? { ok: false, error: "missing_scope", needed: scope, provided: "chat:write" }
+    : undefined
+
 export const text = (params: Params, name: string): string | undefined => {
   const value = params[name]
   return typeof value === "string" ? value : typeof value === "number" ? String(value) : undefined

@@ -1,6 +1,6 @@
 /** The public names of `slackwater/testing`: a Slack on this machine, with faults to switch on. */
 export { type Command } from "./Commands.ts"
-export { type Output } from "./Delivery.ts"
+export { type Output } from "./Connections.ts"
 export { FaultPatch, type Faults } from "./Faults.ts"
 export { Gesture } from "./Gestures.ts"
 export { ListenFailed, PortInUse } from "./HttpDoor.ts"

@@ -7,28 +7,58 @@ import { echo, eventually, tokens } from "./process.ts"
 
 const withSlack = Effect.provide(LocalSlack.layer())
 
-const refusals: ReadonlyArray<readonly [what: string, code: string, faults: FaultPatch]> = [
-  ["the app token is refused", "invalid_auth", { openError: "invalid_auth" }],
-  ["the app token lacks its scope", "missing_scope", { openError: "missing_scope" }],
-  ["the bot token is refused", "invalid_auth", { error: { method: "auth.test", code: "invalid_auth" } }],
-  ["the bot token was revoked", "token_revoked", { error: { method: "auth.test", code: "token_revoked" } }]
+const appToken = "the app-level token \\(App-Level Tokens"
+const botToken = "the bot token \\(on the app's OAuth & Permissions page"
+const refusals: ReadonlyArray<readonly [what: string, code: string, faults: FaultPatch, remedy: string]> = [
+  ["the app token is not known", "invalid_auth", { openError: "invalid_auth" }, `does not know ${appToken}`],
+  [
+    "the app token lacks its scope",
+    "missing_scope",
+    { openError: "missing_scope" },
+    "lacks the scope connections:write"
+  ],
+  ["the app is switched off", "account_inactive", { openError: "account_inactive" }, "install the app again"],
+  ["the app token was revoked", "token_revoked", { openError: "token_revoked" }, `revoked ${appToken}`],
+  ["the app token is over", "token_expired", { openError: "token_expired" }, `over for ${appToken}`],
+  [
+    "the bot token is not known",
+    "invalid_auth",
+    { error: { method: "auth.test", code: "invalid_auth" } },
+    `does not know ${botToken}`
+  ],
+  [
+    "the bot token was revoked",
+    "token_revoked",
+    { error: { method: "auth.test", code: "token_revoked" } },
+    `revoked ${botToken}`
+  ]
 ]
-for (const [what, code, faults] of refusals) {
+for (const [what, code, faults, remedy] of refusals) {
   it.live(`${what} at start: 78, with a sentence that names the remedy`, () =>
     Effect.gen(function*() {
       yield* (yield* LocalSlack).faults(faults)
       const { running } = yield* startGateway(echo)
       const ending = yield* running.ended
       assert.strictEqual(ending.code, 78)
-      const sentence = new RegExp(
-        `^slackwater: Slack refused .*${code}; check the app's tokens, scopes and Socket Mode`,
-        "m"
+      assert.match(
+        running.stderr,
+        new RegExp(`^slackwater: Slack refused the connection \\(${code}\\): .*${remedy}`, "m")
       )
-      assert.match(running.stderr, sentence)
       assert.notMatch(running.stderr, /^\s+at /m)
       for (const token of Object.values(tokens)) assert.notInclude(running.output, token)
     }).pipe(withSlack))
 }
+
+it.live("Socket Mode is switched off at start: 78, with a sentence that names the remedy", () =>
+  Effect.gen(function*() {
+    const slack = yield* LocalSlack
+    yield* slack.faults({ noHello: true })
+    const { running } = yield* startGateway(echo)
+    yield* slack.awaitJournal((entry) => entry._tag === "ConnectionOpened")
+    yield* slack.disconnect("link_disabled")
+    assert.strictEqual((yield* running.ended).code, 78)
+    assert.match(running.stderr, /^slackwater: .*\(link_disabled\): Socket Mode is switched off for this app/m)
+  }).pipe(withSlack))
 
 it.live("the app token is refused while it runs: it lives, is not ready, and raises an alarm", () =>
   Effect.gen(function*() {
@@ -42,7 +72,7 @@ it.live("the app token is refused while it runs: it lives, is not ready, and rai
       running
     )
     assert.strictEqual(refused?.socket.state, "fatal")
-    assert.match(refused?.alarms[0]?.text ?? "", /invalid_auth; check the app's tokens/)
+    assert.match(refused?.alarms[0]?.text ?? "", /\(invalid_auth\): Slack does not know the app-level token/)
     const ready = yield* get("/readyz")
     assert.strictEqual(ready.status, 503)
     assert.deepStrictEqual(JSON.parse(ready.body), { ready: false, reasons: ["socket fatal"] })

@@ -8,7 +8,7 @@ import { connected, directory, eventually, freePort, slackwater, tokens } from "
 /** Starts it in `cwd` and does not wait for anything. */
 export const startGateway = Effect.fnUntraced(function*(
   handler: string,
-  env: Readonly<Record<string, string>> = {},
+  env: Readonly<Record<string, string | undefined>> = {},
   given?: string
 ) {
   const slack = yield* LocalSlack

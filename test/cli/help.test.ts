@@ -17,18 +17,42 @@ it.live("slackwater alone shows the help and every command", () =>
   Effect.gen(function*() {
     const help = yield* asked([])
     assert.match(help, /USAGE/)
-    for (const command of ["dev", "run", "send", "import"]) assert.match(help, new RegExp(`^ +${command} +\\w`, "m"))
+    for (const command of ["dev", "run", "send", "outbox", "import", "healthcheck"]) {
+      assert.match(help, new RegExp(`^ +${command} +\\w`, "m"))
+    }
     assert.strictEqual(yield* asked(["--help"]), help)
     assert.strictEqual(yield* asked(["-h"]), help)
   }))
 
 it.live("every command has its help", () =>
   Effect.gen(function*() {
-    const takes = [["dev", "handler"], ["run", "handler"], ["send", "--channel"], ["import", "dir"]] as const
+    const takes = [["dev", "handler"], ["run", "handler"], ["send", "--channel"], ["import", "dir"], [
+      "healthcheck",
+      "--max-age"
+    ]] as const
     for (const [command, what] of takes) {
       const help = yield* asked([command, "--help"])
       assert.match(help, new RegExp(`slackwater ${command} `))
       assert.include(help, what)
+    }
+  }))
+
+it.live("every command of the outbox has its help, which names its states and flags", () =>
+  Effect.gen(function*() {
+    const help = yield* asked(["outbox"])
+    for (const command of ["list", "show", "retry", "discard"]) {
+      assert.match(help, new RegExp(`^ +${command} +\\w`, "m"))
+    }
+    const takes = [
+      ["list", "--state", "--channel", "--after", "--limit", "--json", "delivered"],
+      ["show", "<id>", "--json"],
+      ["retry", "<id...>", "--state", "--yes", "--dry-run", "--json", "slackwater outbox retry --state expired"],
+      ["discard", "<id...>", "--state", "--yes", "--dry-run", "--json", "failed_retryable"]
+    ] as const
+    for (const [command, ...what] of takes) {
+      const help = yield* asked(["outbox", command, "--help"])
+      assert.include(help, `slackwater outbox ${command} `)
+      for (const part of what) assert.include(help, part)
     }
   }))
 

@@ -4,8 +4,10 @@ import { Effect } from "effect"
 import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { emptyCounts } from "../../src/cli/importReport.ts"
 import { LocalSlack } from "../../src/testing/index.ts"
 import { random } from "../crash/harness.ts"
+import { startHost } from "../fixtures/host.ts"
 import { gateway } from "./gateway.ts"
 import { contents, directory, echo, eventually, outcome, slackwater } from "./process.ts"
 
@@ -87,6 +89,17 @@ const report = Effect.fnUntraced(function*(cwd: string, args: ReadonlyArray<stri
 })
 
 describe("a queue without a gateway", () => {
+  it.live("is reported in JSON that a terminal does not obey, whatever its files are called", () =>
+    Effect.gen(function*() {
+      const cwd = yield* directory
+      const name = "\u009b31m\u202e.json"
+      write(cwd, { [`delivery-queue/${name}`]: "{" })
+      const { stdout } = yield* outcome(["import", ".", "--json", "--dry-run"], { cwd })
+      assert.notMatch(stdout.trim(), /\p{C}/u)
+      const found: Report = JSON.parse(stdout)
+      assert.deepStrictEqual(found.stayed.map(({ file }) => file), [`delivery-queue/${name}`])
+    }))
+
   it.live("is taken over entry by entry; what stays is named with its reason, and what is malformed fails (1)", () =>
     Effect.gen(function*() {
       const cwd = yield* directory
@@ -148,6 +161,76 @@ describe("a queue without a gateway", () => {
       assert.strictEqual(rowsIn(cwd).length, 8)
     }))
 
+  it.live("a dry run says what is done with one id in both folders, without entries, and with an empty file", () =>
+    Effect.gen(function*() {
+      const cwd = yield* directory
+      write(cwd, {
+        "delivery-queue/twice.json": entry("twice"),
+        "failed/twice.json": entry("twice"),
+        "slackwater-data/slackwater.db": ""
+      })
+      const before = contents(cwd)
+      const dry = yield* report(cwd, [".", "--dry-run"])
+      assert.deepStrictEqual(contents(cwd), before)
+      assert.deepInclude(dry.report.counts, { queued: 1, known: 1 })
+      const done = yield* report(cwd, ["."])
+      assert.deepStrictEqual({ ...done, report: { ...done.report, dryRun: true } }, dry)
+      const db = new DatabaseSync(join(cwd, "slackwater-data", "slackwater.db"))
+      db.exec("UPDATE slackwater_schema SET version = 4711")
+      db.close()
+      // There is nothing to take over, so nobody minds the database of a newer release.
+      const nothing = yield* report(cwd, [".", "--dry-run"])
+      assert.deepStrictEqual(nothing.report.counts, { ...emptyCounts(), stayed: 0 })
+    }))
+
+  it.live("a dry run fails as the import does: an unusable directory, rows in a host's database, a newer release", () =>
+    Effect.gen(function*() {
+      const cwd = yield* directory
+      write(cwd, { "delivery-queue/a.json": entry("a"), "file": "" })
+      const both = Effect.fnUntraced(function*(env: Readonly<Record<string, string>>) {
+        // Names only: whoever opens and closes the host's lock takes it away.
+        const databases = () =>
+          readdirSync(cwd, { recursive: true }).map(String).filter((path) => path.includes("slackwater.db"))
+        const before = databases()
+        const dry = yield* outcome(["import", ".", "--dry-run"], { cwd, env })
+        assert.deepStrictEqual(databases(), before)
+        const real = yield* outcome(["import", "."], { cwd, env })
+        assert.deepStrictEqual([dry.code, real.code], [74, 74])
+        assert.isTrue(existsSync(join(cwd, "delivery-queue/a.json")))
+        return dry.stderr + real.stderr
+      })
+      assert.match(yield* both({ SLACKWATER_DATA_DIR: "file/data" }), /cannot use[^]*cannot use/)
+      mkdirSync(join(cwd, "host"))
+      yield* startHost({ directory: join(cwd, "host") })
+      assert.match(
+        yield* both({ SLACKWATER_DATA_DIR: "host" }),
+        /let the host enqueue them[^]*let the host enqueue them/
+      )
+      yield* outcome(["send", "--channel", "D0ALICE", "--text", "x"], { cwd })
+      const db = new DatabaseSync(join(cwd, "slackwater-data", "slackwater.db"))
+      db.exec("UPDATE slackwater_schema SET version = 4711")
+      db.close()
+      assert.match(yield* both({}), /newer release[^]*newer release/)
+    }).pipe(withSlack))
+
+  it.live("entries of another account stay until that is named", () =>
+    Effect.gen(function*() {
+      const cwd = yield* directory
+      write(cwd, {
+        "delivery-queue/a.json": entry("a", { accountId: "work" }),
+        "delivery-queue/b.json": entry("b", { accountId: "default" }),
+        "delivery-queue/c.json": entry("c")
+      })
+      const first = yield* report(cwd, ["."])
+      assert.deepInclude(first, { code: 0 })
+      assert.deepInclude(first.report.counts, { queued: 2, stayed: 1 })
+      assert.match(first.report.stayed[0]?.reason ?? "", /--account "work"/)
+      assert.deepStrictEqual(readdirSync(join(cwd, "delivery-queue")), ["a.json"])
+      const named = yield* report(cwd, [".", "--account", "work"])
+      assert.deepInclude(named.report.counts, { queued: 1, stayed: 0 })
+      assert.lengthOf(rowsIn(cwd), 3)
+    }))
+
   it.live("the report for people is a table; nothing of a hostile file reaches the terminal", () =>
     Effect.gen(function*() {
       const cwd = yield* directory
@@ -159,7 +242,7 @@ describe("a queue without a gateway", () => {
       assert.strictEqual(code, 0)
       assert.match(stdout, /^queued {10}1 {3}sent in their order/m)
       assert.match(stdout, /^stayed {10}1 {3}are where they were/m)
-      assert.match(stdout, /^ {2}delivery-queue\/b\.json: it is for \?\[2Jtelegram$/m)
+      assert.match(stdout, /^ {2}delivery-queue\/b\.json: it is for \\u\{1b\}\[2Jtelegram$/m)
       assert.notInclude(stderr, "taking over", "progress is for terminals")
     }))
 

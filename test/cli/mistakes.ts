@@ -57,6 +57,9 @@ const importing = (what: string, code: number, dir: string, line: RegExp, files:
   files
 })
 
+const outbox = (what: string, args: ReadonlyArray<string>, line: RegExp): Mistake =>
+  usage(`outbox: ${what}`, ["outbox", ...args], line)
+
 const dev = (what: string, line: RegExp, env: Mistake["env"] & object = {}, handler = echo): Mistake => ({
   what: `dev: ${what}`,
   code: 78,
@@ -186,6 +189,63 @@ export const mistakes: Readonly<Record<string, ReadonlyArray<Mistake>>> = {
       code: 74,
       files: { "slackwater-data/slackwater.db": "dear diary, today I was no database at all" }
     }
+  ],
+  outbox: [
+    outbox("no such command", ["frob"], /Unknown subcommand "frob".*; see slackwater outbox --help$/m),
+    outbox(
+      "a state that is none",
+      ["list", "--state", "lost"],
+      /--state is "lost", and must be of queued, sending, unk/
+    ),
+    outbox("an empty state", ["list", "--state", ""], /--state is "", and must be of queued/),
+    outbox(
+      "a state that a retry cannot leave",
+      ["retry", "--state", "delivered"],
+      /must be of expired, failed_terminal, u/
+    ),
+    outbox(
+      "a state that a discard cannot leave",
+      ["discard", "--state", "sending"],
+      /must be of expired, .*, queued, f/
+    ),
+    outbox(
+      "a retry of nothing",
+      ["retry", "--yes"],
+      /which rows\? Give their numbers, or --state; see slackwater outbox r/
+    ),
+    outbox("a discard of nothing", ["discard", "--yes"], /which rows\? Give their numbers, or --state; see slackwater/),
+    outbox(
+      "all of a channel in any state",
+      ["discard", "--channel", "C1", "--yes"],
+      /which rows\? Give their numbers, or/
+    ),
+    outbox(
+      "numbers and a state",
+      ["retry", "7", "--state", "expired"],
+      /give numbers of rows or --state, not both; see/
+    ),
+    outbox(
+      "numbers and a channel",
+      ["retry", "7", "--channel", "C1"],
+      /give numbers of rows or --state, not both; see/
+    ),
+    outbox(
+      "a number that is none",
+      ["show", "seven"],
+      /"seven" is no number of a row; see slackwater outbox show --help/
+    ),
+    outbox("a number below one", ["discard", "0"], /"0" is no number of a row; see slackwater outbox discard --help/),
+    outbox("no number", ["show"], /Missing required argument: id; see slackwater outbox show --help$/m),
+    outbox(
+      "too long a page",
+      ["list", "--limit", "5000"],
+      /--limit is 5000, and must be from 1 to 1000; see slackwater/
+    ),
+    outbox(
+      "more numbers than go at once",
+      ["retry", ...Array.from({ length: 1_001 }, (_, id) => String(id + 1))],
+      /1001 r/
+    )
   ],
   importing: [
     importing(

@@ -39,7 +39,7 @@ export interface Ending {
 }
 
 export interface Options {
-  readonly env?: Readonly<Record<string, string>>
+  readonly env?: Readonly<Record<string, string | undefined>>
   /** What it reads on standard input, up to its end; without this the input stays open. */
   readonly input?: string
   /** Where it stands; a new directory when left out. */

@@ -72,6 +72,14 @@ describe("without a gateway", () => {
       )
     }).pipe(withSlack))
 
+  it.live("where it makes the database it says so, on stderr; the next one says nothing", () =>
+    Effect.gen(function*() {
+      const cwd = yield* directory
+      const made = /^slackwater: there was no database in .*slackwater-data, so one was made; .+ SLACKWATER_DATA_DIR$/m
+      assert.match((yield* send(cwd, ["--text", "one"])).stderr, made)
+      assert.strictEqual((yield* send(cwd, ["--text", "two"])).stderr, "")
+    }))
+
   it.live("thread, blocks and moment are kept with it; a longer text under a used key adds nothing", () =>
     Effect.gen(function*() {
       const cwd = yield* directory

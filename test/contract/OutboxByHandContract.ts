@@ -7,6 +7,7 @@ import { at, failure, key, post } from "../fixtures/messages.ts"
 import { epoch } from "../fixtures/time.ts"
 import { add, record, stateOf, update } from "./OutboxRowsContract.ts"
 import { claim, claimOrExpire, type Test } from "./OutboxStoreGuards.ts"
+import { Restart } from "./Restart.ts"
 
 const me = OwnerId.make("me")
 const now = epoch
@@ -25,6 +26,18 @@ export const byHandContract = (test: Test) => {
         assert.deepInclude(yield* record(store, id), { state: "queued", attempts: 0, tries: 1, retriedAt: now + 1_000 })
         const [row] = yield* claim(store, now + 1_000, { expireBefore: now + 1 })
         assert.strictEqual(row?.id, id)
+      }))
+
+    test("a retry forgets why the row ended, with the parts behind it: its next failure is the first of a new life", (store) =>
+      Effect.gen(function*() {
+        const [a = 0, b = 0] = yield* add(store, post("t"), post("t#1", "D1", { part: 1 }))
+        yield* store.discard({ ids: [a] }, now)
+        assert.deepStrictEqual(yield* store.retry({ ids: [a] }, now + 1), [a, b])
+        for (const id of [a, b]) {
+          assert.deepInclude(yield* record(store, id), { state: "queued", error: null, reason: null, failedAt: null })
+        }
+        yield* store.refused({ error: "Credentials", reason: "token_revoked" }, now + 1)
+        for (const id of [a, b]) assert.deepInclude(yield* record(store, id), { state: "queued", error: "Credentials" })
       }))
 
     test("an unknown row may be sent again, and looks that are under way change nothing then", (store) =>
@@ -62,6 +75,40 @@ export const byHandContract = (test: Test) => {
         assert.deepStrictEqual(yield* store.list({ states: [] }, { limit: 9 }), [])
       }))
 
+    test("lists rows of several states in their order, and no more than a page of them", (store) =>
+      Effect.gen(function*() {
+        const [a = 0, b = 0, c = 0, d = 0] = yield* add(
+          store,
+          post("a"),
+          post("b", "D2"),
+          post("c", "D3"),
+          post("d", "D4")
+        )
+        yield* claim(store, now, { exclude: ["D2", "D4"] })
+        yield* store.discard({ ids: [d] }, now)
+        yield* store.delivered(a, me, at("1.1"), now)
+        const states = ["failed_terminal", "queued", "sending", "delivered"] as const
+        const page = (after: number) =>
+          Effect.map(
+            store.list({ states }, { after, limit: 3 }),
+            (rows) => rows.map(({ id, state }) => [id, state])
+          )
+        assert.deepStrictEqual(yield* page(0), [[a, "delivered"], [b, "queued"], [c, "sending"]])
+        assert.deepStrictEqual(yield* page(c), [[d, "failed_terminal"]])
+      }))
+
+    test("lists the rows of a channel, also where Slack put them into another one", (store) =>
+      Effect.gen(function*() {
+        const [person = 0, , there = 0] = yield* add(store, post("a", "U1"), post("b", "D2"), post("c", "D1/1.1"))
+        yield* claim(store)
+        yield* store.delivered(person, me, at("1.1", "D1"), now)
+        const idsOf = (channel: string) =>
+          Effect.map(store.list({ channel }, { limit: 9 }), (rows) => rows.map(({ id }) => id))
+        assert.deepStrictEqual(yield* idsOf("D1"), [person, there])
+        assert.deepStrictEqual(yield* idsOf("U1"), [person])
+        assert.deepStrictEqual(yield* idsOf("C9"), [])
+      }))
+
     test("never shows the address of an answer to a command", (store) =>
       Effect.gen(function*() {
         const url = "https://hooks.slack.com/secret"
@@ -82,6 +129,38 @@ export const byHandContract = (test: Test) => {
         assert.strictEqual(due?.id, later)
       }))
 
+    test("that is set back keeps the order of a lane, and leaves a \"not before\" alone", (store) =>
+      Effect.gen(function*() {
+        const [, later = 0] = yield* add(store, post("a"), post("later", "D2", { notBefore: now + 1_000 }))
+        const before = now - 3_600_000
+        yield* store.enqueue([post("b")], null, before)
+        assert.deepStrictEqual(yield* claim(store, before), [], "the second does not overtake the first")
+        yield* store.setBack(3_600_000, before)
+        assert.deepStrictEqual((yield* claim(store, before)).map((row) => row.key), ["a"])
+        assert.deepInclude(yield* record(store, later), { state: "queued", dueAt: now + 1_000 })
+      }))
+
+    test("that is set back leaves what is tried again, looked for or held its time, and no more", (store) =>
+      Effect.gen(function*() {
+        const [a = 0, b = 0, c = 0] = yield* add(store, post("a"), post("b", "D2"), post("c", "D3"))
+        yield* claim(store)
+        yield* store.notSent(a, me, failure("refused"), { now, dueAt: now + 500, countAttempt: false })
+        yield* store.unknown(b, me, failure("reset"), { now, lookAt: now + 500, late: false })
+        yield* store.unknown(c, me, failure("reset"), { now: now - 7_200_000, lookAt: now + 500, late: false })
+        yield* store.setBack(3_600_000, now - 3_599_900)
+        assert.deepInclude(yield* record(store, a), { dueAt: now - 3_599_500 })
+        assert.deepInclude(yield* record(store, b), { dueAt: now - 3_599_500, unknownSince: now - 3_600_000 })
+        assert.deepInclude(yield* record(store, c), { dueAt: now - 3_599_500, unknownSince: now - 7_200_000 })
+      }))
+
+    test("that was set back while nobody ran makes due at a start what it was due before", (store) =>
+      Effect.gen(function*() {
+        const [a = 0] = yield* add(store, post("a"))
+        yield* TestClock.setTime(now - 3_600_000)
+        yield* (yield* Restart).restart
+        assert.deepInclude(yield* record(store, a), { state: "queued", dueAt: now - 3_600_000 })
+      }))
+
     test("expires what waits and is too old, for the failure that kept it waiting", (store) =>
       Effect.gen(function*() {
         const [a] = yield* add(store, post("a"))
@@ -90,6 +169,23 @@ export const byHandContract = (test: Test) => {
         assert.strictEqual(yield* store.expire(now + 5, failed, now + 20), 1)
         assert.deepInclude(yield* record(store, a), { state: "expired", ...failed, failedAt: now + 20 })
         assert.strictEqual((yield* store.list({ states: ["expired"], error: "Credentials" }, { limit: 9 })).length, 1)
+      }))
+
+    test("remembers why it waits, where it is due and has met no failure yet, and nothing else changes", (store) =>
+      Effect.gen(function*() {
+        yield* add(store, post("met", "D1"))
+        const [met] = yield* claim(store)
+        yield* store.notSent(met?.id ?? 0, me, failure("refused"), { now, dueAt: now, countAttempt: false })
+        const [due] = yield* add(store, post("due", "D2"))
+        const [later] = yield* add(store, post("later", "D3", { notBefore: now + 1_000 }))
+        const [progress] = yield* add(store, post("progress", "D4", { interim: true }))
+        const before = yield* record(store, due)
+        const failed = failure("token_revoked", "Credentials")
+        yield* store.refused(failed, now + 5)
+        assert.deepStrictEqual(yield* record(store, due), { ...before, ...failed, failedAt: now + 5 } as typeof before)
+        assert.strictEqual((yield* record(store, met?.id))?.reason, "refused")
+        for (const id of [later, progress]) assert.isNull((yield* record(store, id))?.error ?? null)
+        assert.strictEqual((yield* claim(store, now + 5, { exclude: ["D1", "D3", "D4"] }))[0]?.id, due)
       }))
 
     test("sends one row of a lane at a time, also when an older one becomes due meanwhile", (store) =>

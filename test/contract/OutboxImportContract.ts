@@ -44,11 +44,19 @@ export const importContract = (test: Test) => {
         assert.deepStrictEqual([first?.key, second?.key], ["a", "b"])
       }))
 
-    test("takes all of a group, or nothing where its first row is known", (store) =>
+    test("takes all of a group, or nothing where one of its rows is known", (store) =>
       Effect.gen(function*() {
         yield* take(store, [imported("a")])
         assert.deepStrictEqual(yield* take(store, [imported("a"), imported("a2")], [imported("b")]), [false, true])
         assert.deepStrictEqual(keys(yield* all(store)), ["a", "b"])
+      }))
+
+    test("takes nothing of a group whose later row alone is left", (store) =>
+      Effect.gen(function*() {
+        yield* take(store, [imported("a2")])
+        const groups = [[imported("a"), imported("a2", "D1", { part: 1 })], [imported("b")]]
+        assert.deepStrictEqual(yield* take(store, ...groups), [false, true])
+        assert.deepStrictEqual(keys(yield* all(store)), ["a2", "b"])
       }))
 
     test("keeps attempts and the beginning of its life", (store) =>

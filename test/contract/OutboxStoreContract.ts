@@ -4,7 +4,7 @@ import { Effect, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { OwnerId, TurnId } from "../../src/Message.ts"
 import { MessageStore } from "../../src/MessageStore.ts"
-import { OutboxStore } from "../../src/OutboxStore.ts"
+import { holdLaneFor, OutboxStore, unavailable } from "../../src/OutboxStore.ts"
 import { arrival, at, failure, key, post } from "../fixtures/messages.ts"
 import { epoch } from "../fixtures/time.ts"
 import { filesContract } from "./FilesContract.ts"
@@ -178,6 +178,40 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           assert.deepStrictEqual(rows.map(({ attempts, key }) => ({ attempts, key })), [{ attempts: 1, key: "1" }])
         }))
 
+      test("stays in doubt when the look was for an earlier send", (store) =>
+        Effect.gen(function*() {
+          const id = yield* lost(store)
+          const [looked] = yield* store.claimUnknown(now + 60, 9)
+          yield* store.absent(id, now + 50, { sentAt: looked?.sentAt ?? 0 })
+          yield* claim(store, now + 100)
+          yield* store.unknown(id, me, failure("reset"), { now: now + 100, lookAt: now + 100, late: false })
+          yield* store.absent(id, now + 110, { sentAt: looked?.sentAt ?? 0 })
+          assert.strictEqual((yield* store.find(id))?.state, "unknown")
+        }))
+
+      test("costs no attempt where Slack was not there, which it knows of itself", (store) =>
+        Effect.gen(function*() {
+          yield* store.enqueue([post("1")], null, now)
+          const [row] = yield* claim(store)
+          const id = row?.id ?? 0
+          yield* store.unknown(id, me, failure("HTTP 503", unavailable), { now, lookAt: now, late: false })
+          assert.deepInclude((yield* store.claimUnknown(now, 9))[0], { id, isFree: true })
+          yield* store.absent(id, now + 50, { free: true })
+          assert.deepInclude((yield* claim(store, now + 50))[0], { id, attempts: 0 })
+          yield* store.unknown(id, me, failure("reset"), { now: now + 50, lookAt: now + 50, late: false })
+          assert.deepInclude((yield* store.claimUnknown(now + 50, 9))[0], { id, isFree: false })
+        }))
+
+      test("holds its lane anew where nobody could look before", (store) =>
+        Effect.gen(function*() {
+          const id = yield* lost(store)
+          const since = now + hold + 10
+          yield* store.looked(id, { lookAt: since, counts: true, newest: null, held: false, since })
+          assert.deepInclude((yield* store.claimUnknown(since, 9))[0], { id, unknownSince: since, looks: 1 })
+          assert.deepStrictEqual(keys(yield* claim(store, since + hold - 1)), [])
+          assert.deepStrictEqual(keys(yield* claim(store, since + hold)), ["2"])
+        }))
+
       test("is what a crash makes of everything in sending, looked up at once", (store) =>
         Effect.gen(function*() {
           yield* store.enqueue([post("1"), post("2")], null, now)
@@ -195,6 +229,36 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           yield* store.looked(id, { lookAt: now + 3_600_000, counts: false, newest: null, held: true })
           yield* (yield* Restart).restart
           assert.deepStrictEqual((yield* store.claimUnknown(now, 9)).map((row) => row.id), [id])
+        }))
+
+      test("that nobody has looked for holds its lane from the restart on, however long that took", (store) =>
+        Effect.gen(function*() {
+          yield* lost(store)
+          yield* TestClock.setTime(now + 3_600_000)
+          yield* (yield* Restart).crash
+          assert.deepStrictEqual(yield* claim(store, now + 3_600_000, { owner: other }), [])
+          const rows = yield* claim(store, now + 3_600_000 + holdLaneFor, { owner: other })
+          assert.deepStrictEqual(rows.map(({ key }) => key), ["2"])
+        }))
+
+      test("that nobody found holds its lane no longer for a restart", (store) =>
+        Effect.gen(function*() {
+          const id = yield* lost(store)
+          yield* store.looked(id, { lookAt: now + 30, counts: true, newest: null, held: false })
+          yield* TestClock.setTime(now + 3_600_000)
+          yield* (yield* Restart).crash
+          const rows = yield* claim(store, now + 3_600_000, { owner: other })
+          assert.deepStrictEqual(rows.map(({ key }) => key), ["2"])
+        }))
+
+      test("is unknown since the restart where that is earlier, since a clock was wrong", (store) =>
+        Effect.gen(function*() {
+          const id = yield* lost(store)
+          yield* store.looked(id, { lookAt: now + 30, counts: true, newest: null, held: false })
+          yield* TestClock.setTime(now - 3_600_000)
+          yield* (yield* Restart).crash
+          const [row] = yield* store.claimUnknown(now - 3_600_000, 9)
+          assert.strictEqual(row?.unknownSince, now - 3_600_000)
         }))
 
       test("is what a shutdown makes of what its owner has in sending, and of nothing else", (store) =>

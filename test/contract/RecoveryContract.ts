@@ -44,6 +44,24 @@ export const recoveryContract = (test: Test) => {
         assert.strictEqual(yield* crash, "crash")
       }))
 
+    test("leaves the moment up to which everything was heard, to whoever comes next", () =>
+      Effect.gen(function*() {
+        const { crash, instance, restart } = yield* Restart
+        yield* crash
+        assert.isNull(yield* (yield* instance).heardUntil)
+        for (const [until, start] of [[now, crash], [now + 1, restart]] as const) {
+          yield* (yield* instance).markHeard(until)
+          assert.strictEqual(yield* (yield* instance).heardUntil, until)
+          yield* TestClock.adjust(1)
+          yield* start
+          assert.strictEqual(yield* (yield* instance).heardUntil, until)
+        }
+        // Nobody marked anything in between.
+        yield* TestClock.adjust(1)
+        yield* crash
+        assert.strictEqual(yield* (yield* instance).heardUntil, now + 1)
+      }))
+
     test("leaves its turns running, and their conversations held, until they are recovered", (store) =>
       Effect.gen(function*() {
         yield* say("D1")
@@ -54,7 +72,7 @@ export const recoveryContract = (test: Test) => {
         assert.isNull(yield* store.nextDueAt)
         assert.isTrue(Option.isNone(yield* store.claim(key("D1"), other, now)))
         assert.strictEqual((yield* store.counts).processing, 1)
-        assert.strictEqual(yield* store.recover(other, now, 10), 1)
+        assert.strictEqual(yield* store.recover([other], now, 10), 1)
         assert.deepStrictEqual(yield* store.ready(now, 10), [{ conversation: key("D1"), recovered: true }])
         const again = yield* claimed("D1", other)
         assert.deepStrictEqual([again.id, again.attempt, texts(again)], [turn.id, 2, ["D1"]])
@@ -81,11 +99,11 @@ export const recoveryContract = (test: Test) => {
           yield* claimed(name, me, at)
         }
         yield* (yield* Restart).crash
-        assert.strictEqual(yield* store.recover(other, now + 20, 2), 2)
+        assert.strictEqual(yield* store.recover([other], now + 20, 2), 2)
         assert.deepStrictEqual(yield* ready(now + 20), ["D2", "D3"])
-        assert.strictEqual(yield* store.recover(other, now + 20, 2), 1)
+        assert.strictEqual(yield* store.recover([other], now + 20, 2), 1)
         assert.deepStrictEqual(yield* ready(now + 20), ["D2", "D3", "D1"])
-        assert.strictEqual(yield* store.recover(other, now + 20, 2), 0)
+        assert.strictEqual(yield* store.recover([other], now + 20, 2), 0)
       }))
 
     test("spares what its own instance runs", (store) =>
@@ -93,7 +111,7 @@ export const recoveryContract = (test: Test) => {
         yield* say("D1", "D2")
         yield* claimed("D1", me)
         yield* claimed("D2", other)
-        assert.strictEqual(yield* store.recover(other, now, 10), 1)
+        assert.strictEqual(yield* store.recover([other], now, 10), 1)
         assert.deepStrictEqual(yield* ready(now), ["D1"])
         assert.strictEqual((yield* store.counts).processing, 1)
       }))
@@ -104,7 +122,7 @@ export const recoveryContract = (test: Test) => {
         yield* claimed()
         const { crash } = yield* Restart
         for (let instance = 0; instance < 3; instance++) yield* crash
-        yield* store.recover(other, now, 10)
+        yield* store.recover([other], now, 10)
         const again = yield* claimed("D1", other)
         assert.deepStrictEqual([again.crashes, again.attempt], [1, 2])
       }))
@@ -115,7 +133,7 @@ export const recoveryContract = (test: Test) => {
         yield* claimed()
         yield* crashed
         yield* (yield* Restart).crash
-        assert.strictEqual(yield* store.recover(other, now, 10), 0)
+        assert.strictEqual(yield* store.recover([other], now, 10), 0)
         assert.strictEqual((yield* claimed("D1", other)).crashes, 1)
       }))
   })
@@ -152,7 +170,7 @@ export const recoveryContract = (test: Test) => {
         yield* claimed("D1", other)
         yield* (yield* Restart).crash
         assert.strictEqual((yield* claimed("D2")).crashes, 2)
-        yield* store.recover(me, now, 10)
+        yield* store.recover([me], now, 10)
         assert.isTrue(Option.isNone(yield* store.claim(key("D1"), me, now)))
       }))
   })

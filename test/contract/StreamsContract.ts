@@ -148,7 +148,7 @@ export const streamsContract = (test: Test) =>
           Effect.gen(function*() {
             const next = OwnerId.make("next")
             yield* (yield* Restart).crash
-            yield* messages.recover(next, now, 9)
+            yield* messages.recover([next], now, 9)
             yield* messages.claim(key("D1"), next, now)
             yield* messages.fail(turn, next, "crashed", [], now)
           })

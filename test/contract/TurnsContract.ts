@@ -27,7 +27,7 @@ const successor = OwnerId.make("successor")
 /** The process dies, and the next instance takes what it left. */
 export const crashed = Effect.gen(function*() {
   yield* (yield* Restart).crash
-  yield* (yield* MessageStore).recover(successor, now, 100)
+  yield* (yield* MessageStore).recover([successor], now, 100)
 })
 
 /** Conversations that are ready, in order. */
@@ -170,5 +170,23 @@ export const turnsContract = (test: Test) => {
           assert.deepStrictEqual(texts(yield* claimed()), ["next"])
         })
     )
+
+    test("tells which conversations were at work lately, each once, the last one first", (store) =>
+      Effect.gen(function*() {
+        const recent = (since: number, limit = 9) =>
+          Effect.map(store.recentConversations(since, limit), (found) => found.map(String))
+        for (const [at, name] of ["D1", "D2", "D3", "D2", "D4"].entries()) {
+          yield* store.append(arrival({ conversation: key(name) }))
+          const turn = yield* claimed(name)
+          if (name === "D3") yield* store.fail(turn.id, me, "boom", [], now + at)
+          else if (name !== "D4") yield* store.complete(turn.id, me, [], now + at)
+        }
+        // What waits and what is ignored is none.
+        yield* store.append(arrival({ conversation: key("D5") }))
+        yield* store.append(arrival({ conversation: key("D6") }, { ignored: "not addressed" }))
+        assert.deepStrictEqual(yield* recent(now), ["D4", "D2", "D3", "D1"])
+        assert.deepStrictEqual(yield* recent(now + 2), ["D4", "D2", "D3"])
+        assert.deepStrictEqual(yield* recent(now, 2), ["D4", "D2"])
+      }))
   })
 }

@@ -11,6 +11,7 @@ import { Effect } from "effect"
 import { LocalSlack } from "slackwater/testing"
 import { fingerprint } from "../../src/fingerprint.ts"
 import { temporaryDirectory, withSlack } from "../fixtures/gateway.ts"
+import { crowd } from "./crowd.ts"
 import {
   connectGateway,
   count,
@@ -23,7 +24,6 @@ import {
   until,
   within
 } from "./harness.ts"
-import { openLedger, type Place } from "./ledger.ts"
 import { type Call, tap } from "./wire.ts"
 
 const seed = Number(process.env["CRASH_SEED"] ?? 1)
@@ -35,31 +35,6 @@ const kills: Record<Moment, number> = { starting: 6, running: 10, sending: 8, po
 const slackOptions = {
   faults: { retryDelaysMs: Array.from({ length: 500 }, () => 400), delayMs: { method: "chat.postMessage", ms: 120 } }
 }
-
-/** People who talk in many conversations: two direct messages, threads in them, and threads in a channel. */
-const crowd = Effect.fnUntraced(function*(dice: ReturnType<typeof random>) {
-  const ledger = yield* openLedger
-  const conversations: Array<{ place: Place; last?: string }> = [
-    { place: { channel: "D0ALICE", user: "U0ALICE" } },
-    { place: { channel: "D0BOB", user: "U0BOB" } }
-  ]
-  const talk = Effect.fnUntraced(function*(times: number) {
-    for (const conversation of dice.shuffle(conversations).slice(0, times)) {
-      if (conversation.last !== undefined && !(yield* ledger.isAcked(conversation.last))) continue
-      const { name, ts } = yield* ledger.say(conversation.place, `wait=${dice.below(200)}`)
-      conversation.last = name
-      // What is said at the top of a direct message may become a thread of its own, beside it.
-      const { channel, thread_ts, user } = conversation.place
-      if (thread_ts === undefined && dice.below(3) === 0) {
-        conversations.push({ place: { channel, user, thread_ts: ts } })
-      }
-    }
-    const user = dice.pick(["U0ALICE", "U0BOB"])
-    const { name, ts } = yield* ledger.say({ channel: "C0GENERAL", user }, `wait=${dice.below(200)}`)
-    conversations.push({ place: { channel: "C0GENERAL", user, thread_ts: ts }, last: name })
-  })
-  return { ledger, talk }
-})
 
 const instance = "(SELECT id FROM slackwater_instances WHERE pid = ? ORDER BY started_at DESC LIMIT 1)"
 const held = (gateway: Gateway, table: "turns" | "outbox") =>

@@ -14,12 +14,16 @@ const lateAnswer = { delayMs: { method: "chat.postMessage", ms: 60_000 } }
 const unacked = { retryDelaysMs: Array.from({ length: 500 }, () => 400) }
 
 /** Kills a gateway just behind each of so many posts. */
-const killBehindPosts = Effect.fnUntraced(function*(dataDir: string, kills: number) {
+const killBehindPosts = Effect.fnUntraced(function*(
+  dataDir: string,
+  kills: number,
+  settings: Readonly<Record<string, string>> = {}
+) {
   const slack = yield* LocalSlack
   const ledger = yield* openLedger
   for (let kill = 0; kill < kills; kill++) {
     yield* slack.faults(lateAnswer)
-    const gateway = yield* connectGateway(dataDir)
+    const gateway = yield* connectGateway(dataDir, settings)
     const { name } = yield* ledger.say({ channel: "C0GENERAL", user: "U0BOB" }, "wait=0")
     yield* answered("C0GENERAL", `began ${name}`)
     gateway.signal("SIGKILL")
@@ -65,4 +69,28 @@ describe("a reply that Slack had when the process was killed", () => {
       }),
       { faults: unacked }
     ), 120_000)
+
+  it.live(
+    "is sent again, and so doubled every time, where history cannot be read and the policy says `resend`",
+    () =>
+      withSlack(
+        Effect.gen(function*() {
+          const slack = yield* LocalSlack
+          yield* slack.faults({ error: { method: "conversations.replies", code: "missing_scope" } })
+          const dataDir = yield* temporaryDirectory
+          // Fewer than the outbox has workers: each start repeats those before it, and they hang in the late answer.
+          const resend = { SLACKWATER_UNKNOWN_POLICY: "resend" }
+          const ledger = yield* killBehindPosts(dataDir, 7, resend)
+          const last = yield* connectGateway(dataDir, resend)
+          yield* until("all are delivered", () => inState(dataDir, "state = 'delivered'") === 14, last)
+          const { lost, messages } = yield* ledger.verdict
+          assert.deepStrictEqual({ messages, lost }, { messages: 7, lost: 0 })
+          const began = [...(yield* ledger.posts).values()].flat().filter((post) => post.startsWith("began"))
+          const again = began.filter((post, at) => began.indexOf(post) !== at)
+          assert.strictEqual(new Set(again).size, 7)
+        }),
+        { faults: unacked }
+      ),
+    120_000
+  )
 })

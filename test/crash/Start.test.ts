@@ -210,6 +210,21 @@ describe("the data directory", () => {
       assert.strictEqual((yield* stop(yield* connectGateway(dataDir))).code, 0)
     }).pipe(withSlack))
 
+  it.live("that was copied while its owner works, lock and all, has no owner", () =>
+    Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const dataDir = yield* temporaryDirectory
+      const copy = join(yield* temporaryDirectory, "copy")
+      const owner = yield* connectGateway(dataDir)
+      yield* Effect.sync(() => cpSync(dataDir, copy, { recursive: true }))
+      assert.include(readdirSync(copy), "owner.lock")
+      const other = yield* connectGateway(copy)
+      assert.strictEqual((yield* stop(owner)).code, 0)
+      yield* slack.say({ channel: "D0ALICE", user: "U0ALICE", text: "m1" })
+      yield* slack.awaitJournal((entry) => entry._tag === "MessagePosted" && entry.by === "U0BOT")
+      assert.strictEqual((yield* stop(other)).code, 0)
+    }).pipe(withSlack))
+
   it.live("is free at once when its owner is killed", () =>
     Effect.gen(function*() {
       const slack = yield* LocalSlack

@@ -1,7 +1,7 @@
 /** The process is killed at each step of an upload: in the end the file is there once. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { existsSync, readdirSync, writeFileSync } from "node:fs"
+import { existsSync, readdirSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { LocalSlack } from "slackwater/testing"
 import { temporaryDirectory, withSlack } from "../fixtures/gateway.ts"
@@ -34,7 +34,9 @@ describe("an upload cut by kill -9", () => {
         const [row] = query(dataDir, "SELECT state, remote FROM slackwater_outbox")
         assert.strictEqual(row?.["state"], "sending")
         assert.strictEqual(row?.["remote"] !== null, remembered)
-        writeFileSync(join(dataDir, "spool", "stray"), "of a row that was never committed")
+        const stray = join(dataDir, "spool", "stray")
+        writeFileSync(stray, "of a row that was never committed, two minutes ago")
+        utimesSync(stray, Date.now() / 1_000 - 120, Date.now() / 1_000 - 120)
         const second = yield* connectGateway(dataDir, {}, "uploading")
         yield* until(
           "it is delivered",

@@ -12,6 +12,8 @@ import { join } from "node:path"
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from "node:sqlite"
 import { fileURLToPath } from "node:url"
 import { LocalSlack } from "slackwater/testing"
+import { traced } from "./trace.ts"
+import type { Order } from "./traps.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 export const program = (name: string) => fileURLToPath(new URL(`./programs/${name}.ts`, import.meta.url))
@@ -30,24 +32,40 @@ export interface Ending {
 export interface Child {
   readonly pid: number
   readonly signal: (name: NodeJS.Signals) => void
+  /** Tells `programs/inside.ts` in a process that was started with it; done when it was carried out, or it is dead. */
+  readonly order: (order: Order) => Effect.Effect<void>
   readonly ended: Effect.Effect<Ending>
   readonly isAlive: () => boolean
   readonly stdout: () => string
   readonly stderr: () => string
 }
 
+export interface How {
+  /** With `programs/inside.ts` in it, which takes orders. */
+  readonly inside?: boolean
+  /** Under strace, which writes to this file. */
+  readonly traceTo?: string
+}
+
 /** A Node program of this checkout as a child; killed with the scope. */
 export const start = Effect.fnUntraced(function*(
   args: ReadonlyArray<string>,
-  environment: Readonly<Record<string, string>> = {}
+  environment: Readonly<Record<string, string>> = {},
+  { inside = false, traceTo }: How = {}
 ): Effect.fn.Return<Child, never, Scope.Scope> {
+  const whole = [
+    ...(traceTo === undefined ? [] : traced(traceTo)),
+    process.execPath,
+    ...(inside ? ["--import", program("inside")] : []),
+    ...args
+  ]
   const ended = yield* Deferred.make<Ending>()
   const output = { stdout: "", stderr: "" }
   const child = yield* Effect.acquireRelease(
     Effect.sync(() =>
-      spawn(process.execPath, [...args], {
+      spawn(whole[0] ?? "", whole.slice(1), {
         cwd: root,
-        stdio: ["ignore", "pipe", "pipe"],
+        stdio: ["ignore", "pipe", "pipe", ...(inside ? ["ipc" as const] : [])],
         env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: compileCache, ...environment }
       })
     ),
@@ -58,7 +76,7 @@ export const start = Effect.fnUntraced(function*(
       })
   )
   for (const name of ["stdout", "stderr"] as const) {
-    child[name].setEncoding("utf8").on("data", (text: string) => {
+    child[name]?.setEncoding("utf8").on("data", (text: string) => {
       output[name] = (output[name] + text).slice(-logLimit)
     })
   }
@@ -68,6 +86,14 @@ export const start = Effect.fnUntraced(function*(
   return {
     pid: child.pid ?? -1,
     signal: (name) => child.kill(name),
+    order: (order) =>
+      Effect.callback<void>((resume) => {
+        const done = () => resume(Effect.void)
+        child.once("message", done)
+        if (child.connected) child.send(order, (error) => error === null ? undefined : done())
+        else done()
+        return Effect.sync(() => child.off("message", done))
+      }).pipe(Effect.raceFirst(Effect.asVoid(Deferred.await(ended)))),
     ended: Deferred.await(ended),
     isAlive: () => child.exitCode === null && child.signalCode === null,
     stdout: () => output.stdout,
@@ -87,7 +113,8 @@ export interface Gateway extends Child {
 export const startGateway = Effect.fnUntraced(function*(
   dataDir: string,
   settings: Readonly<Record<string, string>> = {},
-  handler = "scripted"
+  handler = "scripted",
+  how: How = {}
 ): Effect.fn.Return<Gateway, never, LocalSlack | Scope.Scope> {
   const slack = yield* LocalSlack
   const run = ++runs
@@ -103,8 +130,10 @@ export const startGateway = Effect.fnUntraced(function*(
     SLACKWATER_HISTORY_LAG: "0 millis",
     SLACKWATER_RECONCILE_WINDOW: "2100 millis",
     SLACKWATER_SHUTDOWN_TIMEOUT: "10 seconds",
+    // It reads the same histories as a look for a reply, and the tests count those.
+    SLACKWATER_CATCH_UP: "off",
     ...settings
-  })
+  }, how)
   return { ...child, run, dataDir }
 })
 

@@ -83,29 +83,53 @@ export const openLedger = Effect.gen(function*() {
   })
 
   const verdict = Effect.map(posts, (found): Verdict => {
-    const all = [...found.values()].flat()
+    const times = new Map<string, number>()
+    const covered = new Set<string>()
+    for (const [conversation, here] of found) {
+      for (const post of here) {
+        for (const name of namesIn(post)) {
+          const what = `${wordOf(post)} ${name}`
+          times.set(what, (times.get(what) ?? 0) + 1)
+          covered.add(`${conversation} ${what}`)
+        }
+      }
+    }
     let lost = 0
     let doubled = 0
     for (const { conversation, name } of entries) {
-      const here = found.get(conversation) ?? []
       for (const word of ["began", "ended"]) {
-        if (!here.some((post) => covers(post, word, name))) lost += 1
-        doubled += Math.max(0, all.filter((post) => covers(post, word, name)).length - 1)
+        if (!covered.has(`${conversation} ${word} ${name}`)) lost += 1
+        doubled += Math.max(0, (times.get(`${word} ${name}`) ?? 0) - 1)
       }
     }
+    const said = new Map<string, Array<string>>()
+    for (const { conversation, name } of entries) said.set(conversation, [...said.get(conversation) ?? [], name])
     let outOfOrder = 0
-    for (const conversation of new Set(entries.map((entry) => entry.conversation))) {
-      const said = entries.filter((entry) => entry.conversation === conversation).map((entry) => entry.name)
-      outOfOrder += disorder(found.get(conversation) ?? [], said)
-    }
-    return { messages: entries.length, posts: all.length, lost, doubled, outOfOrder }
+    for (const [conversation, names] of said) outOfOrder += disorder(found.get(conversation) ?? [], names)
+    const all = [...found.values()].reduce((sum, here) => sum + here.length, 0)
+    return { messages: entries.length, posts: all, lost, doubled, outOfOrder }
   })
 
-  return { say, isAcked, acked, posts, verdict }
+  /** Everything that was sent, acknowledged and posted, by conversation: for whoever has to find out what went wrong. */
+  const record = Effect.gen(function*() {
+    const found = yield* posts
+    const unacked = new Set(yield* slack.unacked)
+    return [...new Set(entries.map((entry) => entry.conversation))].map((conversation) => ({
+      conversation,
+      sent: entries.filter((entry) => entry.conversation === conversation).map(({ events, name }) => ({
+        name,
+        events,
+        acked: events.filter((event) => !unacked.has(event))
+      })),
+      posted: found.get(conversation) ?? []
+    }))
+  })
+
+  return { say, isAcked, acked, posts, verdict, record }
 })
 
+const wordOf = (post: string) => post.split(" ")[0]
 const namesIn = (post: string) => post.split(" ").slice(1)
-const covers = (post: string, word: string, name: string) => post.startsWith(`${word} `) && namesIn(post).includes(name)
 
 /** Posts that do not stand where they should: began X, ended X, began Y, ended Y, as it was said. */
 const disorder = (posts: ReadonlyArray<string>, said: ReadonlyArray<string>): number => {

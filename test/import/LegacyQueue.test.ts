@@ -4,7 +4,7 @@ import { type LegacyFile, type Outcome, pathOf, plan, type PlanOptions } from ".
 
 const now = Date.UTC(2026, 10, 22)
 const hour = 3_600_000
-const options: PlanOptions = { now, ttl: 24 * hour }
+const options: PlanOptions = { now, ttl: 24 * hour, account: "default" }
 
 type Entry = Readonly<Record<string, unknown>>
 const entry = (given: Entry = {}): Entry => ({
@@ -134,7 +134,7 @@ describe("what becomes of it", () => {
   }
 
   it("nothing is too old without a time to live", () => {
-    const { entries } = plan([file(entry({ enqueuedAt: 0 }))], { now, ttl: null })
+    const { entries } = plan([file(entry({ enqueuedAt: 0 }))], { ...options, ttl: null })
     assert.strictEqual(entries[0]?.outcome, "queued")
   })
 
@@ -156,6 +156,34 @@ describe("what becomes of it", () => {
   })
 })
 
+describe("entries of several accounts", () => {
+  const ids = ["none", "null", "default", "work"]
+  const accounts = [{}, { accountId: null }, { accountId: "default" }, { accountId: "work" }]
+  const files = ids.map((id, at) => file(entry({ id, ...accounts[at] }), { name: `${id}.json` }))
+  const taken = (account: string) => {
+    const { entries, stayed } = plan(files, { ...options, account })
+    return { taken: entries.map(({ id }) => id).toSorted(), reasons: [...new Set(stayed.map(({ reason }) => reason))] }
+  }
+
+  it("are taken over where they name none, or the default one; the others stay, with what to do", () => {
+    assert.deepStrictEqual(taken("default"), {
+      taken: ["default", "none", "null"],
+      reasons: [
+        "it is of the account \"work\": take it over with --account \"work\", into the data directory of that workspace"
+      ]
+    })
+  })
+
+  it("are those of one account where that is named, and no others", () => {
+    assert.deepStrictEqual(taken("work"), {
+      taken: ["work"],
+      reasons: [
+        "it is of the default account: take it over without --account, into the data directory of that workspace"
+      ]
+    })
+  })
+})
+
 describe("what stays", () => {
   const rows: ReadonlyArray<readonly [what: string, content: unknown, malformed: boolean, reason: RegExp]> = [
     ["for another channel", { channel: "telegram", to: 42 }, false, /^it is for telegram$/],
@@ -173,6 +201,7 @@ describe("what stays", () => {
     ["of an unknown dispatch kind", entry({ dispatchKind: "gossip" }), true, /dispatchKind/],
     ["whose time is text", entry({ enqueuedAt: "yesterday" }), true, /enqueuedAt/],
     ["whose time no date can hold", entry({ enqueuedAt: 1e300 }), true, /enqueuedAt/],
+    ["whose account is none", entry({ accountId: 7 }), true, /accountId/],
     ["tried less than never", entry({ retryCount: -1 }), true, /retryCount/],
     ["whose id is not its name", entry({ id: "b" }), true, /its id is "b"/],
     ["to nobody", entry({ to: "" }), true, /"to" is ""/],

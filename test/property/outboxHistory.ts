@@ -4,7 +4,7 @@ import { endedBefore } from "../../src/Cutoff.ts"
 import type { Dispatch } from "../../src/Dispatch.ts"
 import type { ReplyRow } from "../../src/memory/Database.ts"
 import { OwnerId } from "../../src/Message.ts"
-import type { NewReply, ReplyState, Selection } from "../../src/OutboxStore.ts"
+import { cancelled, type ImportedReply, type NewReply, type ReplyState, type Selection } from "../../src/OutboxStore.ts"
 import { arrival, at, failure, inbound, key, post } from "../fixtures/messages.ts"
 import type { Operation } from "./outboxOperations.ts"
 import type { Stores, World } from "./world.ts"
@@ -58,6 +58,35 @@ const repliesOf = (world: World, operation: Enqueue): ReadonlyArray<NewReply> =>
         ...(operation.notBefore === 0 ? {} : { notBefore: world.now + operation.notBefore })
       })
   )
+}
+
+/** An entry of a legacy queue, of one part or two. What is known of it is known by all of its rows. */
+const legacyOf = (
+  { age, lane, state: said }: Extract<Operation, { readonly _tag: "import" }>,
+  id: number,
+  now: number
+): ReadonlyArray<ImportedReply> => {
+  const interim = said === "interim"
+  const state = said === "interim" ? "failed_terminal" : said
+  const ended = state === "failed_terminal" || state === "expired"
+  const why = state === "queued" || state === "delivered"
+    ? null
+    : interim
+    ? failure("interim", "Interim")
+    : failure("as it was", state === "unknown" ? "Ambiguous" : "Imported")
+  return Array.from({ length: 1 + id % 2 }, (_, part): ImportedReply => ({
+    key: `legacy:${id}:${part}`,
+    lane: key(laneOf(lane)),
+    destination: { channel: laneOf(lane) },
+    dispatch: { _tag: "Post", text: `legacy ${id} ${part}` },
+    state: part > 0 && ended ? "failed_terminal" : state,
+    attempts: id % 3,
+    enqueuedAt: now - age,
+    failure: part > 0 && ended && !interim ? failure("an earlier part", cancelled) : why,
+    failedAt: why === null ? null : now - age,
+    ...(interim ? { interim } : {}),
+    ...(part === 0 ? {} : { part })
+  }))
 }
 
 const turnIn = (world: World, lane: string) => {
@@ -128,6 +157,15 @@ export const perform = (world: World, operation: Operation): Effect.Effect<unkno
       )
     case "expire":
       return both(({ outbox }) => outbox.expire(now - operation.age, failure("too old", "Credentials"), now))
+    case "refused":
+      return both(({ outbox }) => outbox.refused(failure("token_revoked", "Credentials"), now))
+    case "import": {
+      const groups = Array.from(
+        { length: operation.count },
+        (_, index) => legacyOf(operation, operation.first + index, now)
+      )
+      return both(({ outbox }) => outbox.import(groups, now))
+    }
     case "retry":
     case "discard": {
       const which = selected(world, operation)
@@ -205,6 +243,9 @@ const sent = (world: World, operation: OfRow): Effect.Effect<unknown> => {
 /** Everything that waits gets its chance: replies are sent and looked for, until the stores say that nothing is left. */
 export const drain = Effect.fnUntraced(function*(world: World) {
   yield* perform(world, { _tag: "restart" })
+  // What came from elsewhere and may have arrived carries no key of ours: only a person can settle it.
+  const held = rowsOf(world).filter(({ sentAt, state }) => state === "unknown" && sentAt === null)
+  yield* world.both(({ outbox }) => outbox.discard({ ids: held.map(({ id }) => id) }, world.now))
   // Past every "not before".
   yield* world.setTime(world.now + 300_000)
   for (let round = 0; round < 100; round++) {

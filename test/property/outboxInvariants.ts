@@ -35,6 +35,8 @@ const moves: Readonly<Record<Operation["_tag"], Moves>> = {
     failed_retryable: ["failed_terminal"]
   },
   expire: { queued: ["expired", "failed_terminal"], failed_retryable: ["expired", "failed_terminal"] },
+  refused: {},
+  import: {},
   retry: { failed_terminal: ["queued"], expired: ["queued"], unknown: ["queued"] },
   discard: {
     queued: ["failed_terminal"],
@@ -59,6 +61,13 @@ export const makeOutboxLedger = (beginning: Tables) => {
     if (ended.has(before.state) && !byOperator) return assertSame(after, before)
     if (before.state === "delivered") return assertSame(after, before)
     if (before.state === after.state) return
+    if (before.state === "unknown" && before.sent_at === null && before.key.startsWith("legacy:")) {
+      assert.include(
+        ["delivered", "absent", "failed", "retry", "discard"],
+        done._tag,
+        `${where}, which nobody looks for`
+      )
+    }
     assert.include(moves[done._tag][before.state] ?? [], after.state, where)
     if (onlyInterim.has(done._tag) && before.state === "queued") assert.strictEqual(before.interim, 1, where)
     // Every failure says what it was.

@@ -40,6 +40,14 @@ const schemas = {
   absent: Schema.TaggedStruct("absent", ofRow),
   failed: Schema.TaggedStruct("failed", ofRow),
   expire: Schema.TaggedStruct("expire", { age: Schema.Literals([500, 1_000]) }),
+  refused: Schema.TaggedStruct("refused", {}),
+  import: Schema.TaggedStruct("import", {
+    first: upTo(5),
+    count: Schema.Literals([1, 2, 3]),
+    lane: upTo(1),
+    state: Schema.Literals(["queued", "queued", "delivered", "unknown", "failed_terminal", "expired", "interim"]),
+    age: Schema.Literals([0, 700, 100_000])
+  }),
   retry: Schema.TaggedStruct("retry", chosen),
   discard: Schema.TaggedStruct("discard", chosen),
   prune: Schema.TaggedStruct("prune", { age: Schema.Literals([500, 100_000]) }),
@@ -55,6 +63,7 @@ export type Operation = { readonly [Tag in keyof Schemas]: Schemas[Tag]["Type"] 
 const weights: Readonly<Partial<Record<keyof Schemas, number>>> = {
   enqueue: 8,
   turn: 2,
+  import: 2,
   send: 8,
   delivered: 3,
   notSent: 2,

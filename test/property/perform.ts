@@ -158,7 +158,7 @@ export const perform = (world: World, operation: Operation): Effect.Effect<unkno
     case "nearer":
       return both(({ messages }) => messages.nearer(now, operation))
     case "recover":
-      return both(({ messages }) => messages.recover(me, now, operation.limit))
+      return both(({ messages }) => messages.recover([me], now, operation.limit))
     case "enqueue": {
       const run = operation.host === 0 ? null : target(world, operation)
       const replies = operation.replies.map(({ lane, reply }) => answer(reply, conversationOf(lane)))

@@ -126,6 +126,7 @@ export interface ReplyRow {
   readonly target_id: number | null
   readonly part_of: number | null
   readonly due_at: number
+  readonly sent_at: number | null
   readonly unknown_since: number | null
   readonly error_class: string | null
   readonly reason: string | null

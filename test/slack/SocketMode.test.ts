@@ -5,7 +5,7 @@ import { Effect, Exit, Fiber, Queue, Scope } from "effect"
 import { channel } from "node:diagnostics_channel"
 import { LocalSlack } from "slackwater/testing"
 import { bareServer } from "../fixtures/bareServer.ts"
-import { clients, dm, live, open, openAt } from "../fixtures/socketMode.ts"
+import { clients, dm, isGone, live, open, openAt } from "../fixtures/socketMode.ts"
 import { until } from "../fixtures/time.ts"
 
 describe("a connection", () => {
@@ -182,8 +182,9 @@ describe("nothing is left", () => {
       const opening = yield* Effect.forkChild(Effect.scoped(open))
       yield* until("the client has started", Effect.sync(() => clients.length === 1))
       yield* Fiber.interrupt(opening)
-      yield* slack.awaitJournal((entry) => entry._tag === "ConnectionOpened")
-      yield* until("it is gone again", Effect.map(slack.connections, (live) => live === 0))
+      yield* slack.awaitJournal((entry) => entry._tag === "ApiCall")
+      yield* until("its WebSocket is gone", isGone(clients[0]))
+      yield* until("Slack has no connection", Effect.map(slack.connections, (live) => live === 0))
       assert.deepStrictEqual(subscribed(), [])
     })
   )

@@ -121,6 +121,15 @@ describe("find", () => {
       assert.strictEqual((yield* api.find({ channel }, "key-1", since)).ts, ts)
     }))
 
+  for (const [how, off] of [["ahead", 3_600_000], ["back", -3_600_000]] as const) {
+    test(`finds a post that was sent while our clock was an hour ${how}`, (api) =>
+      Effect.gen(function*() {
+        const since = before() + off
+        const { ts } = yield* api.send({ channel }, hello, "key-1")
+        assert.strictEqual((yield* api.find({ channel }, "key-1", since)).ts, ts)
+      }))
+  }
+
   test("does not take what it could not look through for absent", (api, slack) =>
     Effect.gen(function*() {
       const since = before()

@@ -167,6 +167,30 @@ describe("what a rejection means", () => {
         }))
     }
 
+    for (
+      const [what, fault] of [
+        ...[502, 503, 504].map((status) => [`HTTP ${status}`, { httpStatus: { method, status } }] as const),
+        ["service_unavailable", { error: { method, code: "service_unavailable" } }]
+      ] as const
+    ) {
+      it.effect(`${what} may have arrived and says that Slack is not there`, () =>
+        Effect.map(
+          underFault(fault),
+          (reason) => assert.deepInclude(reason, { _tag: "Ambiguous", unavailable: true })
+        ))
+    }
+
+    for (
+      const [what, fault] of [
+        ["HTTP 500", { httpStatus: { method, status: 500 } }],
+        ["internal_error", { error: { method, code: "internal_error" } }],
+        ["a reset", { resetAfterCommit: { method } }]
+      ] as const
+    ) {
+      it.effect(`${what} may be the call's own doing`, () =>
+        Effect.map(underFault(fault), (reason) => assert.notProperty(reason, "unavailable")))
+    }
+
     it.effect("429 with Retry-After was not sent and says when", () =>
       Effect.gen(function*() {
         const reason = yield* underFault({ rateLimit: { method, retryAfterSeconds: 7 } })
@@ -184,6 +208,14 @@ describe("what a rejection means", () => {
         const reason = yield* underFault({ rateLimit: { method, retryAfterSeconds: 0 } })
         assert.strictEqual(reason._tag, "RateLimited")
         assert.isAbove(reason._tag === "RateLimited" ? reason.retryAfterMs : 0, 0)
+      }))
+
+    it.effect("429 with a Retry-After beyond all measure asks again within an hour", () =>
+      Effect.gen(function*() {
+        for (const retryAfterSeconds of [86_400, 1e20]) {
+          const reason = yield* underFault({ rateLimit: { method, retryAfterSeconds } })
+          assert.deepInclude(reason, { _tag: "RateLimited", retryAfterMs: 3_600_000 })
+        }
       }))
 
     for (const [tag, list] of codes) {

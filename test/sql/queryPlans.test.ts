@@ -191,7 +191,7 @@ for (const analyzed of [false, true]) {
           assertSteady(first)
           assertUses(first, "turns_open", "messages_window", "messages_turn")
           yield* (yield* Restart).crash
-          yield* messages.recover(OwnerId.make("next"), now * 2, 9)
+          yield* messages.recover([OwnerId.make("next")], now * 2, 9)
           const again = yield* plans(messages.claim(conversation, me, now * 2))
           assertSteady(again)
           assertUses(again, "turns_open", "turns_running", "messages_turn")
@@ -341,12 +341,17 @@ for (const analyzed of [false, true]) {
           const expired = yield* plans(outbox.list({ states: ["expired"], error: "Credentials" }, { limit: 10 }))
           assertUses(expired, "outbox_ended")
           const waiting = yield* plans(
-            outbox.list({ states: ["failed_retryable"], error: "Credentials" }, { limit: 1 })
+            outbox.list({ states: ["queued", "failed_retryable"], error: "Credentials" }, { limit: 1 })
           )
           assertUses(waiting, "outbox_ready")
+          const states = ["queued", "failed_retryable", "sending", "unknown", "failed_terminal", "expired"] as const
+          const open = yield* plans(outbox.list({ states, channel: "C1" }, { limit: 10 }))
+          assertUses(open, "outbox_ready", "outbox_sending", "outbox_unknown", "outbox_ended")
+          assert.notMatch(stepsOf(open), /PRIMARY KEY|B-TREE.*(ready|ended)/)
           assertSteady(yield* plans(outbox.retry({ ids: [1, 2] }, now)))
           assertSteady(yield* plans(outbox.discard({ ids: [1, 2] }, now)))
           assertSteady(yield* plans(outbox.expire(1, failure("old"), now)))
+          assertSteady(yield* plans(outbox.refused(failure("old"), now)))
         })
     )
 
@@ -370,7 +375,7 @@ for (const analyzed of [false, true]) {
         Effect.gen(function*() {
           yield* messages.append(arrival({ conversation }))
           yield* messages.claim(conversation, me, now * 2)
-          const found = yield* plans(messages.recover(OwnerId.make("next"), now * 2, 3))
+          const found = yield* plans(messages.recover([OwnerId.make("next")], now * 2, 3))
           assertSteady(found)
           assertUses(found, "turns_running")
           assert.notInclude(stepsOf(found), "TEMP B-TREE")
@@ -430,5 +435,13 @@ for (const analyzed of [false, true]) {
           assert.notInclude(stepsOf(found), "TEMP B-TREE")
         })
     )
+
+    test("recent conversations are read from the end of what is finished, and no more than is asked for", (messages) =>
+      Effect.gen(function*() {
+        const found = yield* plans(messages.recentConversations(1, 5))
+        assertSteady(found, /turns USING INDEX slackwater_turns_finished \(finished_at>\?\)$/)
+        assertUses(found, "turns_open", "turns_finished (finished_at>?)")
+        assert.lengthOf(yield* messages.recentConversations(1, 5), 5)
+      }))
   })
 }

@@ -1,36 +1,14 @@
 import { assert, it } from "@effect/vitest"
-import { Effect, Queue } from "effect"
+import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { WebSocket } from "ws"
 import { LocalSlack } from "../../src/testing/index.ts"
+import { greeted } from "./bareClient.ts"
 
 const withSlack = Effect.provide(LocalSlack.layer())
 
-/** A bare WebSocket on a fresh ticket, and what it sees in order. */
-const bare = Effect.gen(function*() {
-  const slack = yield* LocalSlack
-  const seen = yield* Queue.unbounded<string>()
-  const response = yield* Effect.promise(() =>
-    fetch(`${slack.apiUrl}apps.connections.open`, { method: "POST", headers: { authorization: "Bearer xapp-1" } })
-  )
-  const { url } = (yield* Effect.promise(() => response.json())) as { readonly url: string }
-  const socket = yield* Effect.acquireRelease(
-    Effect.sync(() => new WebSocket(url)),
-    (socket) => Effect.sync(() => socket.terminate())
-  )
-  const note = (what: string) => () => {
-    Queue.offerUnsafe(seen, what)
-  }
-  socket.on("ping", note("ping")).on("pong", note("pong")).on("close", note("close")).on("error", () => undefined)
-  socket.on("message", (data) => note(String(data))())
-  const next = Queue.take(seen)
-  assert.include(yield* next, "hello")
-  return { socket, next }
-})
-
 it.effect("the server pings at its interval", () =>
   Effect.gen(function*() {
-    const { next } = yield* bare
+    const { next } = yield* greeted
     yield* TestClock.adjust("10 seconds")
     assert.strictEqual(yield* next, "ping")
   }).pipe(withSlack))
@@ -38,7 +16,7 @@ it.effect("the server pings at its interval", () =>
 it.effect("pings are answered, unless a fault says no", () =>
   Effect.gen(function*() {
     const slack = yield* LocalSlack
-    const { next, socket } = yield* bare
+    const { next, socket } = yield* greeted
     socket.ping()
     assert.strictEqual(yield* next, "pong")
     yield* slack.faults({ noPongs: true })
@@ -53,7 +31,7 @@ it.effect("pings are answered, unless a fault says no", () =>
 it.effect("a connection that stays after its disconnect frame is closed", () =>
   Effect.gen(function*() {
     const slack = yield* LocalSlack
-    const { next } = yield* bare
+    const { next } = yield* greeted
     yield* slack.faults({ noPings: true })
     yield* slack.disconnect("refresh_requested")
     assert.include(yield* next, "refresh_requested")
@@ -64,7 +42,7 @@ it.effect("a connection that stays after its disconnect frame is closed", () =>
 it.effect("a frame above the limit ends the connection and nothing else", () =>
   Effect.gen(function*() {
     const slack = yield* LocalSlack
-    const [big, other] = [yield* bare, yield* bare]
+    const [big, other] = [yield* greeted, yield* greeted]
     big.socket.send("x".repeat(2 * 1024 * 1024))
     assert.strictEqual(yield* big.next, "close")
     yield* slack.sendRaw("still here")

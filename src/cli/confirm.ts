@@ -1,0 +1,19 @@
+/** Asks a person, on a terminal; where there is none, nobody is asked. */
+import { Effect } from "effect"
+import { createInterface } from "node:readline"
+
+export const hasTerminal = (): boolean => process.stdin.isTTY && process.stderr.isTTY
+
+/** Only a yes is one. On stderr: what a command prints stays for whoever reads it. */
+export const confirm = (question: string): Effect.Effect<boolean> =>
+  Effect.callback<boolean>((resume) => {
+    const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: false })
+    lines.once("line", (line) => {
+      resume(Effect.succeed(/^\s*y(es)?\s*$/i.test(line)))
+      // Otherwise the open input keeps the process.
+      lines.close()
+    })
+    lines.once("close", () => resume(Effect.succeed(false)))
+    process.stderr.write(`${question} [y/N] `)
+    return Effect.sync(() => lines.close())
+  })
