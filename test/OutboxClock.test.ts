@@ -53,7 +53,10 @@ describe("a clock that is set", () => {
         slack.access.failure = undefined
         yield* post("behind b", "C2")
         yield* advance("2 minutes", "5 seconds")
-        assert.deepStrictEqual(slack.texts(), ["a", "a", "b", "behind b"])
+        // Which of the two conversations goes first is nobody's promise.
+        const told = slack.texts()
+        assert.deepStrictEqual(told.filter((text) => text === "a"), ["a", "a"])
+        assert.deepStrictEqual(told.filter((text) => text !== "a"), ["b", "behind b"])
       })
   )
 

@@ -30,7 +30,7 @@ const stillAnswers = Effect.fnUntraced(function*(gateway: Gateway) {
 
 /** Reasons of what was ignored, from the database of a gateway that has ended. */
 const ignored = (cwd: string): ReadonlyArray<unknown> => {
-  const db = new DatabaseSync(join(cwd, "slackwater-data", "slackwater.db"), { readOnly: true })
+  const db = new DatabaseSync(join(cwd, "slackwater-data", "slackwater.db"), { readOnly: true, timeout: 10_000 })
   const rows = db.prepare("SELECT reason FROM slackwater_messages WHERE state = 'ignored' ORDER BY id").all()
   db.close()
   return rows.map((row) => row["reason"])

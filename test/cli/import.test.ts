@@ -175,7 +175,7 @@ describe("a queue without a gateway", () => {
       assert.deepInclude(dry.report.counts, { queued: 1, known: 1 })
       const done = yield* report(cwd, ["."])
       assert.deepStrictEqual({ ...done, report: { ...done.report, dryRun: true } }, dry)
-      const db = new DatabaseSync(join(cwd, "slackwater-data", "slackwater.db"))
+      const db = new DatabaseSync(join(cwd, "slackwater-data", "slackwater.db"), { timeout: 10_000 })
       db.exec("UPDATE slackwater_schema SET version = 4711")
       db.close()
       // There is nothing to take over, so nobody minds the database of a newer release.
@@ -207,7 +207,7 @@ describe("a queue without a gateway", () => {
         /let the host enqueue them[^]*let the host enqueue them/
       )
       yield* outcome(["send", "--channel", "D0ALICE", "--text", "x"], { cwd })
-      const db = new DatabaseSync(join(cwd, "slackwater-data", "slackwater.db"))
+      const db = new DatabaseSync(join(cwd, "slackwater-data", "slackwater.db"), { timeout: 10_000 })
       db.exec("UPDATE slackwater_schema SET version = 4711")
       db.close()
       assert.match(yield* both({}), /newer release[^]*newer release/)

@@ -95,7 +95,7 @@ it.live("a database of a newer release (74), which stays as it is", () =>
     const cwd = yield* directory
     const file = join(cwd, "slackwater-data", "slackwater.db")
     mkdirSync(dirname(file))
-    const db = new DatabaseSync(file)
+    const db = new DatabaseSync(file, { timeout: 10_000 })
     db.exec(`PRAGMA journal_mode = WAL; CREATE TABLE slackwater_schema (id INTEGER, version INTEGER);
       INSERT INTO slackwater_schema VALUES (1, 1000)`)
     db.close()

@@ -165,7 +165,7 @@ it.live("while nothing can be written it reloads, and what was said meanwhile is
     const started = yield* configured(echo)
     yield* started.say("one")
     yield* awaitReplies(started, 1)
-    const database = new DatabaseSync(join(started.cwd, "slackwater-data/slackwater.db"))
+    const database = new DatabaseSync(join(started.cwd, "slackwater-data/slackwater.db"), { timeout: 10_000 })
     database.exec("BEGIN IMMEDIATE")
     yield* started.say("two")
     yield* started.running.signal("SIGUSR1")

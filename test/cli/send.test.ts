@@ -20,7 +20,7 @@ const send = Effect.fnUntraced(function*(cwd: string, args: ReadonlyArray<string
 })
 
 const rowsIn = (cwd: string) => {
-  const db = new DatabaseSync(join(cwd, "slackwater-data", "slackwater.db"), { readOnly: true })
+  const db = new DatabaseSync(join(cwd, "slackwater-data", "slackwater.db"), { readOnly: true, timeout: 10_000 })
   try {
     return db.prepare("SELECT * FROM slackwater_outbox ORDER BY id").all()
   } finally {

@@ -28,7 +28,7 @@ const seed = Number(process.env["CRASH_SEED"] ?? 1)
 
 /** Reads a file that nobody runs on, and mends it first if need be. */
 const read = (dataDir: string, sql: string) => {
-  const database = new DatabaseSync(databaseOf(dataDir))
+  const database = new DatabaseSync(databaseOf(dataDir), { timeout: 10_000 })
   try {
     return database.prepare(sql).all()
   } finally {
@@ -82,7 +82,7 @@ describe("a migration", () => {
   it.live("waits for another program that holds the file for a moment", () =>
     Effect.gen(function*() {
       const dataDir = yield* temporaryDirectory
-      const other = new DatabaseSync(databaseOf(dataDir))
+      const other = new DatabaseSync(databaseOf(dataDir), { timeout: 10_000 })
       yield* Effect.addFinalizer(() => Effect.sync(() => other.close()))
       other.exec("PRAGMA journal_mode = WAL")
       other.exec("BEGIN IMMEDIATE")
@@ -111,7 +111,7 @@ describe("a database of a newer release", () => {
     Effect.gen(function*() {
       const dataDir = yield* temporaryDirectory
       assert.strictEqual((yield* stop(yield* connectGateway(dataDir))).code, 0)
-      const database = new DatabaseSync(databaseOf(dataDir))
+      const database = new DatabaseSync(databaseOf(dataDir), { timeout: 10_000 })
       // As in a backup that was put back.
       database.exec("PRAGMA journal_mode = DELETE")
       database.exec("UPDATE slackwater_schema SET version = 99")
@@ -185,7 +185,7 @@ describe("the data directory", () => {
       first.signal("SIGKILL")
       yield* ending(first)
       yield* slack.clearFaults
-      const database = new DatabaseSync(databaseOf(dataDir))
+      const database = new DatabaseSync(databaseOf(dataDir), { timeout: 10_000 })
       database.exec("UPDATE slackwater_workspace SET team = 'T0OTHER'")
       const refused = yield* startGateway(dataDir)
       assert.strictEqual((yield* ending(refused)).code, 78)

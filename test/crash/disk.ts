@@ -112,7 +112,7 @@ export const reopen = (files: Files, directory: string) => {
   mkdirSync(directory)
   try {
     for (const [file, content] of files) writeFileSync(join(directory, file), content)
-    const database = new DatabaseSync(join(directory, "slackwater.db"))
+    const database = new DatabaseSync(join(directory, "slackwater.db"), { timeout: 10_000 })
     try {
       database.exec("PRAGMA synchronous = OFF")
       const check = Object.values(database.prepare("PRAGMA integrity_check").get() ?? {})[0]

@@ -125,7 +125,7 @@ describe("refused, and left as it was, is a client", () => {
   refuses(
     "that cannot write",
     (file) => {
-      const database = new DatabaseSync(file)
+      const database = new DatabaseSync(file, { timeout: 10_000 })
       database.exec("PRAGMA journal_mode = WAL; CREATE TABLE t (n)")
       database.close()
       return clientOn(file, { readonly: true, disableWAL: true })

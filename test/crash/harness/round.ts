@@ -69,7 +69,7 @@ export const isWhole = (dataDir: string): boolean => {
     for (const end of ["", "-wal"]) {
       if (existsSync(file + end)) copyFileSync(file + end, databaseOf(copies) + end)
     }
-    const database = new DatabaseSync(databaseOf(copies))
+    const database = new DatabaseSync(databaseOf(copies), { timeout: 10_000 })
     try {
       return Object.values(database.prepare("PRAGMA integrity_check").get() ?? {})[0] === "ok"
     } finally {
