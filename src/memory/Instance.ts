@@ -22,9 +22,9 @@ export const begin = (data: Data, id: OwnerId, now: number): PreviousStop => {
     row.dueAt = Math.min(row.dueAt, now)
   }
   setBack(data, 0, now)
-  // It holds its lane from when somebody can look for it.
+  // It holds its lane from when somebody can look for it: how long nobody could, the clock does not say for certain.
   for (const row of [...data.replies.values()].filter(({ state }) => state === "unknown")) {
-    if (row.looks === 0 && !row.held) row.unknownSince = now
+    if (!row.held) row.unknownSince = now
   }
   for (const row of [...data.messages.values()].filter(waits)) {
     row.dueAt = Math.min(row.dueAt, now)

@@ -47,9 +47,8 @@ export const layer = Layer.effect(
       yield* sql`UPDATE slackwater_outbox SET due_at = ${startedAt} WHERE state = 'unknown' AND due_at > ${startedAt}`
       // The clock may have been set back meanwhile, nobody knows by how much.
       yield* setBack(sql, 0, startedAt)
-      // It holds its lane from when somebody can look for it.
-      yield* sql`UPDATE slackwater_outbox SET unknown_since = ${startedAt}
-        WHERE state = 'unknown' AND looks = 0 AND held = 0`
+      // It holds its lane from when somebody can look for it: how long nobody could, the clock does not say for certain.
+      yield* sql`UPDATE slackwater_outbox SET unknown_since = ${startedAt} WHERE state = 'unknown' AND held = 0`
       return { previousStop, heardUntil: previous?.heard_until ?? null, turns: left?.n ?? 0, replies }
     }).pipe(transaction(sql, "start"))
 

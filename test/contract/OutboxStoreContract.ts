@@ -241,10 +241,21 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           assert.deepStrictEqual(rows.map(({ key }) => key), ["2"])
         }))
 
-      test("that nobody found holds its lane no longer for a restart", (store) =>
+      test("that nobody has found yet holds its lane anew from the restart on, since the clock may have jumped", (store) =>
         Effect.gen(function*() {
           const id = yield* lost(store)
           yield* store.looked(id, { lookAt: now + 30, counts: true, newest: null, held: false })
+          yield* TestClock.setTime(now + 3_600_000)
+          yield* (yield* Restart).crash
+          assert.deepStrictEqual(yield* claim(store, now + 3_600_000, { owner: other }), [])
+          const rows = yield* claim(store, now + 3_600_000 + holdLaneFor, { owner: other })
+          assert.deepStrictEqual(rows.map(({ key }) => key), ["2"])
+        }))
+
+      test("that is left to a person holds its lane no longer for a restart", (store) =>
+        Effect.gen(function*() {
+          const id = yield* lost(store)
+          yield* store.looked(id, { lookAt: now + 30, counts: false, newest: null, held: true })
           yield* TestClock.setTime(now + 3_600_000)
           yield* (yield* Restart).crash
           const rows = yield* claim(store, now + 3_600_000, { owner: other })

@@ -7,7 +7,7 @@
  */
 import { random } from "../harness.ts"
 import { type Point, points, termPoints } from "./points.ts"
-import { type TroubleName, usualTroubles } from "./troubles.ts"
+import { troubleNames, type TroubleName } from "./troubles.ts"
 
 export type Moment = Point | "while it starts" | "at any time"
 
@@ -27,7 +27,7 @@ export interface Wishes {
   readonly terms: number
   readonly seed: number
   readonly frozenMs: number
-  /** The only troubles that may come; the usual ones unless named. */
+  /** The only troubles that may come; all of them unless named. */
   readonly troubles?: ReadonlyArray<TroubleName>
 }
 
@@ -38,7 +38,7 @@ const troubledShare = 0.5
 const wholeFreezeIn = 4
 
 export const scheduleOf = (
-  { frozenMs, kills, seed, terms, troubles = usualTroubles }: Wishes
+  { frozenMs, kills, seed, terms, troubles = troubleNames }: Wishes
 ): ReadonlyArray<ReadonlyArray<Round>> => {
   const dice = random(seed)
   let troubled = 0

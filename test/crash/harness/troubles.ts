@@ -82,8 +82,3 @@ export const troubles = {
 
 export type TroubleName = keyof typeof troubles
 export const troubleNames = Object.keys(troubles) as ReadonlyArray<TroubleName>
-/**
- * What comes unless others are asked for. Not the clock: when it jumps and the gateway is killed too, a reply that may have
- * arrived does not hold its lane for as long as it should, and a later one may overtake it (docs/guarantees.md).
- */
-export const usualTroubles = troubleNames.filter((name) => !name.startsWith("clock"))
