@@ -7,7 +7,7 @@
  */
 import { random } from "../harness.ts"
 import { type Point, points, termPoints } from "./points.ts"
-import { troubleNames, type TroubleName } from "./troubles.ts"
+import { type TroubleName, troubleNames } from "./troubles.ts"
 
 export type Moment = Point | "while it starts" | "at any time"
 
