@@ -17,6 +17,7 @@ import {
 } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
+import { publint } from "publint"
 
 const root = process.cwd()
 const read = (path: string) => JSON.parse(readFileSync(path, "utf8"))
@@ -128,6 +129,23 @@ describe("the tarball", () => {
     assert.deepStrictEqual(installed.files.filter((path) => !allowed.test(path)), [])
     assert.deepStrictEqual(installed.files.filter((path) => /^dist\/.*(\.map|(?<!\.d)\.ts)$/.test(path)), [])
     assert.include(installed.files, "dist/index.d.ts")
+  })
+
+  it("names no source map", () => {
+    const naming = installed.files
+      .filter((path) => /^dist\/.*\.js$/.test(path))
+      .filter((path) => readFileSync(join(installed.home, path), "utf8").includes("sourceMappingURL"))
+    assert.deepStrictEqual(naming, [])
+  })
+
+  it("has nothing that publint would warn of", async () => {
+    const tarball = readFileSync(join(folder, "maker", `slackwater-${manifest.version}.tgz`))
+    const { messages } = await publint({
+      pack: { tarball: new Uint8Array(tarball).buffer },
+      level: "warning",
+      strict: true
+    })
+    assert.deepStrictEqual(messages, [])
   })
 
   it("brings the patched driver", () => {
