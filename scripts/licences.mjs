@@ -10,7 +10,7 @@ const brought = Object.entries(packages)
     license: license ?? JSON.parse(readFileSync(`${path}/package.json`, "utf8")).license ?? "unknown",
     optional: optional === true
   }))
-  .sort((a, b) => a.name.localeCompare(b.name, "en"))
+  .toSorted((a, b) => a.name.localeCompare(b.name, "en"))
 const names = new Map(brought.map((one) => [`${one.name}@${one.version}`, one]))
 
 const page = `# Licences

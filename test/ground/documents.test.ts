@@ -9,7 +9,7 @@ describe("the API reference", () => {
 
   for (const entry of ["src/index.ts", "src/sql/host.ts", "src/testing/index.ts"]) {
     it(`has every public name of ${entry}; npm run docs:api writes it`, () => {
-      const names = [...read(entry).matchAll(/^export (?:type )?\{([^}]*)\}/gm)]
+      const names = [...read(entry).matchAll(/^export (?:type )?\{([^}]*)\} from "\./gm)]
         .flatMap(([, list]) => (list ?? "").split(","))
         .map((name) => name.trim().replace(/^type /, "").replace(/^.* as /, ""))
         .filter((name) => name !== "")
