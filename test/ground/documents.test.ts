@@ -9,8 +9,8 @@ describe("the API reference", () => {
 
   for (const entry of ["src/index.ts", "src/sql/host.ts", "src/testing/index.ts"]) {
     it(`has every public name of ${entry}; npm run docs:api writes it`, () => {
-      const names = [...read(entry).matchAll(/^export (?:type )?\{([^}]*)\} from "\./gm)]
-        .flatMap(([, list]) => (list ?? "").split(","))
+      const names = [...read(entry).matchAll(/^export (?:type )?(?:\{([^}]*)\}|\* as (\w+)) from "\./gm)]
+        .flatMap(([, list, module]) => module ?? (list ?? "").split(","))
         .map((name) => name.trim().replace(/^type /, "").replace(/^.* as /, ""))
         .filter((name) => name !== "")
       assert.isAbove(names.length, 0)
