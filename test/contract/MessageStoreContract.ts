@@ -219,8 +219,8 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           for (const [channel, dueAt] of [["D1", 9_000], ["D2", 400], ["D3", 0], ["D4", 0]] as const) {
             yield* store.append(arrival({ conversation: key(channel) }, { dueAt: now + dueAt }))
           }
-          yield* store.retry((yield* claimed("D3")).id, me, "boom", now + 9_000)
-          yield* store.retry((yield* claimed("D4")).id, me, "boom", now + 600)
+          yield* store.retryLater((yield* claimed("D3")).id, me, "boom", now + 9_000)
+          yield* store.retryLater((yield* claimed("D4")).id, me, "boom", now + 600)
           yield* store.nearer(now, { messages: 500, turns: 700 })
           const inOrder = ["D2", "D1", "D4", "D3"]
           for (const [ahead, due] of [[399, 0], [400, 1], [499, 1], [500, 2], [600, 3], [699, 3], [700, 4]] as const) {

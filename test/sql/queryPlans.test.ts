@@ -58,6 +58,8 @@ const live = [
   "slackwater_turns_open",
   "slackwater_turns_waiting",
   "slackwater_turns_running",
+  "slackwater_turns_asked",
+  "slackwater_turns_asked_in",
   "slackwater_outbox_ready",
   "slackwater_outbox_lane",
   "slackwater_outbox_sending",
@@ -175,7 +177,7 @@ for (const analyzed of [false, true]) {
           const other = { conversation: key(`C1/${analyzed}`) }
           const found = yield* plans(messages.append(arrival(other)))
           assertSteady(found, firstOfOne)
-          assertUses(found, "messages_unaddressed (conversation=? AND slack_ts>?)")
+          assertUses(found, "messages_ignored (conversation=? AND slack_ts>?)")
           const twin = arrival({ conversation }, { keys: ["event:b", "message:a"] })
           assertSteady(yield* plans(messages.append(twin)))
           assertSteady(yield* plans(messages.append(twin)))
@@ -211,7 +213,7 @@ for (const analyzed of [false, true]) {
           assertUses(released, "turns_running")
           const left = { state: "1", unseen: [1] }
           assertSteady(yield* plans(messages.complete(yield* claimed, me, [post("x", conversation)], now, left)))
-          assertSteady(yield* plans(messages.retry(yield* claimed, me, "boom", now)))
+          assertSteady(yield* plans(messages.retryLater(yield* claimed, me, "boom", now)))
           assertSteady(yield* plans(messages.fail(yield* claimed, me, "boom", [], now)))
         })
     )
