@@ -45,6 +45,9 @@ interface Row {
   readonly retried_at: number | null
 }
 
+const textIn = (message: string) =>
+  Option.match(decodeMessage(message), { onNone: () => "", onSome: ({ text }) => text })
+
 const record = (row: Row): MessageRecord => {
   const message = Option.getOrUndefined(decodeMessage(row.message))
   return {
@@ -167,12 +170,10 @@ interface ReplyRow {
 const turnOf = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, id: string) {
   const [turn] = yield* sql<TurnRow>`SELECT * FROM slackwater_turns WHERE id = ${id}`
   if (turn === undefined) return null
-  const messages = yield* full(
-    sql,
-    sql`SELECT * FROM slackwater_messages WHERE turn_id = ${id} ORDER BY slack_ts, id LIMIT ${shownOfTurn}`
-  )
-  const steps = yield* sql<{ readonly name: string }>`SELECT name FROM slackwater_steps WHERE turn_id = ${id}
-    ORDER BY finished_at, name LIMIT ${shownOfTurn}`
+  const messages = yield* sql<Pick<Row, "id" | "state" | "slack_ts" | "message">>`SELECT id, state, slack_ts, message
+    FROM slackwater_messages WHERE turn_id = ${id} ORDER BY slack_ts, id LIMIT ${shownOfTurn}`
+  const steps = yield* sql<{ readonly name: string; readonly finished_at: number }>`SELECT name, finished_at
+    FROM slackwater_steps WHERE turn_id = ${id}`
   // The keys of what a turn says begin with its id: a range of their index.
   const replies = yield* sql<ReplyRow>`SELECT id, state, kind, dispatch, slack_ts, reason FROM slackwater_outbox
     WHERE key >= ${`${id}:`} AND key < ${`${id};`} AND turn_id = ${id} ORDER BY id LIMIT ${shownOfTurn}`
@@ -185,9 +186,8 @@ const turnOf = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, id: string)
     createdAt: turn.created_at,
     dueAt: turn.due_at,
     finishedAt: turn.finished_at,
-    messages: messages.toSorted((a, b) => a.slack_ts === b.slack_ts ? a.id - b.id : a.slack_ts < b.slack_ts ? -1 : 1)
-      .map(record).map(({ id, state, text, ts }) => ({ id, state, ts, text })),
-    steps: steps.map(({ name }) => name),
+    messages: messages.map(({ id, message, slack_ts: ts, state }) => ({ id, state, ts, text: textIn(message) })),
+    steps: steps.toSorted((a, b) => a.finished_at - b.finished_at).slice(0, shownOfTurn).map(({ name }) => name),
     replies: replies.map(({ dispatch, slack_ts: ts, ...reply }) => ({
       ...reply,
       ts,
@@ -200,15 +200,14 @@ export const show = Effect.fn("MessageStore.show")(function*(sql: SqlClient.SqlC
   const [row] = yield* full(sql, sql`SELECT * FROM slackwater_messages WHERE id = ${id}`)
   if (row === undefined) return null
   const keys = yield* sql<{ readonly key: string }>`SELECT key FROM slackwater_message_keys
-    WHERE seen_at >= ${row.received_at} AND seen_at <= ${row.received_at + keysWithin} AND message_id = ${id}
-    ORDER BY key`
+    WHERE seen_at >= ${row.received_at} AND seen_at <= ${row.received_at + keysWithin} AND message_id = ${id}`
   const byHand = yield* sql<ByHand>`SELECT at, action, reason FROM slackwater_by_hand WHERE message_id = ${id}
     ORDER BY id`
   const message = Option.getOrUndefined(decodeMessage(row.message))
   return {
     ...record(row),
     payload: shownPayload(message?.payload ?? null),
-    keys: keys.map(({ key }) => key),
+    keys: keys.map(({ key }) => key).toSorted(),
     byHand,
     turnRecord: row.turn_id === null ? null : yield* turnOf(sql, row.turn_id)
   } satisfies MessageDetail

@@ -6,6 +6,8 @@ import { heardLate, MessageStore, type NewMessage, notAddressed } from "../../sr
 import { OutboxStore } from "../../src/OutboxStore.ts"
 import { arrival, inbound, key, post, tsAt } from "../fixtures/messages.ts"
 import { epoch } from "../fixtures/time.ts"
+import { inboxByHandContract } from "./InboxByHandContract.ts"
+import { inboxListContract } from "./InboxListContract.ts"
 import { keepingContract } from "./KeepingContract.ts"
 import { pruningContract } from "./PruningContract.ts"
 import { recoveryContract } from "./RecoveryContract.ts"
@@ -275,6 +277,8 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
         }))
     })
 
+    inboxByHandContract(test)
+    inboxListContract(test)
     turnsContract(test)
     recoveryContract(test)
     runsContract(test)
