@@ -13,6 +13,7 @@ import {
   cutoffKeeping,
   Database,
   heldTurn,
+  isAskedFor,
   least,
   type MessageRow,
   oldest,
@@ -20,6 +21,7 @@ import {
   waiting,
   waits
 } from "./Database.ts"
+import { discard, list, retry, show } from "./inboxByHand.ts"
 import { checkReplies, endStreams, insertReplies, isSaid } from "./outboxRows.ts"
 
 const bySlackTs = (a: MessageRow, b: MessageRow) => {
@@ -41,13 +43,17 @@ export const layer = Layer.effect(
       turns().find((turn) =>
         turn.conversation === conversation && (turn.state === "running" || turn.state === "waiting")
       )
+    /** Asked for again by hand, those that have waited longest first; they hold nothing up until they are begun. */
+    const askedFor = (conversation: ConversationKey) =>
+      turns().filter((turn) => turn.conversation === conversation && isAskedFor(turn))
+        .toSorted((a, b) => a.dueAt - b.dueAt || a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1))
     const atWork = (turn: TurnId) => rows().filter((row) => row.turn === turn && row.state === "processing")
 
     const claim = (conversation: ConversationKey, owner: OwnerId, now: number, most?: number) => {
       const run = (turn: TurnRow) => {
         Object.assign(turn, { state: "running", owner, attempt: turn.attempt + 1 })
-        const messages = rows().filter((row) => row.turn === turn.id)
-        for (const row of messages) if (row.state === "queued") row.state = "processing"
+        const messages = rows().filter((row) => row.turn === turn.id && row.state === "queued")
+        for (const row of messages) row.state = "processing"
         return Option.some<ClaimedTurn>({
           id: turn.id,
           conversation,
@@ -74,7 +80,11 @@ export const layer = Layer.effect(
         return run(open)
       }
 
-      const taken = waitingDue(conversation, now).slice(0, most)
+      const waiting = waitingDue(conversation, now)
+      const asked = askedFor(conversation).find(({ dueAt }) => dueAt <= now)
+      if (asked !== undefined && !waiting.some(({ dueAt }) => dueAt < asked.dueAt)) return run(asked)
+
+      const taken = waiting.slice(0, most)
       if (taken[0] === undefined) return Option.none()
       // A message opens a second turn when its first one is superseded, maybe in the same millisecond.
       const wanted = `turn_${now.toString(36)}_${taken[0].id}`
@@ -93,6 +103,7 @@ export const layer = Layer.effect(
         status: null,
         dueAt: now,
         error: null,
+        createdAt: now,
         finishedAt: null
       }
       data.turns.set(id, turn)
@@ -130,6 +141,11 @@ export const layer = Layer.effect(
           for (const { conversation, dueAt, interrupted, state } of turns()) {
             if (state === "waiting" && dueAt <= now) due.set(conversation, { at: dueAt, recovered: interrupted })
           }
+          for (const turn of turns()) {
+            if (!isAskedFor(turn) || turn.dueAt > now || openTurn(turn.conversation) !== undefined) continue
+            const at = Math.min(turn.dueAt, due.get(turn.conversation)?.at ?? Infinity)
+            due.set(turn.conversation, { at, recovered: false })
+          }
           for (const row of rows()) {
             if (!waits(row) || row.dueAt > now || openTurn(row.conversation) !== undefined) continue
             const at = Math.min(row.dueAt, due.get(row.conversation)?.at ?? Infinity)
@@ -145,6 +161,8 @@ export const layer = Layer.effect(
       nextDueAt: call("nextDueAt")(() =>
         least([
           ...turns().filter(({ state }) => state === "waiting").map(({ dueAt }) => dueAt),
+          ...turns().filter((turn) => isAskedFor(turn) && openTurn(turn.conversation) === undefined)
+            .map(({ dueAt }) => dueAt),
           ...rows().filter((row) => waits(row) && openTurn(row.conversation) === undefined).map(({ dueAt }) => dueAt)
         ])
       ),
@@ -222,6 +240,8 @@ export const layer = Layer.effect(
             const seen = [...data.keys].map(([id, { seenAt }]) => ({ id, finishedAt: seenAt }))
             const keys = oldest(seen, endedBefore(keysBefore), most)
             for (const { id } of messages) data.messages.delete(id)
+            const byHand = data.byHand.filter(({ message }) => data.messages.has(message))
+            data.byHand.splice(0, Infinity, ...byHand)
             for (const { id } of ended) {
               data.turns.delete(id)
               data.steps.delete(id)
@@ -230,8 +250,8 @@ export const layer = Layer.effect(
             return Math.max(messages.length, ended.length, keys.length)
           })
         ),
-      retry: (id, owner, error, dueAt) =>
-        call("retry")(() => {
+      retryLater: (id, owner, error, dueAt) =>
+        call("retryLater")(() => {
           const turn = heldTurn(data, id, owner)
           const failures = turn.failures + 1
           const again = { state: "waiting", failures, crashes: 0, interrupted: false, status: null } as const
@@ -259,8 +279,9 @@ export const layer = Layer.effect(
         call("nearer")(() => {
           for (const row of rows().filter(waits)) row.dueAt = Math.min(row.dueAt, now + atMost.messages)
           for (const turn of turns()) {
-            if (turn.state !== "waiting") continue
-            turn.dueAt = Math.min(turn.dueAt, turn.interrupted ? now : now + atMost.turns)
+            if (turn.state !== "waiting" && !isAskedFor(turn)) continue
+            const cutOff = turn.state === "waiting" && turn.interrupted
+            turn.dueAt = Math.min(turn.dueAt, cutOff ? now : now + atMost.turns)
           }
         }),
       makeDue: (conversations, now) =>
@@ -269,6 +290,10 @@ export const layer = Layer.effect(
             if (conversations.includes(row.conversation) && row.dueAt > now) row.dueAt = now
           }
         }),
+      list: (which, page) => call("list")(() => list(data, which, page)),
+      show: (id) => call("show")(() => show(data, id)),
+      retry: (which, now) => call("retry")(() => retry(data, which, now)),
+      discard: (which, now) => call("discard")(() => discard(data, which, now)),
       counts: call("counts")(() => {
         const of = (state: MessageRow["state"]) => rows().filter((row) => row.state === state)
         return {
