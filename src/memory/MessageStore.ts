@@ -149,7 +149,9 @@ export const layer = Layer.effect(
         }),
       nextDueAt: call("nextDueAt")(() =>
         least([
-          ...turns().filter(({ conversation, state }) => state === "waiting" && !isPaused(data, conversation)).map(({ dueAt }) => dueAt),
+          ...turns().filter(({ conversation, state }) => state === "waiting" && !isPaused(data, conversation)).map((
+            { dueAt }
+          ) => dueAt),
           ...rows().filter((row) =>
             waits(row) && openTurn(row.conversation) === undefined && !isPaused(data, row.conversation)
           ).map(({ dueAt }) => dueAt)

@@ -41,7 +41,9 @@ export const suite = (name: string, layer: Layer.Layer<Needs>) =>
           assert.deepStrictEqual(yield* say("D2"), { _tag: "Queued" })
           assert.deepStrictEqual(yield* ready(now), [])
           assert.isNull(yield* store.nextDueAt)
-          for (const one of ["D1", "D2", "C1/1.1"]) assert.isFalse(yield* claimable(one))
+          for (const one of ["D1", "D2", "C1/1.1"]) {
+            assert.isFalse(yield* claimable(one))
+          }
           assert.strictEqual((yield* store.counts).queued, 3)
           assert.isTrue(yield* control.resume(null, now))
           assert.sameMembers(yield* ready(now), ["D1", "C1/1.1", "D2"])
@@ -51,7 +53,9 @@ export const suite = (name: string, layer: Layer.Layer<Needs>) =>
 
       test("of a conversation leaves the others alone, also in its channel", (control) =>
         Effect.gen(function*() {
-          for (const one of ["C1/1.1", "C1/2.2", "D1"]) yield* say(one)
+          for (const one of ["C1/1.1", "C1/2.2", "D1"]) {
+            yield* say(one)
+          }
           yield* control.pause(key("C1/1.1"), now)
           assert.sameMembers(yield* ready(now), ["C1/2.2", "D1"])
           assert.isFalse(yield* claimable("C1/1.1"))
@@ -60,11 +64,15 @@ export const suite = (name: string, layer: Layer.Layer<Needs>) =>
 
       test("of a channel holds all of its conversations, and no channel whose name begins alike", (control, store) =>
         Effect.gen(function*() {
-          for (const one of ["C1/1.1", "C1/2.2", "C11/1.1", "D1/3.3", "D1"]) yield* say(one)
+          for (const one of ["C1/1.1", "C1/2.2", "C11/1.1", "D1/3.3", "D1"]) {
+            yield* say(one)
+          }
           yield* control.pause(key("C1"), now)
           yield* control.pause(key("D1"), now)
           assert.deepStrictEqual(yield* ready(now), ["C11/1.1"])
-          for (const one of ["C1/1.1", "C1/2.2", "D1/3.3", "D1"]) assert.isFalse(yield* claimable(one))
+          for (const one of ["C1/1.1", "C1/2.2", "D1/3.3", "D1"]) {
+            assert.isFalse(yield* claimable(one))
+          }
           assert.strictEqual((yield* store.counts).queued, 5)
         }))
 
@@ -138,27 +146,30 @@ export const suite = (name: string, layer: Layer.Layer<Needs>) =>
     })
 
     describe("a cancelled turn", () => {
-      test("has failed with its messages, keeps its replies, and nothing of its run counts any more", (control, store) =>
-        Effect.gen(function*() {
-          yield* say("D1", "one")
-          const turn = yield* claimed()
-          const run = { turn: turn.id, owner: me, attempt: 1 }
-          const outbox = yield* OutboxStore
-          yield* outbox.enqueue([post("said")], run, now)
-          yield* say("D1", "two")
-          assert.deepStrictEqual(yield* control.cancel(turn.id, now), {
-            _tag: "Cancelled",
-            conversation: key("D1"),
-            wasRunning: true
+      test(
+        "has failed with its messages, keeps its replies, and nothing of its run counts any more",
+        (control, store) =>
+          Effect.gen(function*() {
+            yield* say("D1", "one")
+            const turn = yield* claimed()
+            const run = { turn: turn.id, owner: me, attempt: 1 }
+            const outbox = yield* OutboxStore
+            yield* outbox.enqueue([post("said")], run, now)
+            yield* say("D1", "two")
+            assert.deepStrictEqual(yield* control.cancel(turn.id, now), {
+              _tag: "Cancelled",
+              conversation: key("D1"),
+              wasRunning: true
+            })
+            assert.isTrue(yield* control.wasCancelled(turn.id))
+            assert.strictEqual(yield* refusal(store.complete(turn.id, me, [post("late")], now)), "TurnLost")
+            assert.strictEqual(yield* refusal(outbox.enqueue([post("later")], run, now)), "TurnLost")
+            const { failed, processing, queued } = yield* store.counts
+            assert.deepStrictEqual({ failed, processing, queued }, { failed: 1, processing: 0, queued: 1 })
+            assert.strictEqual((yield* outbox.counts).queued, 1)
+            assert.deepStrictEqual(texts(yield* claimed()), ["two"], "the conversation goes on")
           })
-          assert.isTrue(yield* control.wasCancelled(turn.id))
-          assert.strictEqual(yield* refusal(store.complete(turn.id, me, [post("late")], now)), "TurnLost")
-          assert.strictEqual(yield* refusal(outbox.enqueue([post("later")], run, now)), "TurnLost")
-          const { failed, processing, queued } = yield* store.counts
-          assert.deepStrictEqual({ failed, processing, queued }, { failed: 1, processing: 0, queued: 1 })
-          assert.strictEqual((yield* outbox.counts).queued, 1)
-          assert.deepStrictEqual(texts(yield* claimed()), ["two"], "the conversation goes on")
-        }))
+      )
 
       test("does not run after a crash", (control, store) =>
         Effect.gen(function*() {
