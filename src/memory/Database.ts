@@ -9,6 +9,7 @@
  * provides these layers by name.
  */
 import { Context, Effect, Layer } from "effect"
+import type { Pause } from "../Control.ts"
 import type { Cutoff } from "../Cutoff.ts"
 import type { Dispatch, SlackMessage } from "../Dispatch.ts"
 import type { ByHand } from "../InboxByHand.ts"
@@ -39,6 +40,8 @@ export interface TurnRow {
   interrupted: boolean
   status: string | null
   dueAt: number
+  /** When its last run began. */
+  startedAt: number
   error: string | null
   readonly createdAt: number
   finishedAt: number | null
@@ -88,6 +91,8 @@ export interface Data {
   readonly states: Map<ConversationKey, string>
   /** What people did with messages. */
   readonly byHand: Array<ByHand & { readonly message: number }>
+  /** By what is paused; everything has no name. */
+  readonly pauses: Map<string, Pause>
   readonly replies: Map<number, ReplyRow>
   readonly instances: Array<{ readonly id: OwnerId; stoppedAt: number | null; heardUntil: number | null }>
   /** Whose messages these are, once it was heard. */
@@ -104,6 +109,7 @@ export const empty = (): Data => ({
   steps: new Map(),
   states: new Map(),
   byHand: [],
+  pauses: new Map(),
   replies: new Map(),
   instances: [],
   workspace: null,

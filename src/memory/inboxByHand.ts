@@ -116,7 +116,7 @@ const askFor = (data: Data, id: TurnId, { conversation }: MessageRow, now: numbe
   const turn = data.turns.get(id)
   if (turn === undefined) {
     // Where the turn was deleted by age and its message was not, its id still finds what it said.
-    const lost = { owner: null, attempt: 0, error: null, createdAt: now }
+    const lost = { owner: null, attempt: 0, error: null, createdAt: now, startedAt: now }
     data.turns.set(id, { id, conversation, state: "failed", ...lost, ...anew })
     return true
   }

@@ -170,7 +170,6 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
     `CREATE INDEX slackwater_outbox_posted ON slackwater_outbox (finished_at, id, state, interim, turn_id)
       WHERE finished_at IS NOT NULL AND turn_id IS NULL`
   ],
-
   [
     // What people did with messages, and what had been their reason till then.
     `CREATE TABLE slackwater_by_hand (
@@ -189,6 +188,17 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
     // What was said behind a mention that comes late, and what else was ignored in a conversation.
     `DROP INDEX slackwater_messages_unaddressed`,
     `CREATE INDEX slackwater_messages_ignored ON slackwater_messages (conversation, slack_ts) WHERE state = 'ignored'`
+  ],
+
+  [
+    // What is paused: a conversation, a channel with all of its own, or everything, which has no name.
+    `CREATE TABLE slackwater_pauses (
+      place TEXT PRIMARY KEY,
+      since INTEGER NOT NULL,
+      why TEXT
+    ) STRICT, WITHOUT ROWID`,
+    // When its last run began.
+    `ALTER TABLE slackwater_turns ADD COLUMN started_at INTEGER`
   ]
 ]
 
