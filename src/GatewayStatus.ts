@@ -7,81 +7,15 @@
  */
 import { Clock, Context, Effect, Layer, SubscriptionRef } from "effect"
 import { Control } from "./Control.ts"
-import { Instance, type PreviousStop } from "./Instance.ts"
+import { Instance } from "./Instance.ts"
 import { MessageStore } from "./MessageStore.ts"
-import { OutboxStore, type ReplyState } from "./OutboxStore.ts"
-import { type Phase, Shutdown } from "./Shutdown.ts"
+import { OutboxStore } from "./OutboxStore.ts"
+import { Shutdown } from "./Shutdown.ts"
+import type { Alarm, Network, Snapshot, SocketState } from "./Snapshot.ts"
 import type { StoreError } from "./StoreError.ts"
 import { version } from "./version.ts"
 
-export interface SocketState {
-  /**
-   * `connected` while at least one connection lives that nobody means to replace; `rotating` while those that live are
-   * being replaced and still deliver; `fatal` when none lives because Slack refuses the app or a token.
-   */
-  readonly state: "starting" | "connected" | "rotating" | "disconnected" | "fatal"
-  /** Of the newest connection. */
-  readonly generation: number
-  /** Epoch ms since when there was a live connection at every moment; null without one. */
-  readonly connectedSince: number | null
-  /** Epoch ms since when there is none; null with one. */
-  readonly disconnectedSince: number | null
-  /**
-   * Epoch ms: the last time a connection counted as live and was not heard for a while before its end. What Slack sent
-   * into it came to nobody, also when another one lived.
-   */
-  readonly silence: { readonly since: number; readonly until: number } | null
-  /** Connections that took the place of another. */
-  readonly reconnects: number
-  /** Our own live connections, those included that are being replaced. */
-  readonly connections: number
-}
-
-/** Whether Slack can be reached at all. While it cannot, nothing that we could do would help. */
-export type Network = "up" | "down"
-
-export interface Alarm {
-  readonly code: string
-  readonly since: number
-  readonly text: string
-}
-
-export interface Snapshot {
-  readonly instance: string
-  readonly version: string
-  readonly phase: Phase
-  readonly uptimeMs: number
-  readonly socket: SocketState
-  readonly inbox: {
-    readonly queued: number
-    readonly processing: number
-    readonly done: number
-    readonly failed: number
-    readonly ignored: number
-    readonly oldestQueuedAgeMs: number | null
-  }
-  readonly outbox: Readonly<Record<ReplyState, number>> & {
-    /** Of the unknown ones, those that only a person can settle. */
-    readonly held: number
-    readonly paused: boolean
-    readonly oldestQueuedAgeMs: number | null
-  }
-  readonly conversations: { readonly active: number }
-  /** What an operator holds back: everything, and how many channels and conversations by name. */
-  readonly paused: {
-    readonly everything: boolean
-    /** Epoch ms since when everything is, and the reason that was given. */
-    readonly since: number | null
-    readonly why: string | null
-    readonly named: number
-  }
-  readonly previousStop: PreviousStop
-  readonly heartbeat: number | null
-  readonly network: Network
-  /** How late the event loop was at worst, in the last seconds. */
-  readonly eventLoopDelayMs: number
-  readonly alarms: ReadonlyArray<Alarm>
-}
+export type { Alarm, Network, Snapshot, SocketState }
 
 export class GatewayStatus extends Context.Service<GatewayStatus, {
   readonly socket: SubscriptionRef.SubscriptionRef<SocketState>

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
  * argv → command line. Installs the signal handlers first of all: until then SIGUSR1 opens Node's inspector, and a
- * signal during the imports would end the process without a word.
+ * signal during the imports would end the process without a word. On a Node that is too old it says so and ends (78);
+ * what is imported here must load there too, and everything else is imported behind that.
  *
  * SIGUSR1, and SIGHUP without a controlling terminal, ask `run` to reload. With one, and for other commands, SIGHUP says
  * that somebody has left, and stops.
@@ -12,6 +13,7 @@
  */
 import { closeSync, openSync } from "node:fs"
 import process from "node:process"
+import { nodeProblem } from "./cli/nodeVersion.ts"
 import { canReload, interruptedCode, patience, reloading, uncaught } from "./cli/signals.ts"
 import { contain } from "./cli/strayErrors.ts"
 
@@ -23,6 +25,12 @@ const longestTimer = 2 ** 31 - 1
 /** Under npm a Ctrl-C can reach us twice: from the terminal, and from npm, which passes it on. That is one (ms). */
 const sameCtrlC = 300
 const underNpm = process.env["npm_lifecycle_event"] !== undefined
+
+const tooOld = nodeProblem(process.versions.node, process.execPath)
+if (tooOld !== undefined) {
+  process.stderr.write(`slackwater: ${tooOld}\n`)
+  process.exit(78)
+}
 
 const args = process.argv.slice(2)
 

@@ -8,6 +8,7 @@ import { setting } from "../GatewayConfig.ts"
 import { freshFor, Heartbeat, heartbeatFile } from "../heartbeatFile.ts"
 import { perform } from "./perform.ts"
 import { settings } from "./settings.ts"
+import { Told } from "./told.ts"
 import { UsageError } from "./usage.ts"
 
 class Unhealthy extends Schema.TaggedError<Unhealthy>()("Unhealthy", { detail: Schema.String }) {
@@ -17,13 +18,17 @@ class Unhealthy extends Schema.TaggedError<Unhealthy>()("Unhealthy", { detail: S
   }
 }
 
-/** The same, said already. */
-class Told extends Schema.TaggedError<Told>()("Told", {}) {
-  override readonly [Runtime.errorExitCode] = 1
-  override readonly [Runtime.errorReported] = false
-}
-
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Heartbeat))
+
+/** What `healthcheck --json` prints. */
+export const Health = Schema.Struct({
+  ok: Schema.Boolean,
+  /** Why it is not; null where it is. */
+  problem: Schema.NullOr(Schema.String),
+  ageMs: Schema.NullOr(Schema.Finite),
+  maxAgeMs: Schema.Finite,
+  heartbeat: Schema.NullOr(Heartbeat)
+})
 
 const seconds = (ms: number) => `${Math.round(ms / 1_000)} s`
 
@@ -74,10 +79,15 @@ export const healthcheck = Command.make(
     const problem = found._tag === "Success" ? problemOf(found.success, now, maxAgeMs) : found.failure.detail
     if (given.json) {
       const ageMs = heartbeat === null ? null : now - heartbeat.at
-      yield* Console.log(
-        JSON.stringify({ ok: problem === undefined, problem: problem ?? null, ageMs, maxAgeMs, heartbeat })
-      )
-      return yield* problem === undefined ? Effect.void : new Told()
+      const health: typeof Health.Type = {
+        ok: problem === undefined,
+        problem: problem ?? null,
+        ageMs,
+        maxAgeMs,
+        heartbeat
+      }
+      yield* Console.log(JSON.stringify(health))
+      return yield* problem === undefined ? Effect.void : new Told({ exitCode: 1 })
     }
     if (heartbeat === null || problem !== undefined) return yield* new Unhealthy({ detail: problem ?? "" })
     const { network, phase, socket } = heartbeat

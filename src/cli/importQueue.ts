@@ -11,7 +11,8 @@ import { type QueueFolder, readQueueFolder } from "../import/queueFolder.ts"
 import { OutboxStore } from "../OutboxStore.ts"
 import * as Beside from "../sql/Beside.ts"
 import { changing, commandSettings } from "./besideGateway.ts"
-import { type Counts, emptyCounts, table } from "./importReport.ts"
+import { type Counts, emptyCounts, type ImportReport, table } from "./importReport.ts"
+import { progress } from "./progress.ts"
 import { json as jsonText } from "./terminalText.ts"
 
 /** Entries in one transaction: a gateway beside us waits no longer than that takes. */
@@ -23,12 +24,7 @@ export class ImportIncomplete extends Schema.TaggedError<ImportIncomplete>()("Im
   override readonly [Runtime.errorReported] = false
 }
 
-/** How far it is, for people. */
-const progress = (done: number, total: number) =>
-  Effect.sync(() => {
-    if (!process.stderr.isTTY) return
-    process.stderr.write(done < total ? `\rtaking over ${done} of ${total} entries` : "\r\u001b[K")
-  })
+const tell = progress("taking over")
 
 const outcomesOf = (entries: ReadonlyArray<Entry>, isNew: ReadonlyArray<boolean>): Counts => {
   const counts = emptyCounts()
@@ -60,12 +56,12 @@ const takeOver = Effect.fnUntraced(function*(queue: QueueFolder, entries: Readon
   const isNew: Array<boolean> = []
   const stayed: Array<Stayed> = []
   for (let from = 0; from < entries.length; from += together) {
-    yield* progress(from, entries.length)
+    yield* tell(from, entries.length, " entries")
     const batch = entries.slice(from, from + together)
     isNew.push(...yield* store.import(batch.map(({ rows }) => rows), now))
     for (const entry of batch) stayed.push(...yield* clear(queue, entry))
   }
-  yield* progress(entries.length, entries.length)
+  yield* tell(entries.length, entries.length)
   return { counts: outcomesOf(entries, isNew), stayed }
 })
 
@@ -127,15 +123,12 @@ export const importQueue = Command.make(
       ? yield* foresee(dataDir, planned.entries)
       : yield* takeOver(queue, planned.entries, now).pipe(changing(dataDir))
     const stayed = [...planned.stayed, ...done.stayed]
-    yield* Console.log(
-      json
-        ? jsonText({
-          dryRun,
-          counts: { ...done.counts, stayed: stayed.length },
-          stayed: stayed.map(({ malformed, reason, ...file }) => ({ file: pathOf(file), malformed, reason }))
-        })
-        : table(done.counts, stayed, dryRun)
-    )
+    const report: typeof ImportReport.Type = {
+      dryRun,
+      counts: { ...done.counts, stayed: stayed.length },
+      stayed: stayed.map(({ malformed, reason, ...file }) => ({ file: pathOf(file), malformed, reason }))
+    }
+    yield* Console.log(json ? jsonText(report) : table(done.counts, stayed, dryRun))
     if (stayed.some(({ malformed }) => malformed)) return yield* new ImportIncomplete()
   })
 ).pipe(

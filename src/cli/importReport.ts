@@ -1,4 +1,5 @@
 /** What an import did, as a table for people. Names and reasons come from strangers' files: nothing in them is obeyed. */
+import { Schema } from "effect"
 import { type Outcome, pathOf, type Stayed } from "../import/LegacyQueue.ts"
 import { oneLine } from "./terminalText.ts"
 
@@ -13,6 +14,25 @@ export const emptyCounts = (): Counts => ({
   interim: 0,
   failed: 0,
   known: 0
+})
+
+const count = Schema.Int
+
+/** What `import --json` prints. Fields may be added, never changed. */
+export const ImportReport = Schema.Struct({
+  dryRun: Schema.Boolean,
+  /** Entries by what became of them. */
+  counts: Schema.Struct({
+    queued: count,
+    delivered: count,
+    unknown: count,
+    expired: count,
+    interim: count,
+    failed: count,
+    known: count,
+    stayed: count
+  }),
+  stayed: Schema.Array(Schema.Struct({ file: Schema.String, malformed: Schema.Boolean, reason: Schema.String }))
 })
 
 const meanings: Readonly<Record<keyof Counts, string>> = {

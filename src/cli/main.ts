@@ -1,20 +1,36 @@
 /** The command line: every command there is. */
 import { Command } from "effect/cli"
 import { cancel } from "./cancel.ts"
+import { completions } from "./completions.ts"
 import { dev } from "./dev.ts"
 import { healthcheck } from "./healthcheck.ts"
 import { importQueue } from "./importQueue.ts"
 import { outbox } from "./outbox.ts"
 import { pause, resume } from "./pause.ts"
 import { perform } from "./perform.ts"
+import { prune } from "./prune.ts"
 import { run } from "./run.ts"
 import { send } from "./send.ts"
+import { status } from "./status.ts"
 
-const root = Command.make("slackwater").pipe(
+export const root = Command.make("slackwater").pipe(
   Command.withDescription(
     "A crash-safe Slack gateway: acknowledged events are handled, committed replies are posted once"
   ),
-  Command.withSubcommands([dev, run, send, outbox, pause, resume, cancel, importQueue, healthcheck])
+  Command.withSubcommands([
+    dev,
+    run,
+    status,
+    send,
+    outbox,
+    pause,
+    resume,
+    cancel,
+    importQueue,
+    prune,
+    healthcheck,
+    completions((): Command.Command.Any => root)
+  ])
 )
 
 export const main = perform(root)

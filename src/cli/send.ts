@@ -2,18 +2,21 @@
  * `slackwater send`: a message from a script or a cron job, on disk when the command ends. A gateway on the same data
  * directory sends it, at once or when it is started.
  */
-import { Console, DateTime, Effect, Option } from "effect"
+import { Console, DateTime, Effect, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { text as readAll } from "node:stream/consumers"
 import { problemOf } from "../Dispatch.ts"
 import type { Reply } from "../Message.ts"
-import { OutboxStore } from "../OutboxStore.ts"
+import { OutboxStore, replyStates } from "../OutboxStore.ts"
 import { hostSpot, rowsOfReply } from "../replyRows.ts"
 import { isPlace, isTs } from "../slackIds.ts"
 import { changing, commandSettings } from "./besideGateway.ts"
 import { UsageError } from "./usage.ts"
+
+/** What `send --json` prints. */
+export const Sent = Schema.Struct({ id: Schema.Int, state: Schema.Literals(replyStates) })
 
 /** Beyond this it is no message but a file. */
 const longest = 12_000
@@ -138,7 +141,8 @@ export const send = Command.make(
           "sends what is in it, see SLACKWATER_DATA_DIR"
       )
     }
-    yield* Console.log(json ? JSON.stringify({ id: row.id, state: row.state }) : String(row.id))
+    const sent: typeof Sent.Type = { id: row.id, state: row.state }
+    yield* Console.log(json ? JSON.stringify(sent) : String(row.id))
   })
 ).pipe(
   Command.withDescription(

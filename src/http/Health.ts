@@ -6,6 +6,7 @@ import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { PrometheusMetrics } from "effect/observability"
 import { GatewayStatus } from "../GatewayStatus.ts"
+import { Snapshot } from "../Snapshot.ts"
 
 const routes = Layer.mergeAll(
   HttpRouter.add("GET", "/healthz", HttpServerResponse.text("ok\n")),
@@ -24,7 +25,7 @@ const routes = Layer.mergeAll(
           "GET",
           "/api/status",
           status.snapshot.pipe(
-            Effect.map((snapshot) => HttpServerResponse.jsonUnsafe(snapshot)),
+            Effect.flatMap(HttpServerResponse.schemaJson(Snapshot)),
             Effect.catch((error) =>
               Effect.succeed(HttpServerResponse.jsonUnsafe({ error: error.message }, { status: 503 }))
             )

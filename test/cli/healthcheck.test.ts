@@ -1,23 +1,16 @@
 /** `slackwater healthcheck`, beside real gateways and over files that tell of what is hard to bring about. */
 import { assert, it } from "@effect/vitest"
-import { Clock, Effect, Schema } from "effect"
+import { Clock, Effect } from "effect"
 import { mkdirSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Heartbeat } from "../../src/heartbeatFile.ts"
 import { LocalSlack } from "../../src/testing/index.ts"
+import { answered } from "./answered.ts"
 import { gateway } from "./gateway.ts"
 import { contents, directory, echo, eventually, outcome } from "./process.ts"
 
 const withSlack = Effect.provide(LocalSlack.layer())
 const check = (cwd: string, ...args: ReadonlyArray<string>) => outcome(["healthcheck", ...args], { cwd })
-
-const Found = Schema.fromJsonString(Schema.Struct({
-  ok: Schema.Boolean,
-  problem: Schema.NullOr(Schema.String),
-  ageMs: Schema.NullOr(Schema.Int),
-  maxAgeMs: Schema.Int,
-  heartbeat: Schema.NullOr(Heartbeat)
-}))
 
 it.live("0 beside a gateway that runs, without tokens; 1 when it stands still, 0 when it goes on", () =>
   Effect.gen(function*() {
@@ -113,7 +106,7 @@ it.live("--json says the same to programs", () =>
     const { cwd, env } = yield* holding(JSON.stringify(fresh))
     const healthy = yield* outcome(["healthcheck", "--json"], { cwd, env })
     assert.deepStrictEqual([healthy.code, healthy.stderr], [0, ""])
-    assert.deepInclude(yield* Schema.decodeUnknownEffect(Found)(healthy.stdout), {
+    assert.deepInclude(answered("healthcheck", healthy.stdout), {
       ok: true,
       problem: null,
       maxAgeMs: 30_000,
@@ -121,12 +114,12 @@ it.live("--json says the same to programs", () =>
     })
     const late = yield* outcome(["healthcheck", "--json", "--max-age", "1 millis"], { cwd, env })
     assert.deepStrictEqual([late.code, late.stderr], [1, ""])
-    const found = yield* Schema.decodeUnknownEffect(Found)(late.stdout)
+    const found = answered("healthcheck", late.stdout)
     assert.deepStrictEqual([found.ok, found.maxAgeMs], [false, 1])
     assert.match(found.problem ?? "", /s old/)
     const nothing = yield* outcome(["healthcheck", "--json"], { cwd })
     assert.strictEqual(nothing.code, 1)
-    assert.isNull((yield* Schema.decodeUnknownEffect(Found)(nothing.stdout)).heartbeat)
+    assert.isNull(answered("healthcheck", nothing.stdout).heartbeat)
   }))
 
 for (const age of ["soon", "0 seconds", "-1 seconds", "Infinity"]) {

@@ -8,6 +8,7 @@ import { emptyCounts } from "../../src/cli/importReport.ts"
 import { LocalSlack } from "../../src/testing/index.ts"
 import { random } from "../crash/harness.ts"
 import { startHost } from "../fixtures/host.ts"
+import { answered } from "./answered.ts"
 import { gateway } from "./gateway.ts"
 import { contents, directory, echo, eventually, outcome, slackwater } from "./process.ts"
 
@@ -75,17 +76,10 @@ const oneOfEach = (root: string) => {
   }
 }
 
-interface Report {
-  readonly dryRun: boolean
-  readonly counts: Readonly<Record<string, number>>
-  readonly stayed: ReadonlyArray<{ readonly file: string; readonly malformed: boolean; readonly reason: string }>
-}
-
 const report = Effect.fnUntraced(function*(cwd: string, args: ReadonlyArray<string>) {
   const { code, stderr, stdout } = yield* outcome(["import", ...args, "--json"], { cwd })
   assert.notMatch(stderr, /slackwater:|^\s+at /m)
-  const found: Report = JSON.parse(stdout)
-  return { code, report: found }
+  return { code, report: answered("import", stdout) }
 })
 
 describe("a queue without a gateway", () => {
@@ -96,7 +90,7 @@ describe("a queue without a gateway", () => {
       write(cwd, { [`delivery-queue/${name}`]: "{" })
       const { stdout } = yield* outcome(["import", ".", "--json", "--dry-run"], { cwd })
       assert.notMatch(stdout.trim(), /\p{C}/u)
-      const found: Report = JSON.parse(stdout)
+      const found = answered("import", stdout)
       assert.deepStrictEqual(found.stayed.map(({ file }) => file), [`delivery-queue/${name}`])
     }))
 
@@ -252,8 +246,8 @@ describe("a queue without a gateway", () => {
       write(cwd, { "delivery-queue/old.json": entry("old", { enqueuedAt: Date.now() - 48 * hour }) })
       const env = { SLACKWATER_OUTBOX_TTL: "off" }
       const { stdout } = yield* outcome(["import", ".", "--dry-run", "--json"], { cwd, env })
-      const off: Report = JSON.parse(stdout)
-      assert.strictEqual(off.counts["queued"], 1)
+      const off = answered("import", stdout)
+      assert.strictEqual(off.counts.queued, 1)
       assert.strictEqual((yield* report(cwd, [".", "--dry-run"])).report.counts["expired"], 1)
     }))
 })

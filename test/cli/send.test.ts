@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { LocalSlack } from "../../src/testing/index.ts"
 import { startHost } from "../fixtures/host.ts"
+import { answered } from "./answered.ts"
 import { gateway } from "./gateway.ts"
 import { directory, echo, eventually, hearsSignals, outcome, slackwater } from "./process.ts"
 
@@ -62,7 +63,7 @@ describe("without a gateway", () => {
     Effect.gen(function*() {
       const cwd = yield* directory
       const { stdout } = yield* send(cwd, ["--json"], "from standard input\n")
-      assert.deepStrictEqual(JSON.parse(stdout), { id: 1, state: "queued" })
+      assert.deepStrictEqual(answered("send", stdout), { id: 1, state: "queued" })
       assert.strictEqual(statSync(join(cwd, "slackwater-data")).mode & 0o777, 0o700)
       assert.strictEqual(statSync(join(cwd, "slackwater-data", "slackwater.db")).mode & 0o777, 0o600)
       const { replies, running } = yield* gateway(echo, {}, cwd)

@@ -18,16 +18,24 @@ import {
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { publint } from "publint"
+import { isNodeNewEnough, neededNode } from "../../src/cli/nodeVersion.ts"
 
 const root = process.cwd()
 const read = (path: string) => JSON.parse(readFileSync(path, "utf8"))
 const manifest: {
   readonly version: string
+  readonly engines: { readonly node: string }
   readonly exports: Record<string, string | Record<string, string>>
   readonly dependencies: Record<string, string>
   readonly devDependencies: Record<string, string>
   readonly bundleDependencies: ReadonlyArray<string>
 } = read("package.json")
+
+/** A Node of this machine that is too old for us, where there is one. */
+const oldNode = (process.env["PATH"] ?? "").split(":").map((folder) => join(folder, "node")).find((path) => {
+  const { stdout } = spawnSync(path, ["-p", "process.versions.node"], { encoding: "utf8" })
+  return stdout !== null && /^\d+\./.test(stdout) && !isNodeNewEnough(stdout.trim())
+})
 
 const run = (cwd: string, command: string, ...args: ReadonlyArray<string>): string => {
   const { status, stdout, stderr } = spawnSync(command, args, {
@@ -108,6 +116,14 @@ describe("package.json", () => {
     assert.deepStrictEqual(loose, [])
   })
 
+  it("asks for the Node that the command asks for", () => {
+    assert.strictEqual(manifest.engines.node, `>=${neededNode}`)
+    assert.deepStrictEqual(
+      ["20.20.2", "23.11.1", "24.0.0", "24.0.0-nightly", "24.21.0", "25.0.0", "v8"].map(isNodeNewEnough),
+      [false, false, true, true, true, true, false]
+    )
+  })
+
   it.skipIf(process.env["npm_lifecycle_event"] === undefined)(
     "runs its scripts with the Node it names",
     () => assert.strictEqual(process.versions.node, manifest.devDependencies["node"])
@@ -168,6 +184,15 @@ describe("the tarball", () => {
       run(installed.user, process.execPath, "node_modules/slackwater/dist/bin.js", "--version"),
       manifest.version
     )
+  })
+
+  it.skipIf(oldNode === undefined)("says in one line that a Node is too old, with 78", () => {
+    for (const args of [["--version"], ["run", "handler.ts"], ["healthcheck"]]) {
+      const bin = join(installed.user, "node_modules/slackwater/dist/bin.js")
+      const { status, stderr, stdout } = spawnSync(oldNode ?? "", [bin, ...args], { encoding: "utf8" })
+      assert.deepStrictEqual([status, stdout], [78, ""])
+      assert.match(stderr, /^slackwater: Slackwater needs Node 24\.0\.0 or later, and this is \d+\.\d+\.\d+ .*\n$/)
+    }
   })
 
   it("has its types, for a user who checks libraries too", () => {

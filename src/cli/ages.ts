@@ -1,0 +1,17 @@
+/** Times for people. */
+import { DateTime } from "effect"
+
+const units = [["d", 86_400_000], ["h", 3_600_000], ["m", 60_000], ["s", 1_000]] as const
+
+/** For how long, about: the largest unit and the one below it. */
+export const longFor = (ms: number): string => {
+  const at = units.findIndex(([, size]) => ms >= size)
+  const [unit, size] = units[at === -1 ? units.length - 1 : at] ?? ["s", 1_000]
+  const [small, smaller] = units[at + 1] ?? ["", 0]
+  const whole = Math.max(0, Math.floor(ms / size))
+  const rest = at === -1 || smaller === 0 ? 0 : Math.floor((ms - whole * size) / smaller)
+  return rest === 0 ? `${whole}${unit}` : `${whole}${unit} ${rest}${small}`
+}
+
+/** Seconds, and no smaller. */
+export const iso = (at: number): string => DateTime.formatIso(DateTime.makeUnsafe(at)).replace(/\.\d+Z$/, "Z")

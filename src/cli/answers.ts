@@ -1,0 +1,25 @@
+/**
+ * What every command prints with `--json`, by its name: the schemas other programs may rely on. Fields may be added,
+ * never changed.
+ */
+import { Schema } from "effect"
+import { Health } from "./healthcheck.ts"
+import { ImportReport } from "./importReport.ts"
+import { OutboxChange, OutboxPage, OutboxRow } from "./outboxRows.ts"
+import { Pruned } from "./prune.ts"
+import { Sent } from "./send.ts"
+import { NoAnswer, Status } from "./statusAnswer.ts"
+
+export { Health, ImportReport, NoAnswer, OutboxChange, OutboxPage, OutboxRow, Pruned, Sent, Status }
+
+export const answers = {
+  healthcheck: Health,
+  import: ImportReport,
+  "outbox discard": OutboxChange,
+  "outbox list": OutboxPage,
+  "outbox retry": OutboxChange,
+  "outbox show": OutboxRow,
+  prune: Pruned,
+  send: Sent,
+  status: Status
+} satisfies Readonly<Record<string, Schema.Codec<unknown, unknown>>>
