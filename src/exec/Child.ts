@@ -175,8 +175,7 @@ export const startChild = Effect.fnUntraced(
       Effect.forkScoped
     )
 
-    const send = (message: ToChild) =>
-      Effect.asVoid(Queue.offer(input, encoder.encode(`${JSON.stringify(message)}\n`)))
+    const send = (message: ToChild) => Effect.asVoid(Queue.offer(input, encoder.encode(`${JSON.stringify(message)}\n`)))
 
     /** Why there is no next line. */
     const ended = Effect.gen(function*() {

@@ -159,8 +159,10 @@ export const converse = Effect.fnUntraced(
       const { request } = said
       const done = perform(line, said)
       if (request === undefined) {
-        return Effect.catch(done, (error) =>
-          Effect.fail(error._tag === "TurnError" ? refuse(line, `was refused (${error.message})`) : error))
+        return Effect.catch(
+          done,
+          (error) => Effect.fail(error._tag === "TurnError" ? refuse(line, `was refused (${error.message})`) : error)
+        )
       }
       return Effect.matchEffect(done, {
         onSuccess: (value) => child.send({ type: "result", request, ok: true, value }),

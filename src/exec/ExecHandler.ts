@@ -42,6 +42,9 @@ export const environmentFor = (env: ExecOptions["env"]) =>
 const programIn = (command: string): string | undefined =>
   /^\s*(?:[A-Za-z_]\w*=[\w./:@,+-]*\s+)*([\w./:@+-]+)(?=\s|$)/.exec(command)?.[1]
 
+/** Without a shell's own signs it is one program, and the shell makes room for it: one process less to start and to end. */
+const inShell = (command: string) => /^\s*[A-Za-z_]\w*=|[;&|<>()$`#\n]/.test(command) ? command : `exec ${command}`
+
 /** Fails where the command cannot be run; runs nothing of it. */
 export const checkCommand = Effect.fn("checkCommand")(function*({ command, env }: ExecOptions) {
   const fail = (detail: string) => new ExecCommandError({ command, detail })
@@ -59,7 +62,7 @@ export const checkCommand = Effect.fn("checkCommand")(function*({ command, env }
 export const makeExecHandler = Effect.fn("makeExecHandler")(function*(options: ExecOptions) {
   yield* checkCommand(options)
   const env = environmentFor(options.env)
-  const start = startChild(options.command, env)
+  const start = startChild(inShell(options.command), env)
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
 
   const over = (turn: Turn, child: Child) =>

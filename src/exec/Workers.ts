@@ -86,16 +86,18 @@ export const makeWorkers = Effect.fnUntraced(function*<R>(
   })
 
   return <A, E, R>(use: (child: Child) => Effect.Effect<A, E, R>) =>
-    slots.withPermit(Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(restore(take), (worker) =>
-        Effect.onExit(restore(use(worker.child)), (exit) => {
-          const error = Option.getOrUndefined(Exit.findErrorOption(exit))
-          if (Exit.isSuccess(exit) || (error instanceof ExecFailed && error.saidSo)) {
-            deaths = 0
-            return giveBack(worker)
-          }
-          if (error instanceof ExecFailed) deaths += 1
-          return discard(worker)
-        }))
-    ))
+    slots.withPermit(
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(restore(take), (worker) =>
+          Effect.onExit(restore(use(worker.child)), (exit) => {
+            const error = Option.getOrUndefined(Exit.findErrorOption(exit))
+            if (Exit.isSuccess(exit) || (error instanceof ExecFailed && error.saidSo)) {
+              deaths = 0
+              return giveBack(worker)
+            }
+            if (error instanceof ExecFailed) deaths += 1
+            return discard(worker)
+          }))
+      )
+    )
 })

@@ -10,11 +10,13 @@ const say = (text: string) => Effect.flatMap(LocalSlack, (slack) => slack.say({ 
 describe("a command", () => {
   it.live("answers what was said, and is told who said it", () =>
     withSlack(Effect.gen(function*() {
-      yield* startExec(yield* program(`
+      yield* startExec(
+        yield* program(`
         const turn = await hear()
         const [message] = turn.messages
         say({ type: "done", reply: [turn.type, turn.attempt, turn.conversation, turn.text, message.user, message.event].join(" ") })
-      `))
+      `)
+      )
       yield* say("hello")
       yield* answered("D0ALICE", "turn 1 D0ALICE hello U0ALICE message")
     })))
@@ -22,7 +24,8 @@ describe("a command", () => {
   it.live("replies, changes its reply, reacts, uploads, keeps a state and reads what was said", () =>
     withSlack(Effect.gen(function*() {
       const slack = yield* LocalSlack
-      yield* startExec(yield* program(`
+      yield* startExec(
+        yield* program(`
         const turn = await hear()
         say({ type: "reply", request: "first", text: "one moment" })
         say({ type: "update", reply: "first", text: "here it is" })
@@ -34,23 +37,29 @@ describe("a command", () => {
         say({ type: "state", value: count })
         const { value } = await ask({ type: "history", limit: 10 })
         say({ type: "done", reply: [{ text: "turn " + count + " of " + value.length }, "bye " + count] })
-      `))
+      `)
+      )
       yield* say("a")
       yield* answered("D0ALICE", "bye 1")
       const posted = yield* answers("D0ALICE")
       assert.include(posted, "here it is")
       assert.notInclude(posted, "one moment")
       const journal = yield* slack.journal
-      const reactions = journal.flatMap((entry) => entry._tag === "ApiCall" && entry.method === "reactions.add" ? [1] : [])
+      const reactions = journal.flatMap((entry) =>
+        entry._tag === "ApiCall" && entry.method === "reactions.add" ? [1] : []
+      )
       assert.lengthOf(reactions, 2)
-      assert.isTrue(journal.some((entry) => entry._tag === "ApiCall" && entry.method === "files.completeUploadExternal"))
+      assert.isTrue(
+        journal.some((entry) => entry._tag === "ApiCall" && entry.method === "files.completeUploadExternal")
+      )
       yield* say("b")
       yield* answered("D0ALICE", "bye 2")
     })))
 
   it.live("whose run fails after a step runs again with attempt 2, and the step is not repeated", () =>
     withSlack(Effect.gen(function*() {
-      yield* startExec(yield* program(`
+      yield* startExec(
+        yield* program(`
         const turn = await hear()
         const known = (await ask({ type: "step", name: "roll" })).value
         if (!known.done) {
@@ -61,7 +70,8 @@ describe("a command", () => {
         say({ type: "reply", text: "rolled" })
         if (turn.attempt === 1) say({ type: "error", message: "not yet" })
         else say({ type: "done", reply: "rolled in run " + known.result.rolled + ", answered in " + turn.attempt })
-      `))
+      `)
+      )
       yield* say("go")
       yield* answered("D0ALICE", "rolled in run 1, answered in 2")
       // One reply of the step, one outside of it; the second run recognised its own.
@@ -70,7 +80,8 @@ describe("a command", () => {
 
   it.live("is told what could not be done where it asked with a request, and goes on", () =>
     withSlack(Effect.gen(function*() {
-      yield* startExec(yield* program(`
+      yield* startExec(
+        yield* program(`
         await hear()
         const refused = [
           await ask({ type: "update", reply: "nobody", text: "x" }),
@@ -78,7 +89,8 @@ describe("a command", () => {
           await ask({ type: "upload", filename: "a.txt" })
         ]
         say({ type: "done", reply: refused.map(({ ok, error }) => ok + " " + error).join("\\n") })
-      `))
+      `)
+      )
       yield* say("go")
       yield* eventually("the answer", Effect.map(answers("D0ALICE"), (texts) => texts.length === 1))
       const [text = ""] = yield* answers("D0ALICE")

@@ -4,7 +4,16 @@ import { Duration, Effect } from "effect"
 import { join } from "node:path"
 import { LocalSlack } from "slackwater/testing"
 import { program, startExec } from "../fixtures/exec.ts"
-import { answered, answers, dm, eventually, settingsFor, temporaryDirectory, withDatabase, withSlack } from "../fixtures/gateway.ts"
+import {
+  answered,
+  answers,
+  dm,
+  eventually,
+  settingsFor,
+  temporaryDirectory,
+  withDatabase,
+  withSlack
+} from "../fixtures/gateway.ts"
 
 /** Runs it as the handler of one message, with one attempt; answers the error of the dead letter. */
 const errorOf = Effect.fnUntraced(function*(command: string) {
@@ -14,8 +23,10 @@ const errorOf = Effect.fnUntraced(function*(command: string) {
   yield* startExec(command, { settings })
   yield* slack.say({ ...dm, text: "go" })
   yield* answered("D0ALICE", "Sorry, I could not answer this. Please try again, or ask whoever runs me.")
-  const rows = yield* withDatabase(dataDir, (database) =>
-    database.prepare("SELECT error FROM slackwater_messages WHERE state = 'failed'").all())
+  const rows = yield* withDatabase(
+    dataDir,
+    (database) => database.prepare("SELECT error FROM slackwater_turns WHERE state = 'failed'").all()
+  )
   assert.lengthOf(rows, 1)
   return String(rows[0]?.["error"])
 })
@@ -23,30 +34,55 @@ const errorOf = Effect.fnUntraced(function*(command: string) {
 const rows: ReadonlyArray<readonly [what: string, source: string, error: RegExp]> = [
   ["a line that is not JSON", `raw("hello"); await hear()`, /^line 1 of the command's output is not JSON: "hello"$/],
   ["a line that is no object", `raw(""); raw("[1]"); await hear()`, /^line 2 .* is no object with a type: "\[1\]"$/],
-  ["a type that nobody knows", `say({ type: "shout" })`, /^line 1 .* has a type that is none of reply, .*: "\{\\"type\\":\\"shout\\"\}"$/],
+  [
+    "a type that nobody knows",
+    `say({ type: "shout" })`,
+    /^line 1 .* has a type that is none of reply, .*: "\{\\"type\\":\\"shout\\"\}"$/
+  ],
   ["a name that every object has", `say({ type: "toString" })`, /^line 1 .* has a type that is none of/],
   ["a field of the wrong type", `say({ type: "reply", text: 7 })`, /^line 1 .* is no reply \(.*"text".*\)/],
   ["a reply that says nothing, without a request", `say({ type: "reply" })`, /^line 1 .* was refused \(/],
-  ["a step that is ended and was not begun", `say({ type: "step", name: "x", result: 1 })`, /^line 1 .* ends the step "x", which was not begun/],
+  [
+    "a step that is ended and was not begun",
+    `say({ type: "step", name: "x", result: 1 })`,
+    /^line 1 .* ends the step "x", which was not begun/
+  ],
   ["a question for a step without a request", `say({ type: "step", name: "x" })`, /^line 1 .* needs a request/],
-  ["words about another turn", `await hear(); say({ type: "status", turn: "t0", text: "" })`, /^line 1 .* speaks of another turn/],
-  ["a line that never ends", `raw("x".repeat(1_200_000)); await hear()`, /^line 1 .* is longer than 1000000 characters: "x{120}…"$/],
-  ["output after done", `await hear(); say({ type: "done" }); say({ type: "status", text: "late" })`, /^line 2 .* comes after done: /],
+  [
+    "words about another turn",
+    `await hear(); say({ type: "status", turn: "t0", text: "" })`,
+    /^line 1 .* speaks of another turn/
+  ],
+  [
+    "a line that never ends",
+    `raw("x".repeat(1_200_000)); await hear()`,
+    /^line 1 .* is longer than 1000000 characters: "x{120}…"$/
+  ],
+  [
+    "output after done",
+    `await hear(); say({ type: "done" }); say({ type: "status", text: "late" })`,
+    /^line 2 .* comes after done: /
+  ],
   ["an end without done", `await hear(); process.exit(0)`, /^the command ended with code 0 before it said done$/],
   [
     "an exit code, with what it said on standard error",
     `await hear(); console.error("first\\nno key\\u001b[31m"); process.exit(3)`,
     /^the command ended with code 3 before it said done; at last it said on standard error: first\nno key/
   ],
-  ["a signal", `await hear(); process.kill(process.pid, "SIGKILL")`, /^the command ended by SIGKILL before it said done$/],
+  [
+    "a signal",
+    `await hear(); process.kill(process.pid, "SIGKILL")`,
+    /^the command ended by SIGKILL before it said done$/
+  ],
   ["an error in its own words", `say({ type: "error", message: "no model" })`, /^no model$/]
 ]
 
 describe("a command's mistake is the error of its dead letter:", () => {
   for (const [what, source, error] of rows) {
-    it.live(what, () => withSlack(Effect.gen(function*() {
-      assert.match(yield* errorOf(yield* program(source)), error)
-    })))
+    it.live(what, () =>
+      withSlack(Effect.gen(function*() {
+        assert.match(yield* errorOf(yield* program(source)), error)
+      })))
   }
 
   it.live("a program that is not there any more", () =>
@@ -59,12 +95,14 @@ describe("a command's mistake is the error of its dead letter:", () => {
 it.live("a command that closes its input and goes on is not waited for when it is answered", () =>
   withSlack(Effect.gen(function*() {
     const slack = yield* LocalSlack
-    yield* startExec(yield* program(`
+    yield* startExec(
+      yield* program(`
       await hear()
       process.stdin.destroy()
       for (let n = 0; n < 200; n++) say({ type: "history", request: n })
       say({ type: "done", reply: "deaf" })
-    `))
+    `)
+    )
     yield* slack.say({ ...dm, text: "go" })
     yield* answered("D0ALICE", "deaf")
   })))

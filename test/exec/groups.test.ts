@@ -61,10 +61,16 @@ describe("of a command that ignores SIGTERM and its grandchildren nothing is lef
     withSlack(Effect.gen(function*() {
       const slack = yield* LocalSlack
       const file = join(yield* temporaryDirectory, "pids")
-      yield* startExec(`sh ${yield* program(stubborn(file, `
+      yield* startExec(`sh ${yield* program(
+        stubborn(
+          file,
+          `
         while [ "$(wc -l < ${file})" -lt 3 ]; do sleep 0.05; done
         echo '{"type":"done","reply":"done"}'
-      `), "bot.sh")}`)
+      `
+        ),
+        "bot.sh"
+      )}`)
       yield* slack.say({ ...dm, text: "go" })
       yield* answered("D0ALICE", "done")
       yield* gone(file)

@@ -1,6 +1,6 @@
 /** Commands that are kept for many turns. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Duration, Effect } from "effect"
 import { join } from "node:path"
 import { LocalSlack } from "slackwater/testing"
 import { isAlive, linesOf, program, startExec } from "../fixtures/exec.ts"
@@ -40,7 +40,11 @@ describe("a kept worker", () => {
       const file = join(yield* temporaryDirectory, "pids")
       const dies = `if (turn.text === "die" && turn.attempt === 1) process.exit(9)
         if (turn.text === "wait") await ask({ type: "reply", text: "waiting" }).then(() => hear())`
-      yield* startExec(yield* program(counted(file, dies)), { workers: 2, settings: { concurrency: 2 } })
+      yield* startExec(yield* program(counted(file, dies)), {
+        workers: 2,
+        // Bob's turn never ends.
+        settings: { shutdownTimeout: Duration.seconds(1) }
+      })
       yield* slack.say({ ...bob, text: "wait" })
       yield* answered("D0BOB", "waiting")
       yield* slack.say({ ...dm, text: "die" })
