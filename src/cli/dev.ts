@@ -13,7 +13,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { GatewayConfig, GatewayConfigError } from "../GatewayConfig.ts"
 import { LocalSlack } from "../testing/index.ts"
-import { handlerFile } from "./handlerModule.ts"
+import { type Answering, answering, argumentsOf, check, handlerFlags } from "./handlerFlags.ts"
 import { settings } from "./settings.ts"
 import { patience } from "./signals.ts"
 
@@ -42,11 +42,11 @@ interface Child {
 
 const echo = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./echo.ts" : "./echo.js", import.meta.url))
 
-const start = (handler: string, environment: Record<string, string>) =>
+const start = (who: Answering, environment: Record<string, string>) =>
   Effect.sync((): Child => {
     const ended = Deferred.makeUnsafe<Ending>()
     const entry = process.argv[1] ?? ""
-    const child = spawn(process.execPath, [...process.execArgv, entry, "run", handler], {
+    const child = spawn(process.execPath, [...process.execArgv, entry, "run", ...argumentsOf(who)], {
       detached: true,
       stdio: ["ignore", "inherit", "inherit", "ipc"],
       env: { ...process.env, ...environment, SLACKWATER_PARENT: String(process.pid) }
@@ -75,8 +75,8 @@ const stop = ({ ended, process: child }: Child, within: Duration.Duration) =>
 
 /** Runs the gateway once. Interrupted, it ends the child in order and waits for it. */
 const once = Effect.fnUntraced(
-  function*(handler: string, environment: Record<string, string>, within: Duration.Duration) {
-    const child = yield* Effect.acquireRelease(start(handler, environment), (running) => stop(running, within))
+  function*(who: Answering, environment: Record<string, string>, within: Duration.Duration) {
+    const child = yield* Effect.acquireRelease(start(who, environment), (running) => stop(running, within))
     const pid = child.process.pid ?? "unknown"
     yield* Console.log(`Gateway:  pid ${pid} (try: kill -9 ${pid}, in the middle of an answer)`)
     return yield* Deferred.await(child.ended)
@@ -107,13 +107,13 @@ const read = Effect.gen(function*() {
 export const dev = Command.make(
   "dev",
   {
-    handler: Argument.String("handler").pipe(
-      Argument.withDescription("A .ts or .js module; without it messages are echoed"),
-      Argument.optional
+    ...handlerFlags,
+    handler: handlerFlags.handler.pipe(
+      Argument.withDescription("A .ts or .js module; without it, and without --exec, messages are echoed")
     )
   },
-  Effect.fn("dev")(function*({ handler }) {
-    const path = Option.getOrElse(handler, () => echo)
+  Effect.fn("dev")(function*(given) {
+    const who = yield* answering("dev", given, echo)
     const { dataDir, mistaken, slack, stopWithin } = yield* Effect.provideService(
       read,
       ConfigProvider.ConfigProvider,
@@ -121,7 +121,7 @@ export const dev = Command.make(
     )
     patience.ms = Duration.toMillis(stopWithin)
     // Only the gateway loads it: what it does there must not reach Slack.
-    yield* handlerFile(path)
+    yield* check(who)
     return yield* Effect.gen(function*() {
       const { apiUrl, url } = yield* LocalSlack
       yield* Console.log(`Chat:     ${url}/`)
@@ -132,7 +132,7 @@ export const dev = Command.make(
         SLACK_BOT_TOKEN: tokens.botToken
       }
       while (true) {
-        const { code, signal } = yield* once(path, environment, stopWithin)
+        const { code, signal } = yield* once(who, environment, stopWithin)
         if (code !== null && pointless.has(code)) return yield* new GatewayEnded({ code })
         yield* Console.log(`Gateway:  ended (${signal ?? code}); starting it again`)
         yield* Effect.sleep(restartAfter)
