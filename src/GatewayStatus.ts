@@ -65,13 +65,22 @@ export interface Snapshot {
     readonly paused: boolean
     readonly oldestQueuedAgeMs: number | null
   }
-  readonly conversations: { readonly active: number }
+  /** With turns that run, and with messages that no turn has taken. */
+  readonly conversations: { readonly active: number; readonly waiting: number }
   readonly previousStop: PreviousStop
   readonly heartbeat: number | null
   readonly network: Network
   /** How late the event loop was at worst, in the last seconds. */
   readonly eventLoopDelayMs: number
   readonly alarms: ReadonlyArray<Alarm>
+}
+
+/** The part of it that is in memory. */
+export interface Present extends Pick<Snapshot, "phase" | "socket" | "heartbeat" | "network" | "alarms"> {
+  /** When this was (epoch ms). */
+  readonly at: number
+  readonly active: number
+  readonly paused: boolean
 }
 
 export class GatewayStatus extends Context.Service<GatewayStatus, {
@@ -95,6 +104,8 @@ export class GatewayStatus extends Context.Service<GatewayStatus, {
   readonly setEventLoopDelay: (ms: number) => Effect.Effect<void>
   /** Empty when ready. */
   readonly notReady: Effect.Effect<ReadonlyArray<string>>
+  /** What is known without asking the database. */
+  readonly present: Effect.Effect<Present>
   readonly snapshot: Effect.Effect<Snapshot, StoreError>
 }>()("slackwater/GatewayStatus") {
   static readonly layer = Layer.effect(
@@ -145,25 +156,34 @@ export class GatewayStatus extends Context.Service<GatewayStatus, {
         ]
       })
 
+      const present = Effect.gen(function*() {
+        return {
+          at: yield* Clock.currentTimeMillis,
+          phase: yield* SubscriptionRef.get(shutdown.phase),
+          socket: yield* SubscriptionRef.get(socket),
+          active: [...active.values()].reduce((sum, turns) => sum + turns, 0),
+          paused: paused.size > 0,
+          heartbeat,
+          network,
+          alarms: [...alarms.values()].map(({ code, since, text }) => ({ code, since, text }))
+        }
+      })
+
       const snapshot = Effect.gen(function*() {
-        const now = yield* Clock.currentTimeMillis
-        const { oldestQueuedAt, ...inbox } = yield* messages.counts
+        const { oldestQueuedAt, waitingConversations: waiting, ...inbox } = yield* messages.counts
         const { oldestQueuedAt: oldestReplyAt, ...replies } = yield* outbox.counts
+        const { active, at: now, paused, ...rest } = yield* present
         const age = (since: number | null) => since === null ? null : Math.max(0, now - since)
         return {
           instance: instance.id,
           version,
-          phase: yield* SubscriptionRef.get(shutdown.phase),
           uptimeMs: now - instance.startedAt,
-          socket: yield* SubscriptionRef.get(socket),
           inbox: { ...inbox, oldestQueuedAgeMs: age(oldestQueuedAt) },
-          outbox: { ...replies, paused: paused.size > 0, oldestQueuedAgeMs: age(oldestReplyAt) },
-          conversations: { active: [...active.values()].reduce((sum, turns) => sum + turns, 0) },
+          outbox: { ...replies, paused, oldestQueuedAgeMs: age(oldestReplyAt) },
+          conversations: { active, waiting },
           previousStop: instance.previousStop,
-          heartbeat,
-          network,
           eventLoopDelayMs,
-          alarms: [...alarms.values()].map(({ code, since, text }) => ({ code, since, text }))
+          ...rest
         }
       })
 
@@ -197,6 +217,7 @@ export class GatewayStatus extends Context.Service<GatewayStatus, {
             eventLoopDelayMs = ms
           }),
         notReady,
+        present,
         snapshot
       })
     })

@@ -5,6 +5,7 @@ import { GatewayConfig } from "../GatewayConfig.ts"
 import type { Turn } from "../Handler.ts"
 import * as Reload from "../Reload.ts"
 import { StrayErrors } from "../StrayErrors.ts"
+import { exporting } from "./exporting.ts"
 import { loadHandler } from "./handlerModule.ts"
 import { settings } from "./settings.ts"
 import { patience, reloading, uncaught } from "./signals.ts"
@@ -45,7 +46,8 @@ export const run = Command.make(
       Argument.withDescription("A .ts or .js module; its default export answers")
     )
   },
-  Effect.fn("run")(function*({ handler: path }) {
+  // No span: all that the process ever does would be its child.
+  Effect.fnUntraced(function*({ handler: path }) {
     // Checked before the module is loaded and before anything is written.
     const first = yield* read
     const loaded = yield* loadHandler(path)
@@ -53,16 +55,20 @@ export const run = Command.make(
       ...loaded.handler,
       run: (turn: Turn) => Effect.provideService(loaded.handler.run(turn), StrayErrors, strayErrors)
     }
-    return yield* Reload.run({
-      ...loaded,
-      handler,
-      settings: first,
-      read,
-      requested: yield* requests,
-      doomed: yield* uncaughtErrors,
-      mayTake,
-      whenUp: tellSystemd
-    })
+    const listeners = yield* exporting(yield* settings)
+    return yield* Effect.provide(
+      Reload.run({
+        ...loaded,
+        handler,
+        settings: first,
+        read,
+        requested: yield* requests,
+        doomed: yield* uncaughtErrors,
+        mayTake,
+        whenUp: tellSystemd
+      }),
+      listeners
+    )
   })
 ).pipe(
   Command.withDescription("Run the gateway against Slack until SIGTERM (needs SLACK_APP_TOKEN and SLACK_BOT_TOKEN)")

@@ -4,8 +4,8 @@
  */
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
-import { PrometheusMetrics } from "effect/observability"
 import { GatewayStatus } from "../GatewayStatus.ts"
+import * as Metrics from "./Metrics.ts"
 
 const routes = Layer.mergeAll(
   HttpRouter.add("GET", "/healthz", HttpServerResponse.text("ok\n")),
@@ -33,7 +33,7 @@ const routes = Layer.mergeAll(
       )
     )
   ),
-  PrometheusMetrics.layerHttp({ path: "/metrics" })
+  Metrics.layer
 )
 
 const announce = Layer.effectDiscard(

@@ -169,6 +169,11 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
       WHERE finished_at IS NOT NULL AND turn_id IS NOT NULL`,
     `CREATE INDEX slackwater_outbox_posted ON slackwater_outbox (finished_at, id, state, interim, turn_id)
       WHERE finished_at IS NOT NULL AND turn_id IS NULL`
+  ],
+  [
+    // The span that committed the row (W3C traceparent); null where nobody listened.
+    `ALTER TABLE slackwater_messages ADD COLUMN trace TEXT`,
+    `ALTER TABLE slackwater_outbox ADD COLUMN trace TEXT`
   ]
 ]
 
