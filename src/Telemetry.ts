@@ -210,6 +210,7 @@ export const logFields: Readonly<Record<string, string>> = {
   owner: "this set of rooms",
   from: "schema before",
   to: "schema now",
+  line: "the line that was left out",
   repeated: "how often the same line was left out since it was written last"
 }
 

@@ -48,7 +48,7 @@ const ratioOf = Effect.fnUntraced(function*(provider: ConfigProvider.ConfigProvi
 })
 
 /** Looking for work, day and night: as roots these say nothing. */
-const isPolling = (name: string) => /^(?:sql\.|MessageStore\.|OutboxStore\.|http\.server)/.test(name)
+const isPolling = (name: string) => /^(?:sql|MessageStore\.|OutboxStore\.|http\.server)/.test(name)
 
 /** What begins a trace decides for all of it, in every process that it goes on in. */
 const sampling = (inner: Tracer.Tracer, keeps: () => boolean) =>
