@@ -18,7 +18,7 @@ import { Shutdown } from "./Shutdown.ts"
 import { Ambiguous, describe, SlackApi, SlackApiError, type SlackApiReason } from "./SlackApi.ts"
 import { Spool } from "./Spool.ts"
 import type { StoreError } from "./StoreError.ts"
-import { counted, sends } from "./Telemetry.ts"
+import { counted, deliveryTime, observed, sends } from "./Telemetry.ts"
 import type { Waiters } from "./Waiters.ts"
 
 /** When what Slack would not do for this one channel or message only is tried again (ms). */
@@ -74,12 +74,14 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
   })
 
   const arrived = Effect.fnUntraced(function*(row: ClaimedReply, at: SlackMessage) {
-    yield* record(store.delivered(row.id, owner, at, yield* Clock.currentTimeMillis))
+    const now = yield* Clock.currentTimeMillis
+    yield* record(store.delivered(row.id, owner, at, now))
     // What cannot be removed now is swept later.
     if (row.dispatch._tag === "Upload") yield* Effect.ignore(spool.remove(row.dispatch.spool))
     yield* settle(row.id)
     yield* shutdown.count("sent", 1)
     yield* counted(sends, "delivered")
+    yield* observed(deliveryTime, now - row.livesFrom)
   })
 
   const gaveUp = (sent: number): Failure => ({
@@ -147,6 +149,7 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
     })
 
   const send = Effect.fn("Outbox.send")(function*(row: ClaimedReply) {
+    yield* Effect.annotateCurrentSpan({ reply: row.id, conversation: row.lane, kind: row.dispatch._tag })
     if (row.attempts >= outboxMaxAttempts) {
       return yield* fail(row, gaveUp(row.attempts), yield* Clock.currentTimeMillis)
     }

@@ -5,7 +5,7 @@
  * with a sentence that names the variable and never its value. Tokens are `Redacted`.
  * Does not: read files or `process.env`; the ConfigProvider in force does.
  */
-import { Config, Context, Duration, Effect, Layer, Redacted, Runtime, Schema } from "effect"
+import { Config, Context, Duration, Effect, Layer, type LogLevel, Redacted, Runtime, Schema } from "effect"
 
 export class GatewayConfigError extends Schema.TaggedError<GatewayConfigError>()("GatewayConfigError", {
   setting: Schema.String,
@@ -102,6 +102,13 @@ const list = (env: string) =>
 /** What happens to messages that arrive while their conversation's turn runs. */
 export type Mode = "collect" | "followup" | "steer" | "interrupt"
 export const modes: ReadonlyArray<Mode> = ["collect", "followup", "steer", "interrupt"]
+
+const logLevels: ReadonlyArray<LogLevel.LogLevel> = ["All", "Trace", "Debug", "Info", "Warn", "Error", "Fatal", "None"]
+/** The level of this name; one that is none stays what it is, and is refused. */
+const levelOf = (name: string): LogLevel.LogLevel =>
+  logLevels.find((level) => level.toLowerCase() === name.toLowerCase()) ?? (name as LogLevel.LogLevel)
+export type LogFormat = "auto" | "pretty" | "json"
+const logFormats: ReadonlyArray<LogFormat> = ["auto", "pretty", "json"]
 
 export type UnknownPolicy = "hold" | "resend"
 const unknownPolicies: ReadonlyArray<UnknownPolicy> = ["hold", "resend"]
@@ -213,6 +220,20 @@ export const knobs = {
    * Slack allows an app 10, those of other processes included.
    */
   connections: whole("SLACKWATER_CONNECTIONS", 1, { most: 4 }),
+  /** Of the command line; an embedded gateway logs as its host does. The least that is logged. */
+  logLevel: knob(
+    "SLACKWATER_LOG_LEVEL",
+    Config.String("SLACKWATER_LOG_LEVEL").pipe(Config.withDefault("info"), Config.map(levelOf)),
+    `must be one of ${logLevels.join(", ").toLowerCase()}`,
+    (value) => logLevels.includes(value)
+  ),
+  /** Of the command line: `auto` is `pretty` on a terminal and `json` elsewhere. */
+  logFormat: knob(
+    "SLACKWATER_LOG_FORMAT",
+    Config.Literals(logFormats, "SLACKWATER_LOG_FORMAT").pipe(Config.withDefault<LogFormat>("auto")),
+    `must be one of ${logFormats.join(", ")}`,
+    (value: LogFormat) => logFormats.includes(value)
+  ),
   /** Continuously down for this long: the connection is forced anew. */
   watchdogThreshold: duration("SLACKWATER_WATCHDOG_THRESHOLD", "60 seconds"),
   /** Forced reconnects in a row that may fail while Slack's Web API answers; then the process ends with 75. */
@@ -222,6 +243,13 @@ export const knobs = {
 type Knobs = typeof knobs
 /** The settings by field name; the shape of `GatewayConfig`. */
 export type Settings = { readonly [K in keyof Knobs]: Knobs[K] extends Knob<infer A> ? A : never }
+
+/** The tokens among them, for whoever must keep them out of a text. */
+export const secretsOf = (settings: Settings): ReadonlyArray<string> =>
+  Object.values(settings).flatMap((value: unknown) => {
+    const secret: unknown = Redacted.isRedacted(value) ? Redacted.value(value) : undefined
+    return typeof secret === "string" ? [secret] : []
+  })
 
 /** A quiet window ends after a quiet time, at the latest so many ms after its first message. */
 export const longestWindow = ({ debounce }: Pick<Settings, "debounce">): number =>

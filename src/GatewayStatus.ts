@@ -17,6 +17,14 @@ import { version } from "./version.ts"
 
 export type { Alarm, Network, Snapshot, SocketState }
 
+/** The part of it that is in memory. */
+export interface Present extends Pick<Snapshot, "phase" | "socket" | "heartbeat" | "network" | "alarms"> {
+  /** When this was (epoch ms). */
+  readonly at: number
+  readonly active: number
+  readonly paused: boolean
+}
+
 export class GatewayStatus extends Context.Service<GatewayStatus, {
   readonly socket: SubscriptionRef.SubscriptionRef<SocketState>
   /** Whether there ever was a connection. Then no refusal of Slack's ends what is stored and handled here. */
@@ -38,6 +46,8 @@ export class GatewayStatus extends Context.Service<GatewayStatus, {
   readonly setEventLoopDelay: (ms: number) => Effect.Effect<void>
   /** Empty when ready. */
   readonly notReady: Effect.Effect<ReadonlyArray<string>>
+  /** What is known without asking the database. */
+  readonly present: Effect.Effect<Present>
   readonly snapshot: Effect.Effect<Snapshot, StoreError>
 }>()("slackwater/GatewayStatus") {
   static readonly layer = Layer.effect(
@@ -89,29 +99,38 @@ export class GatewayStatus extends Context.Service<GatewayStatus, {
         ]
       })
 
+      const present = Effect.gen(function*() {
+        return {
+          at: yield* Clock.currentTimeMillis,
+          phase: yield* SubscriptionRef.get(shutdown.phase),
+          socket: yield* SubscriptionRef.get(socket),
+          active: [...active.values()].reduce((sum, turns) => sum + turns, 0),
+          paused: paused.size > 0,
+          heartbeat,
+          network,
+          alarms: [...alarms.values()].map(({ code, since, text }) => ({ code, since, text }))
+        }
+      })
+
       const snapshot = Effect.gen(function*() {
-        const now = yield* Clock.currentTimeMillis
-        const { oldestQueuedAt, ...inbox } = yield* messages.counts
+        const { oldestQueuedAt, waitingConversations: waiting, ...inbox } = yield* messages.counts
         const { oldestQueuedAt: oldestReplyAt, ...replies } = yield* outbox.counts
         const pauses = yield* control.pauses
         const all = pauses.find(({ conversation }) => conversation === null)
         const named = pauses.filter(({ conversation }) => conversation !== null).length
+        const { active, at: now, paused, ...rest } = yield* present
         const age = (since: number | null) => since === null ? null : Math.max(0, now - since)
         return {
           instance: instance.id,
           version,
-          phase: yield* SubscriptionRef.get(shutdown.phase),
           uptimeMs: now - instance.startedAt,
-          socket: yield* SubscriptionRef.get(socket),
           inbox: { ...inbox, oldestQueuedAgeMs: age(oldestQueuedAt) },
-          outbox: { ...replies, paused: paused.size > 0, oldestQueuedAgeMs: age(oldestReplyAt) },
-          conversations: { active: [...active.values()].reduce((sum, turns) => sum + turns, 0) },
+          outbox: { ...replies, paused, oldestQueuedAgeMs: age(oldestReplyAt) },
+          conversations: { active, waiting },
           paused: { everything: all !== undefined, since: all?.since ?? null, why: all?.why ?? null, named },
           previousStop: instance.previousStop,
-          heartbeat,
-          network,
           eventLoopDelayMs,
-          alarms: [...alarms.values()].map(({ code, since, text }) => ({ code, since, text }))
+          ...rest
         }
       })
 
@@ -145,6 +164,7 @@ export class GatewayStatus extends Context.Service<GatewayStatus, {
             eventLoopDelayMs = ms
           }),
         notReady,
+        present,
         snapshot
       })
     })

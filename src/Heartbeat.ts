@@ -100,7 +100,7 @@ export const layer = (pid: number) =>
     })
 
     const beat = Effect.gen(function*() {
-      yield* gauged(eventLoopDelay, worstDelay)
+      yield* gauged(eventLoopDelay, worstDelay / 1_000)
       yield* status.setEventLoopDelay(worstDelay)
       if (worstDelay < slow) yield* status.clear("event-loop")
       if (yield* isHealthy) yield* write(yield* SubscriptionRef.get(shutdown.phase))

@@ -25,7 +25,7 @@ import type { Identity } from "./SlackApi.ts"
 import type { Incoming } from "./SlackConnection.ts"
 import { StoreError, StoreUnavailable } from "./StoreError.ts"
 import { Supervisor } from "./Supervisor.ts"
-import { ackFailures, counted, events } from "./Telemetry.ts"
+import { ackFailures, counted, envelopeAck, envelopeCommit, events, observed } from "./Telemetry.ts"
 import { fieldIn, textIn } from "./untrustedJson.ts"
 
 /** The allow-lists: why this message may not start a turn. */
@@ -125,6 +125,7 @@ export class Intake extends Context.Service<Intake, {
         const keep = Effect.fnUntraced(
           function*(message: InboundMessage, keys: ReadonlyArray<string>, ignored: string | undefined) {
             const { conversation } = message
+            yield* Effect.annotateCurrentSpan("conversation", conversation)
             const now = yield* Clock.currentTimeMillis
             const window = yield* debouncer.window(message, now)
             const appended = yield* store.append({
@@ -205,14 +206,25 @@ export class Intake extends Context.Service<Intake, {
           return stored.success
         })
 
-        const accept = Effect.fn("Intake.accept")(function*(incoming: Incoming, identity: Identity) {
-          const stored = yield* take(incoming, identity)
-          if (stored === undefined) return yield* counted(events, "refused")
-          yield* Effect.catch(incoming.ack(stored.payload), () => counted(ackFailures))
-          yield* stored.opened
-        }, Effect.uninterruptible)
+        const accept = Effect.fn("Intake.accept", { root: true, kind: "consumer" })(
+          function*(incoming: Incoming, identity: Identity) {
+            const { ack, arrivedAt, envelope } = incoming
+            const { id, retryNum: retry, type } = envelope
+            yield* Effect.annotateCurrentSpan({ envelope: id.slice(0, 100), type: type.slice(0, 100), retry })
+            const sinceArrival = Effect.map(Clock.currentTimeMillis, (now) => now - arrivedAt)
+            const stored = yield* take(incoming, identity)
+            if (stored === undefined) return yield* counted(events, "refused")
+            yield* observed(envelopeCommit, yield* sinceArrival)
+            yield* Effect.matchEffect(ack(stored.payload), {
+              onFailure: () => counted(ackFailures),
+              onSuccess: () => Effect.flatMap(sinceArrival, (ms) => observed(envelopeAck, ms))
+            })
+            yield* stored.opened
+          },
+          Effect.uninterruptible
+        )
 
-        const recover = Effect.fn("Intake.recover")(function*(payload: unknown, identity: Identity) {
+        const recover = Effect.fn("Intake.recover", { root: true })(function*(payload: unknown, identity: Identity) {
           const envelope = { id: "", type: "events_api", payload, retryNum: 0, retryReason: "" }
           const now = yield* Clock.currentTimeMillis
           const { keys, message, undecodable } = yield* understand(envelope, identity.user, now)

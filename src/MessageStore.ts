@@ -90,6 +90,11 @@ export interface ClaimedTurn {
   readonly unreadable: string | null
   /** In Slack `ts` order. */
   readonly messages: ReadonlyArray<InboundMessage>
+  /** Ids of all of its rows, in the same order, and the traces of those that have one. */
+  readonly ids: ReadonlyArray<number>
+  readonly traces: ReadonlyArray<string>
+  /** Epoch ms at which the first of them was accepted. */
+  readonly receivedAt: number
 }
 
 export interface ReadyConversation {
@@ -123,6 +128,8 @@ export interface InboxCounts {
   readonly failed: number
   readonly ignored: number
   readonly oldestQueuedAt: number | null
+  /** Conversations with messages that no turn has taken. */
+  readonly waitingConversations: number
 }
 
 export class MessageStore extends Context.Service<MessageStore, {

@@ -32,6 +32,7 @@ import { makeStatusCalls } from "./StatusCalls.ts"
 import type { StoreError } from "./StoreError.ts"
 import { Supervisor } from "./Supervisor.ts"
 import { counted, repliesDiverged, sends } from "./Telemetry.ts"
+import { continuing } from "./traceContext.ts"
 import { ReplyFailed, TurnError } from "./TurnError.ts"
 import { makeWaiters } from "./Waiters.ts"
 
@@ -126,7 +127,8 @@ export class Outbox extends Context.Service<Outbox, {
                 busy.delete(row.id)
                 return signal.open
               })),
-              Effect.annotateLogs({ reply: row.id, conversation: row.lane })
+              Effect.annotateLogs({ reply: row.id, conversation: row.lane }),
+              continuing(row.trace)
             )
           )
         })

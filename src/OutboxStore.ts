@@ -85,6 +85,10 @@ export interface ClaimedReply {
   /** Sends that may have arrived and did not, so far; outages and rate limits do not count. */
   readonly attempts: number
   readonly enqueuedAt: number
+  /** When its life began: enqueued, its "not before", or the last retry by hand. */
+  readonly livesFrom: number
+  /** The span that committed it. */
+  readonly trace: string | null
 }
 
 /** A row whose fate must be looked up in Slack. */

@@ -112,6 +112,7 @@ channel`
   })
 
   const look = Effect.fn("Outbox.look")(function*(row: UnknownReply) {
+    yield* Effect.annotateCurrentSpan({ reply: row.id, conversation: row.lane, kind: row.dispatch._tag })
     // A file without an id was never shared.
     if (row.dispatch._tag === "Upload" && row.remote === null) {
       return yield* absent(row, yield* Clock.currentTimeMillis)

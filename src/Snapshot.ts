@@ -75,7 +75,8 @@ export const Snapshot = Schema.Struct({
   socket: SocketState,
   inbox: Inbox,
   outbox: Schema.Struct({ ...replies, paused: Schema.Boolean }),
-  conversations: Schema.Struct({ active: count }),
+  /** With turns that run, and with messages that no turn has taken. */
+  conversations: Schema.Struct({ active: count, waiting: count }),
   /** What an operator holds back: everything, and how many channels and conversations by name. */
   paused: Schema.Struct({
     everything: Schema.Boolean,

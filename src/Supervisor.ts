@@ -6,8 +6,9 @@
  * `fatal` fails with the cause.
  * Does not: end the process. Whoever waits for `fatal` decides.
  */
-import { Cause, Clock, Context, Deferred, Duration, Effect, Exit, Layer, Random, Runtime, Schema } from "effect"
+import { Cause, Clock, Context, Deferred, Duration, Effect, Exit, Layer, Metric, Random, Runtime, Schema } from "effect"
 import type { Scope } from "effect"
+import { fiberRestarts } from "./Telemetry.ts"
 
 export class FiberStopped extends Schema.TaggedError<FiberStopped>()("FiberStopped", { fiber: Schema.String }) {
   override get message(): string {
@@ -70,6 +71,7 @@ export class Supervisor extends Context.Service<Supervisor, {
           yield* Effect.logWarning("restarting after a failure", cause).pipe(
             Effect.annotateLogs({ failures, delayMs: Math.round(delay) })
           )
+          yield* Metric.update(Metric.withAttributes(fiberRestarts, { fiber }), 1)
           yield* Effect.sleep(Duration.millis(delay))
         }
       })

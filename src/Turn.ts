@@ -171,6 +171,7 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
     effect: Effect.Effect<A, E, R>,
     schema?: Schema.ConstraintCodec<A, unknown>
   ) {
+    yield* Effect.annotateCurrentSpan("step", name.slice(0, 100))
     yield* alive
     const failed = (detail: string) => new TurnError({ reason: new StepFailed({ step: name, detail }) })
     if (named.has(name)) return yield* failed("this name was used already; give each step of a turn its own")

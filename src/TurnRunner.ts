@@ -8,16 +8,18 @@
  */
 import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Option, Random, Schedule } from "effect"
 import { Control } from "./Control.ts"
-import { GatewayConfig, type Mode } from "./GatewayConfig.ts"
+import { GatewayConfig, type Mode, secretsOf } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
 import { Handler } from "./Handler.ts"
 import { Instance } from "./Instance.ts"
 import type { TurnId } from "./Message.ts"
 import { type ClaimedTurn, MessageStore, suspectAfter } from "./MessageStore.ts"
 import { Outbox } from "./Outbox.ts"
+import { hiding } from "./redaction.ts"
 import { Shutdown } from "./Shutdown.ts"
 import type { StoreError } from "./StoreError.ts"
-import { counted, turns } from "./Telemetry.ts"
+import { claimWait, counted, observed, timed, turns, turnTime } from "./Telemetry.ts"
+import { parentAndLinks } from "./traceContext.ts"
 import { answersOf, makeRun, messageOf, type Run, stackOf } from "./Turn.ts"
 import { HandlerError } from "./TurnError.ts"
 
@@ -45,6 +47,8 @@ export const makeTurnRunner = Effect.gen(function*() {
   const shutdown = yield* Shutdown
   const status = yield* GatewayStatus
   const store = yield* MessageStore
+  /** What a handler failed with may quote whatever it was given. */
+  const hide = hiding(secretsOf(config))
 
   /** The database may be away for a while; the result of a run is worth waiting for. */
   const holding = (turn: TurnId) => <A>(effect: Effect.Effect<A, StoreError>) =>
@@ -69,8 +73,9 @@ export const makeTurnRunner = Effect.gen(function*() {
 
   const failed = Effect.fnUntraced(function*(running: Running, failure: unknown) {
     const { claimed } = running
-    const error = messageOf(failure)
-    const where = { error, stack: stackOf(failure) }
+    const error = hide(messageOf(failure))
+    const stack = stackOf(failure)
+    const where = { error, stack: stack === undefined ? undefined : hide(stack) }
     const failures = claimed.failures + 1
     if (failures >= config.maxAttempts) {
       yield* Effect.logError("the turn failed for good").pipe(Effect.annotateLogs(where))
@@ -198,8 +203,12 @@ export const makeTurnRunner = Effect.gen(function*() {
     }),
 
     /** Runs it to whatever end; never fails. */
-    run: Effect.fn("TurnRunner.run")((running: Running) => {
-      const { attempt, conversation, id } = running.claimed
+    run: (running: Running) => {
+      const { attempt, conversation, id, ids, receivedAt, traces } = running.claimed
+      const about = { turn: id, conversation, attempt, messages: ids.slice(0, 10).join(" ") }
+      const waited = attempt > 1 || running.claimed.interrupted
+        ? Effect.void
+        : Effect.flatMap(Clock.currentTimeMillis, (now) => observed(claimWait, now - receivedAt))
       const reason = hopeless(running.claimed)
       return (reason === null ? execute(running) : Effect.andThen(
         Effect.logError("the turn failed for good").pipe(Effect.annotateLogs({ error: reason })),
@@ -210,8 +219,11 @@ export const makeTurnRunner = Effect.gen(function*() {
           Effect.logError("the turn ended in a defect and stays with this instance", defect)
         ),
         Effect.onInterrupt(() => counted(turns, "interrupted")),
-        Effect.annotateLogs({ turn: id, conversation, attempt })
+        timed(turnTime),
+        (run) => Effect.andThen(waited, run),
+        Effect.annotateLogs(about),
+        Effect.withSpan("TurnRunner.run", { kind: "consumer", attributes: about, ...parentAndLinks(traces) })
       )
-    })
+    }
   }
 })

@@ -14,6 +14,7 @@
 import { closeSync, openSync } from "node:fs"
 import process from "node:process"
 import { nodeProblem } from "./cli/nodeVersion.ts"
+import { hide } from "./cli/secrets.ts"
 import { canReload, interruptedCode, patience, reloading, uncaught } from "./cli/signals.ts"
 import { contain } from "./cli/strayErrors.ts"
 
@@ -51,6 +52,7 @@ const hasTerminal = () => {
 const reloads = canReload(args) && !hasTerminal()
 
 const endWithin = () => {
+  patience.since = stoppingSince
   setTimeout(() => process.exit(70), Math.min(longestTimer, patience.ms + grace)).unref()
 }
 
@@ -71,7 +73,8 @@ process.on("SIGHUP", () => reloads ? reloading.request() : process.kill(process.
 
 const onUncaught = (error: unknown) => {
   if (contain(error) || ++errors > mostErrors) return
-  process.stderr.write(`slackwater: nobody caught this: ${error instanceof Error ? error.stack : String(error)}\n`)
+  const text = error instanceof Error ? error.stack ?? error.message : String(error)
+  process.stderr.write(`slackwater: nobody caught this: ${hide(text)}\n`)
   // The end is under way and has its bound: another error, often the same, is no reason to cut it short.
   if (stoppingSince !== undefined) return
   if (!uncaught.listener(error)) process.exit(70)

@@ -35,6 +35,9 @@ const steered = Effect.gen(function*() {
           interrupted: false,
           status: null,
           unreadable: null,
+          ids: [1],
+          traces: [],
+          receivedAt: 0,
           messages: [inbound()]
         },
         slackApiUrl: "https://slack.com/api/",

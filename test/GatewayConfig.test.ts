@@ -52,6 +52,8 @@ describe("GatewayConfig", () => {
         catchUpCalls: 500,
         shutdownTimeout: Duration.seconds(25),
         connections: 1,
+        logLevel: "Info",
+        logFormat: "auto",
         watchdogThreshold: Duration.seconds(60),
         watchdogMaxAttempts: 10
       })

@@ -122,6 +122,9 @@ const run = (attempt = 1, options: { readonly failure?: StoreError; readonly mes
       interrupted: false,
       status: null,
       unreadable: null,
+      ids: [1],
+      traces: [],
+      receivedAt: 0,
       messages: [options.message ?? inbound({ ts: tsAt(1) })]
     },
     owner: OwnerId.make("me"),

@@ -5,9 +5,11 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Console, Effect, Exit, Layer, Logger, Option, Runtime } from "effect"
+import { Cause, Console, Effect, Exit, Layer, Option, Runtime } from "effect"
 import { CliError, CliOutput, Command } from "effect/cli"
 import { version } from "../version.ts"
+import { logging } from "./logging.ts"
+import { hide } from "./secrets.ts"
 import { interruptedCode } from "./signals.ts"
 
 const usage = 64
@@ -33,7 +35,7 @@ const report = (cause: Cause.Cause<unknown>) => {
       onNone: () => Cause.pretty(cause),
       onSome: (value) => value instanceof Error ? value.message : String(value)
     })
-    process.stderr.write(`slackwater: ${text}\n`)
+    process.stderr.write(`slackwater: ${hide(text)}\n`)
   })
 }
 
@@ -48,11 +50,6 @@ const presenter = CliOutput.layerPresenter({
       )
       : CliOutput.defaultPresenter.present(event)
 })
-
-/** Logs go to stderr, so that stdout stays for what a command prints: readable on a terminal, JSON elsewhere. */
-const logging = Logger.layer([
-  Logger.withConsoleError(process.stderr.isTTY ? Logger.formatLogFmt : Logger.formatJson)
-])
 
 export const perform = <Name extends string, Input, E>(
   root: Command.Command<Name, Input, unknown, E, NodeServices.NodeServices>

@@ -5,6 +5,7 @@ import { GatewayConfig, type Settings } from "../GatewayConfig.ts"
 import type { Turn } from "../Handler.ts"
 import * as Reload from "../Reload.ts"
 import { StrayErrors } from "../StrayErrors.ts"
+import { exporting } from "./exporting.ts"
 import { type Answering, answering, handlerFlags, load } from "./handlerFlags.ts"
 import { settings } from "./settings.ts"
 import { patience, reloading, uncaught } from "./signals.ts"
@@ -47,7 +48,8 @@ const uncaughtErrors = Effect.sync(() => {
 export const run = Command.make(
   "run",
   handlerFlags,
-  Effect.fn("run")(function*(given) {
+  // No span: all that the process ever does would be its child.
+  Effect.fnUntraced(function*(given) {
     const who = yield* answering("run", given)
     const fitted = Effect.map(read, fitting(who))
     // Checked before the module is loaded and before anything is written.
@@ -57,16 +59,20 @@ export const run = Command.make(
       ...loaded.handler,
       run: (turn: Turn) => Effect.provideService(loaded.handler.run(turn), StrayErrors, strayErrors)
     }
-    return yield* Reload.run({
-      ...loaded,
-      handler,
-      settings: first,
-      read: fitted,
-      requested: yield* requests,
-      doomed: yield* uncaughtErrors,
-      mayTake,
-      whenUp: tellSystemd
-    })
+    const listeners = yield* exporting(yield* settings)
+    return yield* Effect.provide(
+      Reload.run({
+        ...loaded,
+        handler,
+        settings: first,
+        read: fitted,
+        requested: yield* requests,
+        doomed: yield* uncaughtErrors,
+        mayTake,
+        whenUp: tellSystemd
+      }),
+      listeners
+    )
   }, Effect.scoped)
 ).pipe(
   Command.withDescription("Run the gateway against Slack until SIGTERM (needs SLACK_APP_TOKEN and SLACK_BOT_TOKEN)"),

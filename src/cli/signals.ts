@@ -3,8 +3,11 @@
  * a request to reload, an error that nobody caught. Imports nothing, so that `bin.ts` can have it at once.
  */
 
-/** From the first signal on (ms). `bin.ts` keeps it with a timer; the commands set it when they have read their settings. */
-export const patience = { ms: 25_000 }
+/**
+ * From the first signal on (ms). `bin.ts` keeps it with a timer; the commands set it when they have read their settings.
+ * `since`: when that signal came, on the clock of `performance`.
+ */
+export const patience: { ms: number; since: number | undefined } = { ms: 25_000, since: undefined }
 
 /** A signal to reload. Nobody may listen yet, or ever; then the request waits. */
 export const reloading = {

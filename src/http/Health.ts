@@ -4,9 +4,9 @@
  */
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
-import { PrometheusMetrics } from "effect/observability"
 import { GatewayStatus } from "../GatewayStatus.ts"
 import { Snapshot } from "../Snapshot.ts"
+import * as Metrics from "./Metrics.ts"
 
 const routes = Layer.mergeAll(
   HttpRouter.add("GET", "/healthz", HttpServerResponse.text("ok\n")),
@@ -34,7 +34,7 @@ const routes = Layer.mergeAll(
       )
     )
   ),
-  PrometheusMetrics.layerHttp({ path: "/metrics" })
+  Metrics.layer
 )
 
 const announce = Layer.effectDiscard(

@@ -16,6 +16,7 @@ import type { ByHand } from "../InboxByHand.ts"
 import type { ConversationKey, Destination, InboundMessage, OwnerId, TurnId } from "../Message.ts"
 import type { ReplyState } from "../OutboxStore.ts"
 import { StoreError, StoreUnavailable, TurnLost } from "../StoreError.ts"
+import { traceparent } from "../traceContext.ts"
 
 export interface MessageRow {
   readonly id: number
@@ -27,6 +28,7 @@ export interface MessageRow {
   dueAt: number
   readonly receivedAt: number
   finishedAt: number | null
+  readonly trace: string | null
 }
 
 export interface TurnRow {
@@ -79,6 +81,7 @@ export interface ReplyRow {
   at: SlackMessage | null
   remote: string | null
   finishedAt: number | null
+  readonly trace: string | null
 }
 
 export interface Data {
@@ -129,6 +132,10 @@ export const call = (operation: string) => <A>(body: () => A): Effect.Effect<A, 
     catch: (cause) =>
       new StoreError({ operation, reason: cause instanceof TurnLost ? cause : new StoreUnavailable({ cause }) })
   })
+
+/** The same, for a call that makes rows: they keep the trace they come from. */
+export const tracedCall = (operation: string) => <A>(body: (trace: string | null) => A): Effect.Effect<A, StoreError> =>
+  Effect.flatMap(traceparent, (trace) => call(operation)(() => body(trace)))
 
 /** The running turn, for the owner (and the run) that holds it; nobody else gets further than this. */
 export const heldTurn = (data: Data, id: TurnId, owner: OwnerId, attempt?: number): TurnRow => {

@@ -18,6 +18,7 @@ import {
   least,
   type MessageRow,
   oldest,
+  tracedCall,
   type TurnRow,
   waiting,
   waits
@@ -53,7 +54,7 @@ export const layer = Layer.effect(
     const claim = (conversation: ConversationKey, owner: OwnerId, now: number, most?: number) => {
       const run = (turn: TurnRow) => {
         Object.assign(turn, { state: "running", owner, attempt: turn.attempt + 1, startedAt: now })
-        const messages = rows().filter((row) => row.turn === turn.id && row.state === "queued")
+        const messages = rows().filter((row) => row.turn === turn.id && row.state === "queued").toSorted(bySlackTs)
         for (const row of messages) row.state = "processing"
         return Option.some<ClaimedTurn>({
           id: turn.id,
@@ -64,7 +65,10 @@ export const layer = Layer.effect(
           interrupted: turn.interrupted,
           status: turn.status,
           unreadable: null,
-          messages: messages.toSorted(bySlackTs).map(({ message }) => message)
+          messages: messages.map(({ message }) => message),
+          ids: messages.map(({ id }) => id),
+          traces: messages.flatMap(({ trace }) => trace ?? []),
+          receivedAt: Math.min(...messages.map(({ receivedAt }) => receivedAt))
         })
       }
 
@@ -132,7 +136,7 @@ export const layer = Layer.effect(
     }
 
     return MessageStore.of({
-      append: (added) => call("append")(() => append(data, added)),
+      append: (added) => tracedCall("append")((trace) => append(data, added, trace)),
       participates: (conversation) =>
         call("participates")(() =>
           rows().some((row) => row.conversation === conversation && row.state !== "ignored") ||
@@ -192,15 +196,15 @@ export const layer = Layer.effect(
         }),
       claim: (conversation, owner, now, most) => call("claim")(() => claim(conversation, owner, now, most)),
       complete: (id, owner, replies, now, { state, unseen = [] } = {}) =>
-        call("complete")(() => {
+        tracedCall("complete")((trace) => {
           const turn = heldTurn(data, id, owner)
           checkReplies(replies)
           for (const row of atWork(id)) {
             if (unseen.includes(row.id)) Object.assign(row, { state: "queued", turn: null, dueAt: now })
           }
           leave(turn, { state: "done", crashes: 0, finishedAt: now }, { state: "done", reason: null, finishedAt: now })
-          insertReplies(data, replies, id, now)
-          endStreams(data, id, now)
+          insertReplies(data, replies, id, now, trace)
+          endStreams(data, id, now, trace)
           if (state !== undefined) data.states.set(turn.conversation, state)
           data.steps.delete(id)
         }),
@@ -273,13 +277,13 @@ export const layer = Layer.effect(
           leave(turn, { ...again, error, dueAt: Math.round(dueAt) }, { state: "queued" })
         }),
       fail: (id, owner, error, replies, now) =>
-        call("fail")(() => {
+        tracedCall("fail")((trace) => {
           const turn = heldTurn(data, id, owner)
           checkReplies(replies)
           const ended = { state: "failed", finishedAt: now } as const
           leave(turn, { ...ended, failures: turn.failures + 1, error }, { ...ended, reason: error })
-          insertReplies(data, replies, id, now)
-          endStreams(data, id, now)
+          insertReplies(data, replies, id, now, trace)
+          endStreams(data, id, now, trace)
         }),
       releaseAll: (owner, now) =>
         call("releaseAll")(() => {
@@ -317,7 +321,8 @@ export const layer = Layer.effect(
           done: of("done").length,
           failed: of("failed").length,
           ignored: of("ignored").length,
-          oldestQueuedAt: least(of("queued").map(({ receivedAt }) => receivedAt))
+          oldestQueuedAt: least(of("queued").map(({ receivedAt }) => receivedAt)),
+          waitingConversations: new Set(rows().filter(waits).map(({ conversation }) => conversation)).size
         } satisfies InboxCounts
       })
     })

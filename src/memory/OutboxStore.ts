@@ -18,7 +18,7 @@ import {
   unavailable
 } from "../OutboxStore.ts"
 import { textGrowing, withShown } from "../streamed.ts"
-import { call, cutoffKeeping, Database, heldTurn, least, oldest, type ReplyRow } from "./Database.ts"
+import { call, cutoffKeeping, Database, heldTurn, least, oldest, type ReplyRow, tracedCall } from "./Database.ts"
 import { discard, list, retry } from "./outboxByHand.ts"
 import { importReplies } from "./outboxImport.ts"
 import {
@@ -164,10 +164,10 @@ export const layer = Layer.effect(
 
     return OutboxStore.of({
       enqueue: (replies, from, now) =>
-        call("enqueue")(() => {
+        tracedCall("enqueue")((trace) => {
           if (from !== null) heldTurn(data, from.turn, from.owner, from.attempt)
           checkReplies(replies)
-          return insertReplies(data, replies, from?.turn ?? null, now)
+          return insertReplies(data, replies, from?.turn ?? null, now, trace)
         }),
       import: (groups, now) => call("import")(() => importReplies(data, groups, now)),
       keysAt: (place) =>

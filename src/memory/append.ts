@@ -38,7 +38,7 @@ const reception = (data: Data, added: NewMessage) => {
   return { state: "failed", reason, finishedAt: receivedAt, dueAt } as const
 }
 
-export const append = (data: Data, added: NewMessage): Appended => {
+export const append = (data: Data, added: NewMessage, trace: string | null = null): Appended => {
   const { keys, message, receivedAt } = added
   const { conversation } = message
   const first = least(keys.flatMap((key) => data.keys.get(key)?.message ?? []))
@@ -50,7 +50,7 @@ export const append = (data: Data, added: NewMessage): Appended => {
   if (first === null) {
     const received = reception(data, added)
     const joined = isFirst(data, added) ? takeAlong : moveWindow
-    data.messages.set(id, { id, conversation, message, turn: null, receivedAt, ...received })
+    data.messages.set(id, { id, conversation, message, turn: null, receivedAt, trace, ...received })
     if (received.state === "ignored") return { _tag: "Ignored" }
     if (received.state === "failed") return { _tag: "Overflow" }
     joined(data, added, received.dueAt)

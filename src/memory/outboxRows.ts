@@ -37,7 +37,9 @@ export const claimed = (row: ReplyRow, dispatch = row.dispatch): ClaimedReply =>
   interim: row.interim,
   remote: row.remote,
   attempts: row.attempts,
-  enqueuedAt: row.enqueuedAt
+  enqueuedAt: row.enqueuedAt,
+  livesFrom: row.livesFrom,
+  trace: row.trace
 })
 
 export const waits = ({ state }: ReplyRow) => state === "queued" || state === "failed_retryable"
@@ -56,12 +58,13 @@ export const insertReplies = (
   data: Data,
   replies: ReadonlyArray<NewReply>,
   turn: TurnId | null,
-  now: number
+  now: number,
+  trace: string | null = null
 ): ReadonlyArray<StoredReply> => {
   let first: number | null = null
   return replies.map((reply) => {
     const known = [...data.replies.values()].find(({ key }) => key === reply.key)
-    const row = known ?? newRow(data.nextReply++, reply, turn, reply.part === undefined ? null : first, now)
+    const row = known ?? newRow(data.nextReply++, reply, turn, reply.part === undefined ? null : first, now, trace)
     if (reply.part === undefined) first = row.id
     if (known === undefined) {
       data.replies.set(row.id, row)
@@ -78,7 +81,8 @@ export const newRow = (
   { destination, dispatch, interim, key, lane, notBefore, target }: NewReply,
   turn: TurnId | null,
   partOf: number | null,
-  now: number
+  now: number,
+  trace: string | null = null
 ): ReplyRow => {
   const dueAt = Math.max(now, Math.round(notBefore ?? now))
   return {
@@ -111,7 +115,8 @@ export const newRow = (
     retriedAt: null,
     at: null,
     remote: null,
-    finishedAt: null
+    finishedAt: null,
+    trace
   }
 }
 
@@ -174,13 +179,14 @@ export const piecesOf = (data: Data, start: number): ReadonlyArray<Piece> =>
 const ends = ["StreamStop", "StreamEnd", "Post"]
 
 /** With its turn, every stream ends: what nobody stopped is stopped as it is. */
-export const endStreams = (data: Data, turn: TurnId, now: number): void => {
+export const endStreams = (data: Data, turn: TurnId, now: number, trace: string | null = null): void => {
   for (const row of data.replies.values()) {
     const isOver = row.state === "failed_terminal" || row.state === "expired" ||
       piecesOf(data, row.id).some(({ dispatch }) => dispatch !== null && ends.includes(dispatch._tag))
     if (row.turn !== turn || row.dispatch._tag !== "StreamStart" || isOver) continue
     const { destination, id: target, key, lane } = row
-    insertReplies(data, [{ key: `${key}:end`, lane, destination, dispatch: { _tag: "StreamEnd" }, target }], turn, now)
+    const end: NewReply = { key: `${key}:end`, lane, destination, dispatch: { _tag: "StreamEnd" }, target }
+    insertReplies(data, [end], turn, now, trace)
   }
 }
 

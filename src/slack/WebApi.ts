@@ -6,10 +6,11 @@
  * metadata, by which it is found again.
  */
 import { WebClient } from "@slack/web-api"
-import { Context, Duration, Effect, Layer, Redacted } from "effect"
+import { Cause, Context, Duration, Effect, Exit, Layer, Option, Redacted } from "effect"
 import type { Content, Dispatch, SlackMessage } from "../Dispatch.ts"
 import { GatewayConfig, type Settings } from "../GatewayConfig.ts"
 import type { Destination } from "../Message.ts"
+import { monotonicMillis } from "../monotonic.ts"
 import {
   Ambiguous,
   type FileHand,
@@ -19,6 +20,7 @@ import {
   type SlackApiReason,
   type Sought
 } from "../SlackApi.ts"
+import { apiCallTime, observed } from "../Telemetry.ts"
 import { fieldIn, textIn } from "../untrustedJson.ts"
 import { classify } from "./classify.ts"
 import { listings } from "./listings.ts"
@@ -65,6 +67,20 @@ export const Caller = Context.Reference<(config: Settings) => Ask>("slackwater/s
   defaultValue: () => throughClient
 })
 
+/** A span of its own, and its time by what became of it. */
+const measured = (method: string) => <A>(effect: Effect.Effect<A, SlackApiError>): Effect.Effect<A, SlackApiError> =>
+  Effect.flatMap(monotonicMillis, (begun) =>
+    Effect.onExit(effect, (exit) =>
+      Effect.flatMap(monotonicMillis, (now) => {
+        const failure = Exit.isFailure(exit) ? Cause.findErrorOption(exit.cause) : Option.none()
+        const outcome = Exit.isSuccess(exit) ? "ok" : Option.match(failure, {
+          // Cut off, as at a stop: it may have happened.
+          onNone: () => "Ambiguous",
+          onSome: ({ reason }) => reason._tag
+        })
+        return observed(apiCallTime, now - begun, { method, outcome })
+      }))).pipe(Effect.withSpan("SlackApi.call", { kind: "client", attributes: { method } }))
+
 export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
   SlackApi,
   Effect.gen(function*() {
@@ -72,7 +88,7 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
     const ask = (yield* Caller)(config)
 
     const call = (method: string, args: Record<string, unknown> = {}) =>
-      Effect.mapError(ask(method, args), (reason) => new SlackApiError({ method, reason }))
+      measured(method)(Effect.mapError(ask(method, args), (reason) => new SlackApiError({ method, reason })))
 
     const senseless = (method: string, detail: string) =>
       new SlackApiError({ method, reason: new Ambiguous({ detail }) })
@@ -164,12 +180,12 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
         }
         case "Respond": {
           const { deleteOriginal, replaceOriginal, responseType, url } = dispatch
-          yield* respond(url, {
+          yield* measured("response_url")(respond(url, {
             ...(deleteOriginal === true ? { delete_original: true } : contentArgs(dispatch)),
             replace_original: replaceOriginal === true,
             ...(responseType === undefined ? {} : { response_type: responseType }),
             ...(yield* threadOf("response_url", destination))
-          }, outside)
+          }, outside))
           return { channel, ts: "" }
         }
       }

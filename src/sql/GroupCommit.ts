@@ -17,6 +17,7 @@ import { monotonicMillis } from "../monotonic.ts"
 import type { StoreError, TurnLost } from "../StoreError.ts"
 import { StoreWriter } from "../StoreWriter.ts"
 import { Supervisor } from "../Supervisor.ts"
+import { commitTime, timed } from "../Telemetry.ts"
 import { rememberTransaction } from "./holder.ts"
 import { asStoreError, untilFree } from "./transaction.ts"
 
@@ -94,7 +95,7 @@ export class GroupCommit extends Context.Service<GroupCommit, {
         jobs: ReadonlyArray<Job>,
         restore: <A, E>(wait: Effect.Effect<A, E>) => Effect.Effect<A, E>
       ): Effect.Effect<void> =>
-        Effect.matchCauseEffect(restore(untilFree(attempt(jobs))), {
+        Effect.matchCauseEffect(restore(untilFree(timed(commitTime)(attempt(jobs)))), {
           onSuccess: (exits) =>
             Effect.map(monotonicMillis, (now) => {
               committedAt = now

@@ -14,6 +14,7 @@ import * as HostTransaction from "./HostTransaction.ts"
 import * as Instance from "./Instance.ts"
 import * as MessageStore from "./MessageStore.ts"
 import * as OutboxStore from "./OutboxStore.ts"
+import * as size from "./size.ts"
 import * as Workspace from "./Workspace.ts"
 
 export type Where = "own" | "host"
@@ -29,7 +30,7 @@ const above = <E, R>(database: Layer.Layer<Layer.Success<typeof Database.layer>,
     Layer.provideMerge(MessageStore.layer),
     Layer.provideMerge(Control.layer),
     Layer.provideMerge(OutboxStore.layer),
-    Layer.provideMerge(storeWriter),
+    Layer.provideMerge([storeWriter, size.layer]),
     Layer.provideMerge(GroupCommit.layer),
     Layer.provideMerge(HostTransaction.layer),
     Layer.provideMerge(database)

@@ -3,6 +3,7 @@ import { Effect, Option } from "effect"
 import type { SqlClient } from "effect/sql"
 import type { InboundMessage } from "../Message.ts"
 import { heardLate, type NewMessage } from "../MessageStore.ts"
+import { traceparent } from "../traceContext.ts"
 import type { GroupCommit } from "./GroupCommit.ts"
 import { decodeMessage, encodeMessage } from "./messageJson.ts"
 
@@ -113,9 +114,9 @@ export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service
     if (twin !== undefined) return yield* meet(twin, added)
     const { due, finishedAt, isFirst, reason, state } = yield* reception(added)
     const [row] = yield* sql<{ readonly id: number }>`INSERT INTO slackwater_messages
-      (conversation, slack_ts, message, state, reason, due_at, received_at, finished_at) VALUES
+      (conversation, slack_ts, message, state, reason, due_at, received_at, finished_at, trace) VALUES
       (${conversation}, ${added.message.ts}, ${encodeMessage(added.message)}, ${state}, ${reason},
-       ${due}, ${added.receivedAt}, ${finishedAt}) RETURNING id`
+       ${due}, ${added.receivedAt}, ${finishedAt}, ${yield* traceparent}) RETURNING id`
     if (row === undefined) return yield* Effect.die(new Error("INSERT … RETURNING answered nothing"))
     yield* rememberKeys(added.keys, row.id, added.receivedAt)
     if (state === "ignored") return { _tag: "Ignored" } as const

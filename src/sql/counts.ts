@@ -7,7 +7,15 @@ import type { SqlClient } from "effect/sql"
 import type { InboxCounts } from "../MessageStore.ts"
 import type { OutboxCounts } from "../OutboxStore.ts"
 
-const noMessages: InboxCounts = { queued: 0, processing: 0, done: 0, failed: 0, ignored: 0, oldestQueuedAt: null }
+const noMessages: InboxCounts = {
+  queued: 0,
+  processing: 0,
+  done: 0,
+  failed: 0,
+  ignored: 0,
+  oldestQueuedAt: null,
+  waitingConversations: 0
+}
 
 export const countMessages = (sql: SqlClient.SqlClient) =>
   Effect.map(
@@ -28,7 +36,10 @@ export const countMessages = (sql: SqlClient.SqlClient) =>
         SELECT count(CASE WHEN state = 'done' THEN 1 END) AS done,
           count(CASE WHEN state = 'failed' THEN 1 END) AS failed,
           count(CASE WHEN state = 'ignored' THEN 1 END) AS ignored
-        FROM slackwater_messages WHERE finished_at IS NOT NULL)`,
+        FROM slackwater_messages WHERE finished_at IS NOT NULL
+      ), (
+        SELECT count(DISTINCT conversation) AS waitingConversations
+        FROM slackwater_messages WHERE state = 'queued' AND turn_id IS NULL)`,
     ([row]) => row ?? noMessages
   )
 

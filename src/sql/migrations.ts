@@ -199,6 +199,12 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
     ) STRICT, WITHOUT ROWID`,
     // When its last run began.
     `ALTER TABLE slackwater_turns ADD COLUMN started_at INTEGER`
+  ],
+
+  [
+    // The span that committed the row (W3C traceparent); null where nobody listened.
+    `ALTER TABLE slackwater_messages ADD COLUMN trace TEXT`,
+    `ALTER TABLE slackwater_outbox ADD COLUMN trace TEXT`
   ]
 ]
 

@@ -20,6 +20,7 @@ import {
 } from "../OutboxStore.ts"
 import { TurnLost } from "../StoreError.ts"
 import type { Piece } from "../streamed.ts"
+import { traceparent } from "../traceContext.ts"
 
 const DispatchJson = Schema.fromJsonString(Dispatch)
 export const encodeDispatch = Schema.encodeSync(DispatchJson)
@@ -59,6 +60,7 @@ export interface Row {
   readonly slack_ts: string | null
   readonly remote: string | null
   readonly finished_at: number | null
+  readonly trace: string | null
 }
 
 export const claimed = (row: Row, dispatch: Dispatch): ClaimedReply => ({
@@ -70,7 +72,9 @@ export const claimed = (row: Row, dispatch: Dispatch): ClaimedReply => ({
   interim: row.interim === 1,
   remote: row.remote,
   attempts: row.attempts,
-  enqueuedAt: row.enqueued_at
+  enqueuedAt: row.enqueued_at,
+  livesFrom: row.lives_from,
+  trace: row.trace
 })
 
 export const stored = (row: Row): StoredReply => ({
@@ -98,6 +102,7 @@ export const insertReplies = Effect.fnUntraced(function*(
   now: number
 ) {
   const rows: Array<StoredReply> = []
+  const trace = yield* traceparent
   let first: number | null = null
   for (const reply of replies) {
     let [row] = yield* sql<Row>`SELECT * FROM slackwater_outbox WHERE key = ${reply.key}`
@@ -107,10 +112,10 @@ export const insertReplies = Effect.fnUntraced(function*(
       const dueAt = Math.max(now, Math.round(reply.notBefore ?? now))
       row = (yield* sql<Row>`INSERT INTO slackwater_outbox
         (key, lane, channel, thread_ts, kind, dispatch, state, interim, turn_id, target_id, part_of,
-         due_at, enqueued_at, lives_from) VALUES
+         due_at, enqueued_at, lives_from, trace) VALUES
         (${reply.key}, ${reply.lane}, ${channel}, ${threadTs}, ${reply.dispatch._tag},
          ${encodeDispatch(reply.dispatch)}, 'queued', ${interim ? 1 : 0}, ${turn}, ${reply.target ?? null},
-         ${reply.part === undefined ? null : first}, ${dueAt}, ${now}, ${dueAt}) RETURNING *`)[0]
+         ${reply.part === undefined ? null : first}, ${dueAt}, ${now}, ${dueAt}, ${trace}) RETURNING *`)[0]
       if (row !== undefined && !interim && turn !== null) {
         yield* endInterim(sql, sql`turn_id = ${turn} AND state = 'queued' AND id < ${row.id}`, now)
       }

@@ -26,6 +26,13 @@ interface OpenRow {
   readonly due_at: number
 }
 
+interface MessageRow {
+  readonly id: number
+  readonly message: string
+  readonly received_at: number
+  readonly trace: string | null
+}
+
 type Turns = Pick<
   MessageStore["Service"],
   | "claim"
@@ -42,7 +49,7 @@ type Turns = Pick<
 
 export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"]): Turns => {
   const messagesOf = Effect.fnUntraced(function*(turn: string) {
-    const rows = yield* sql<{ readonly id: number; readonly message: string }>`SELECT id, message
+    const rows = yield* sql<MessageRow>`SELECT id, message, received_at, trace
       FROM slackwater_messages WHERE turn_id = ${turn} AND state = 'processing' ORDER BY slack_ts, id`
     const messages: Array<InboundMessage> = []
     let unreadable: string | null = null
@@ -51,7 +58,13 @@ export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"
       if (Option.isSome(decoded)) messages.push(decoded.value)
       else unreadable ??= `message ${id} cannot be read: a newer release wrote it, or it is damaged`
     }
-    return { messages, unreadable }
+    return {
+      messages,
+      unreadable,
+      ids: rows.map(({ id }) => id),
+      traces: rows.flatMap(({ trace }) => trace ?? []),
+      receivedAt: Math.min(...rows.map(({ received_at }) => received_at))
+    }
   })
 
   /** A message opens a second turn when its first one is superseded, maybe in the same millisecond. */

@@ -56,6 +56,6 @@ it.live("a handler that blocks the event loop is an alarm and a metric, until it
     const codes = Effect.map(status, (now) => now?.alarms.map(({ code }) => code) ?? [])
     yield* eventually("the alarm", codes, (found) => found.includes("event-loop"), running)
     yield* eventually("its size", status, (now) => (now?.eventLoopDelayMs ?? 0) >= 2_000, running)
-    assert.match((yield* get("/metrics")).body, /^slackwater_event_loop_delay_milliseconds [2-9]\d{3}/m)
+    assert.match((yield* get("/metrics")).body, /^slackwater_event_loop_delay_seconds (?:[2-9]|\d\d)/m)
     yield* eventually("its end", codes, (found) => !found.includes("event-loop"), running)
   }).pipe(withSlack))

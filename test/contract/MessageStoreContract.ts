@@ -13,6 +13,7 @@ import { pruningContract } from "./PruningContract.ts"
 import { recoveryContract } from "./RecoveryContract.ts"
 import type { Restart } from "./Restart.ts"
 import { runsContract } from "./RunsContract.ts"
+import { traceContract } from "./TraceContract.ts"
 import { claimed, me, now, other, ready, texts, turnsContract, twin } from "./TurnsContract.ts"
 
 export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStore | Restart>) =>
@@ -293,6 +294,7 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
     recoveryContract(test)
     runsContract(test)
     keepingContract(test)
+    traceContract(test)
     pruningContract(test)
 
     describe("what it knows", () => {
@@ -310,7 +312,8 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
             done: 1,
             failed: 0,
             ignored: 1,
-            oldestQueuedAt: now + 3
+            oldestQueuedAt: now + 3,
+            waitingConversations: 1
           })
         }))
 
