@@ -4,6 +4,7 @@
  */
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
+import * as Activity from "../Activity.ts"
 import { Admission } from "../Admission.ts"
 import * as Guard from "./Guard.ts"
 import * as Health from "./Health.ts"
@@ -24,5 +25,5 @@ export const layer = announce.pipe(
   Layer.provideMerge(
     HttpRouter.serve(Layer.provideMerge(routes, Guard.layer), { disableLogger: true, disableListenLog: true })
   ),
-  Layer.provideMerge(Admission.layer)
+  Layer.provideMerge(Layer.mergeAll(Admission.layer, Activity.layer))
 )
