@@ -12,6 +12,7 @@
  */
 import { Clock, Context, Duration, Effect, Exit, Latch, Layer, Option } from "effect"
 import type { Activate, Activation } from "./Activation.ts"
+import { Activity } from "./Activity.ts"
 import { Debouncer } from "./Debouncer.ts"
 import { decode, type Decoded, type Envelope, undecodable as asUndecodable } from "./Envelope.ts"
 import { eventOf, kindOf } from "./Event.ts"
@@ -78,6 +79,7 @@ export class Intake extends Context.Service<Intake, {
     Layer.effect(
       Intake,
       Effect.gen(function*() {
+        const activity = yield* Activity
         const config = yield* GatewayConfig
         const debouncer = yield* Debouncer
         const { handles } = yield* Handler
@@ -219,6 +221,8 @@ export class Intake extends Context.Service<Intake, {
               onFailure: () => counted(ackFailures),
               onSuccess: () => Effect.flatMap(sinceArrival, (ms) => observed(envelopeAck, ms))
             })
+            yield* activity.count("received")
+            yield* activity.took("ack", yield* sinceArrival)
             yield* stored.opened
           },
           Effect.uninterruptible

@@ -132,6 +132,12 @@ export interface InboxCounts {
   readonly waitingConversations: number
 }
 
+/** What waits, which is quickly counted however much has ended. */
+export interface Backlog {
+  readonly queued: number
+  readonly oldestQueuedAt: number | null
+}
+
 export class MessageStore extends Context.Service<MessageStore, {
   /**
    * Stores the message or recognises it. Durable when it returns. Idempotent by any of the keys. With the first message
@@ -262,4 +268,5 @@ export class MessageStore extends Context.Service<MessageStore, {
    */
   readonly discard: (which: MessageSelection, now: number) => Effect.Effect<ReadonlyArray<number>, StoreError>
   readonly counts: Effect.Effect<InboxCounts, StoreError>
+  readonly backlog: Effect.Effect<Backlog, StoreError>
 }>()("slackwater/MessageStore") {}

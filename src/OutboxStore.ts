@@ -27,6 +27,7 @@ import type { Effect } from "effect"
 import type { Cutoff } from "./Cutoff.ts"
 import type { Dispatch, Kind, SlackMessage } from "./Dispatch.ts"
 import type { ConversationKey, Destination, OwnerId, TurnId } from "./Message.ts"
+import type { Backlog } from "./MessageStore.ts"
 import type { StoreError } from "./StoreError.ts"
 
 /** A row whose fate is unknown holds its lane for at most this long (ms). */
@@ -182,6 +183,13 @@ export interface ReplyRecord extends StoredReply {
   readonly finishedAt: number | null
 }
 
+/** Some of the rows: by id from the one `after` this, or the newest first from the one `before` this. */
+export interface RowPage {
+  readonly after?: number
+  readonly before?: number
+  readonly limit: number
+}
+
 /** Rows to look at or to mend; what is left out does not matter. */
 export interface Selection {
   readonly ids?: ReadonlyArray<number>
@@ -324,10 +332,10 @@ export class OutboxStore extends Context.Service<OutboxStore, {
     readonly most: number
   }) => Effect.Effect<number, StoreError>
   readonly find: (id: number) => Effect.Effect<StoredReply | null, StoreError>
-  /** Rows by id, `after` that of the last page. */
+  /** Rows by id, `after` that of the last page; or the newest first, `before` it. */
   readonly list: (
     which: Selection,
-    page: { readonly after?: number; readonly limit: number }
+    page: RowPage
   ) => Effect.Effect<ReadonlyArray<ReplyRecord>, StoreError>
   /**
    * By hand, from `failed_terminal` (not interim), `expired` and `unknown`: `queued` with new attempts and a new life,
@@ -337,6 +345,8 @@ export class OutboxStore extends Context.Service<OutboxStore, {
   /** By hand, from everything but `sending` and `delivered`: `failed_terminal`, reason `discarded`. Answers the rows. */
   readonly discard: (which: Selection, now: number) => Effect.Effect<ReadonlyArray<number>, StoreError>
   readonly counts: Effect.Effect<OutboxCounts, StoreError>
+  /** What waits for its first send or for another one, and for how long. */
+  readonly backlog: Effect.Effect<Backlog, StoreError>
   /** How many of the unknown ones only a person can settle. */
   readonly held: Effect.Effect<number, StoreError>
 }>()("slackwater/OutboxStore") {}

@@ -7,6 +7,7 @@
  * Does not: decide which turn runs when (Conversations), or send (Outbox).
  */
 import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Option, Random, Schedule } from "effect"
+import { Activity } from "./Activity.ts"
 import { Control } from "./Control.ts"
 import { GatewayConfig, type Mode, secretsOf } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
@@ -39,6 +40,7 @@ export interface Running {
 }
 
 export const makeTurnRunner = Effect.gen(function*() {
+  const activity = yield* Activity
   const config = yield* GatewayConfig
   const control = yield* Control
   const handler = yield* Handler
@@ -69,6 +71,7 @@ export const makeTurnRunner = Effect.gen(function*() {
     yield* outbox.wake
     yield* shutdown.count("drained", 1)
     yield* counted(turns, "failed")
+    yield* activity.count("turnsFailed")
   })
 
   const failed = Effect.fnUntraced(function*(running: Running, failure: unknown) {
@@ -89,6 +92,7 @@ export const makeTurnRunner = Effect.gen(function*() {
     const now = yield* Clock.currentTimeMillis
     yield* holding(claimed.id)(store.retryLater(claimed.id, owner, error, now + delay))
     yield* counted(turns, "retried")
+    yield* activity.count("turnsFailed")
   })
 
   /** Runs the handler apart, so that one that cannot be interrupted holds up neither its slot nor the shutdown. */
@@ -185,7 +189,15 @@ export const makeTurnRunner = Effect.gen(function*() {
     yield* outbox.wake
     yield* shutdown.count("drained", 1)
     yield* counted(turns, "done")
+    yield* activity.count("turnsDone")
   })
+
+  const remembered = <R>(run: Effect.Effect<void, never, R>) =>
+    Effect.flatMap(Clock.currentTimeMillis, (began) =>
+      Effect.ensuring(
+        run,
+        Effect.flatMap(Clock.currentTimeMillis, (now) => activity.took("turn", now - began))
+      ))
 
   /** Why this turn must not run at all. */
   const hopeless = ({ crashes, unreadable }: ClaimedTurn): string | null => {
@@ -220,6 +232,7 @@ export const makeTurnRunner = Effect.gen(function*() {
         ),
         Effect.onInterrupt(() => counted(turns, "interrupted")),
         timed(turnTime),
+        remembered,
         (run) => Effect.andThen(waited, run),
         Effect.annotateLogs(about),
         Effect.withSpan("TurnRunner.run", { kind: "consumer", attributes: about, ...parentAndLinks(traces) })

@@ -309,6 +309,10 @@ export const layer = Layer.effect(
             if (conversations.includes(row.conversation) && row.dueAt > now) row.dueAt = now
           }
         }),
+      backlog: call("backlog")(() => {
+        const queued = rows().filter(({ state }) => state === "queued")
+        return { queued: queued.length, oldestQueuedAt: least(queued.map(({ receivedAt }) => receivedAt)) }
+      }),
       list: (which, page) => call("list")(() => list(data, which, page)),
       show: (id) => call("show")(() => show(data, id)),
       retry: (which, now) => call("retry")(() => retry(data, which, now)),

@@ -12,7 +12,7 @@ import { ConversationKey } from "../Message.ts"
 import { type HistoryEntry, MessageStore } from "../MessageStore.ts"
 import { makeAppend } from "./append.ts"
 import { allPaused, isFree, notPaused } from "./Control.ts"
-import { countMessages } from "./counts.ts"
+import { backlogOfMessages, countMessages } from "./counts.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import { discard, list, retry, show } from "./inboxByHand.ts"
 import { decodeMessage } from "./messageJson.ts"
@@ -203,7 +203,8 @@ export const layer = Layer.effect(
       show: (id) => statement("show")(show(sql, id)),
       retry: (which, now) => group.write("retry")(retry(sql, which, now)),
       discard: (which, now) => group.write("discard")(discard(sql, which, now)),
-      counts: statement("counts")(countMessages(sql))
+      counts: statement("counts")(countMessages(sql)),
+      backlog: statement("backlog")(backlogOfMessages(sql))
     })
   })
 )
