@@ -67,7 +67,8 @@ export const makeWorkers = Effect.fnUntraced(function*<R>(
         return Scope.close(scope, exit)
       })
     )
-    return { child, scope, watch: undefined, isDead: false } satisfies Worker as Worker
+    const worker: Worker = { child, scope, watch: undefined, isDead: false }
+    return worker
   })
 
   /** One that waits and lives, or a new one. */
