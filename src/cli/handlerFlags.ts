@@ -45,12 +45,12 @@ export const answering = Effect.fnUntraced(
       if (Option.isSome(workers) && (kept < 1 || kept > mostWorkers)) {
         return yield* mistake(`--exec-workers is ${kept}, and must be a whole number from 1 to ${mostWorkers}`)
       }
-      return { _tag: "Exec", command: exec.value, workers: kept, env: process.env } satisfies Answering as Answering
+      return { _tag: "Exec", command: exec.value, workers: kept, env: process.env } satisfies Answering
     }
     if (Option.isSome(workers)) return yield* mistake("--exec-workers is for --exec")
     const path = Option.getOrElse(handler, () => fallback)
     if (path === undefined) return yield* mistake("Missing required argument: handler, or --exec \"<command>\"")
-    return { _tag: "Module", path } satisfies Answering as Answering
+    return { _tag: "Module", path } satisfies Answering
   }
 )
 

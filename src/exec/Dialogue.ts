@@ -157,14 +157,14 @@ export const converse = Effect.fnUntraced(
 
     const serve = (line: Line, said: Request) => {
       const { request } = said
-      const done = perform(line, said)
+      const performed = perform(line, said)
       if (request === undefined) {
         return Effect.catch(
-          done,
+          performed,
           (error) => Effect.fail(error._tag === "TurnError" ? refuse(line, `was refused (${error.message})`) : error)
         )
       }
-      return Effect.matchEffect(done, {
+      return Effect.matchEffect(performed, {
         onSuccess: (value) => child.send({ type: "result", request, ok: true, value }),
         onFailure: ({ message }) => child.send({ type: "result", request, ok: false, error: message })
       })

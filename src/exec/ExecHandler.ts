@@ -42,6 +42,9 @@ export const environmentFor = (env: ExecOptions["env"]) =>
 const programIn = (command: string): string | undefined =>
   /^\s*(?:[A-Za-z_]\w*=[\w./:@,+-]*\s+)*([\w./:@+-]+)(?=\s|$)/.exec(command)?.[1]
 
+/** Some shells call a file a command that nobody may execute. */
+const isRunnable = `case "$1" in */*) [ -f "$1" ] && [ -x "$1" ];; *) command -v "$1";; esac`
+
 /** Without a shell's own signs it is one program, and the shell makes room for it: one process less to start and to end. */
 const inShell = (command: string) => /^\s*[A-Za-z_]\w*=|[;&|<>()$`#\n]/.test(command) ? command : `exec ${command}`
 
@@ -52,7 +55,7 @@ export const checkCommand = Effect.fn("checkCommand")(function*({ command, env }
   const program = programIn(command)
   if (program === undefined) return
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
-  const code = yield* spawner.exitCode(ChildProcess.make("/bin/sh", ["-c", "command -v \"$1\"", "sh", program], {
+  const code = yield* spawner.exitCode(ChildProcess.make("/bin/sh", ["-c", isRunnable, "sh", program], {
     env: environmentFor(env)
   })).pipe(Effect.mapError((error) => fail(`no shell can be started (${error.message})`)))
   if (code !== 0) return yield* fail(`there is no ${program}, or it is not executable; check the path, or chmod +x it`)

@@ -52,29 +52,33 @@ export const makeWorkers = Effect.fnUntraced(function*<R>(
       })
     )
 
-  const startOne = Effect.gen(function*() {
-    if (deaths > 0) {
-      const pause = Math.min(longestPause, firstPause * 2 ** (deaths - 1))
-      yield* Effect.logInfo("a worker is started again after a pause").pipe(Effect.annotateLogs({ pauseMs: pause }))
-      yield* Effect.sleep(Duration.millis(pause))
+  /** Runs where nothing interrupts but what `restore` lets be interrupted: then no worker is forgotten in between. */
+  const startOne = Effect.fnUntraced(
+    function*(restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>) {
+      if (deaths > 0) {
+        const pause = Math.min(longestPause, firstPause * 2 ** (deaths - 1))
+        yield* Effect.logInfo("a worker is started again after a pause").pipe(Effect.annotateLogs({ pauseMs: pause }))
+        yield* restore(Effect.sleep(Duration.millis(pause)))
+      }
+      const scope = yield* Scope.fork(whole)
+      const child = yield* restore(start).pipe(
+        Scope.provide(scope),
+        Effect.onExit((exit) => {
+          if (Exit.isSuccess(exit)) return Effect.void
+          deaths += 1
+          return Scope.close(scope, exit)
+        })
+      )
+      const worker: Worker = { child, scope, watch: undefined, isDead: false }
+      return worker
     }
-    const scope = yield* Scope.fork(whole)
-    const child = yield* start.pipe(
-      Scope.provide(scope),
-      Effect.onExit((exit) => {
-        if (Exit.isSuccess(exit)) return Effect.void
-        deaths += 1
-        return Scope.close(scope, exit)
-      })
-    )
-    return { child, scope, watch: undefined, isDead: false } satisfies Worker as Worker
-  })
+  )
 
   /** One that waits and lives, or a new one. */
-  const take: Effect.Effect<Worker, ExecFailed, Exclude<R, Scope.Scope>> = Effect.gen(function*() {
+  const take = Effect.fnUntraced(function*(restore: Parameters<typeof startOne>[0]) {
     while (true) {
       const worker = idle.pop()
-      if (worker === undefined) return yield* startOne
+      if (worker === undefined) return yield* startOne(restore)
       if (worker.watch !== undefined) yield* Fiber.interrupt(worker.watch)
       if (!worker.isDead) return worker
     }
@@ -88,7 +92,7 @@ export const makeWorkers = Effect.fnUntraced(function*<R>(
   return <A, E, R>(use: (child: Child) => Effect.Effect<A, E, R>) =>
     slots.withPermit(
       Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(restore(take), (worker) =>
+        Effect.flatMap(take(restore), (worker) =>
           Effect.onExit(restore(use(worker.child)), (exit) => {
             const error = Option.getOrUndefined(Exit.findErrorOption(exit))
             if (Exit.isSuccess(exit) || (error instanceof ExecFailed && error.saidSo)) {

@@ -9,7 +9,7 @@ import { GatewayConfig, GatewayConfigError, knobs, type Settings } from "../Gate
 type Unit = "milli" | "millis" | "second" | "seconds" | "minute" | "minutes" | "hour" | "hours" | "day" | "days"
 export type DurationText = `${number} ${Unit}`
 
-type Plain<A> = A extends Redacted.Redacted<string> ? string : A extends Duration.Duration ? DurationText : A
+type Plain<A> = A extends Redacted.Redacted ? string : A extends Duration.Duration ? DurationText : A
 
 export type PlainSettings = { readonly [K in keyof Settings]?: Plain<Settings[K]> | undefined }
 

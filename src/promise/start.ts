@@ -79,8 +79,6 @@ export const start = async (options: StartOptions): Promise<RunningGateway> => {
   })
   const runtime = ManagedRuntime.make(Layer.provideMerge(gateway, logging(log)))
 
-  /** Whoever still waits for something when all is closed waits in vain. */
-  const over = new AbortController()
   let closing: Promise<void> | undefined
   const listen = (what: "on" | "off") => {
     for (const name of ["SIGTERM", "SIGINT"] as const) process[what](name, onSignal)
@@ -90,13 +88,11 @@ export const start = async (options: StartOptions): Promise<RunningGateway> => {
     void close()
   }
   const close = (): Promise<void> =>
-    closing ??= runtime.dispose().finally(() => {
-      listen("off")
-      over.abort()
-    })
+    // What still waits for something is interrupted, and rejects.
+    closing ??= runtime.dispose().finally(() => listen("off"))
   const run = async <A, E>(effect: Effect.Effect<A, E, ManagedRuntime.ManagedRuntime.Services<typeof runtime>>) => {
     if (closing !== undefined) throw new SlackwaterError("the gateway is closed", { code: "Closed" })
-    return await settled(runtime.runPromiseExit(effect, { signal: over.signal }))
+    return await settled(runtime.runPromiseExit(effect))
   }
   if (signals) listen("on")
   try {

@@ -24,7 +24,7 @@ const optionsFor = Effect.fnUntraced(function*(given: Partial<StartOptions> = {}
     shutdownTimeout: "10 seconds",
     log: false,
     ...given
-  } satisfies StartOptions as StartOptions
+  } satisfies StartOptions
 })
 
 /** Closed with the scope. */
