@@ -3,6 +3,7 @@ import { Command } from "effect/cli"
 import { dev } from "./dev.ts"
 import { healthcheck } from "./healthcheck.ts"
 import { importQueue } from "./importQueue.ts"
+import { inbox } from "./inbox.ts"
 import { outbox } from "./outbox.ts"
 import { perform } from "./perform.ts"
 import { run } from "./run.ts"
@@ -12,7 +13,7 @@ const root = Command.make("slackwater").pipe(
   Command.withDescription(
     "A crash-safe Slack gateway: acknowledged events are handled, committed replies are posted once"
   ),
-  Command.withSubcommands([dev, run, send, outbox, importQueue, healthcheck])
+  Command.withSubcommands([dev, run, send, inbox, outbox, importQueue, healthcheck])
 )
 
 export const main = perform(root)

@@ -4,8 +4,7 @@ import { cancelled, OutboxStore, type ReplyState, type Selection } from "../Outb
 import type { StoreError } from "../StoreError.ts"
 import type { Mending } from "./massChange.ts"
 import { type OutboxRow, rowOf } from "./outboxRows.ts"
-
-export type Action = "retry" | "discard"
+import type { Action } from "./rowChange.ts"
 
 /** The states that each may leave. */
 export const statesFor: Readonly<Record<Action, ReadonlyArray<ReplyState>>> = {

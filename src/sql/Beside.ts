@@ -14,6 +14,7 @@ import { Supervisor } from "../Supervisor.ts"
 import { busyFor, makeDirectory, openFile } from "./Database.ts"
 import { DatabaseError, Elsewhere, Missing, OlderSchema } from "./DatabaseError.ts"
 import { GroupCommit } from "./GroupCommit.ts"
+import * as MessageStore from "./MessageStore.ts"
 import { current, latest, migrate } from "./migrations.ts"
 import * as OutboxStore from "./OutboxStore.ts"
 import * as OwnerLock from "./OwnerLock.ts"
@@ -76,9 +77,9 @@ const open = Effect.fnUntraced(function*(dataDir: string, { mayChange = true, ma
   return yield* openFile(file, busyFor, upToDate(file, lock, mayChange))
 })
 
-/** The outbox of the data directory. */
+/** The inbox and the outbox of the data directory. */
 export const layer = (dataDir: string, options: Options = {}) =>
-  OutboxStore.layer.pipe(
+  Layer.merge(MessageStore.layer, OutboxStore.layer).pipe(
     Layer.provide(GroupCommit.layer),
     Layer.provide(Supervisor.layer),
     Layer.provide(Layer.effectContext(open(dataDir, options)))
