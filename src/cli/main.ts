@@ -5,6 +5,7 @@ import { completions } from "./completions.ts"
 import { dev } from "./dev.ts"
 import { healthcheck } from "./healthcheck.ts"
 import { importQueue } from "./importQueue.ts"
+import { inbox } from "./inbox.ts"
 import { outbox } from "./outbox.ts"
 import { pause, resume } from "./pause.ts"
 import { perform } from "./perform.ts"
@@ -22,6 +23,7 @@ export const root = Command.make("slackwater").pipe(
     run,
     status,
     send,
+    inbox,
     outbox,
     pause,
     resume,
