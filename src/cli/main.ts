@@ -2,6 +2,7 @@
 import { Command } from "effect/cli"
 import { cancel } from "./cancel.ts"
 import { dev } from "./dev.ts"
+import { forget } from "./forget.ts"
 import { healthcheck } from "./healthcheck.ts"
 import { importQueue } from "./importQueue.ts"
 import { outbox } from "./outbox.ts"
@@ -14,7 +15,7 @@ const root = Command.make("slackwater").pipe(
   Command.withDescription(
     "A crash-safe Slack gateway: acknowledged events are handled, committed replies are posted once"
   ),
-  Command.withSubcommands([dev, run, send, outbox, pause, resume, cancel, importQueue, healthcheck])
+  Command.withSubcommands([dev, run, send, outbox, pause, resume, cancel, forget, importQueue, healthcheck])
 )
 
 export const main = perform(root)

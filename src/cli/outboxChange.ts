@@ -8,7 +8,7 @@ import { Console, Effect, Runtime, Schema } from "effect"
 import { Command } from "effect/cli"
 import type { Selection } from "../OutboxStore.ts"
 import { changing, commandSettings, looking } from "./besideGateway.ts"
-import { confirm, hasTerminal } from "./confirm.ts"
+import { confirm, hasTerminal, NotConfirmed } from "./confirm.ts"
 import { foresee, mend, type Mended } from "./massChange.ts"
 import { narrowed, narrowing } from "./outboxList.ts"
 import { type Action, mendingOf, statesFor } from "./outboxMending.ts"
@@ -16,13 +16,6 @@ import type { OutboxChange } from "./outboxRows.ts"
 import * as rowFlags from "./rowFlags.ts"
 import { json as jsonText } from "./terminalText.ts"
 import { UsageError } from "./usage.ts"
-
-export class NotConfirmed extends Schema.TaggedError<NotConfirmed>()("NotConfirmed", {}) {
-  override readonly [Runtime.errorExitCode] = 1
-  override get message(): string {
-    return "nothing was changed"
-  }
-}
 
 export class NoSuchReplies extends Schema.TaggedError<NoSuchReplies>()("NoSuchReplies", {
   ids: Schema.Array(Schema.Int)

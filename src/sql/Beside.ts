@@ -77,6 +77,10 @@ const open = Effect.fnUntraced(function*(dataDir: string, { mayChange = true, ma
   return yield* openFile(file, busyFor, upToDate(file, lock, mayChange))
 })
 
+/** The database itself, which must be there, for a command that has its own statements. */
+export const database = (dataDir: string, options: Pick<Options, "mayChange"> = {}) =>
+  Layer.effectContext(open(dataDir, { ...options, mayMake: false }))
+
 /** What is in the data directory: the outbox, and the work as an operator sees it. */
 export const layer = (dataDir: string, options: Options = {}) =>
   Layer.mergeAll(OutboxStore.layer, Control.layer).pipe(

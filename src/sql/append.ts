@@ -4,9 +4,12 @@ import type { SqlClient } from "effect/sql"
 import type { InboundMessage } from "../Message.ts"
 import { heardLate, type NewMessage } from "../MessageStore.ts"
 import type { GroupCommit } from "./GroupCommit.ts"
+import { hashOfKey, isHash } from "./keyHash.ts"
 import { decodeMessage, encodeMessage } from "./messageJson.ts"
 
 interface KnownRow {
+  /** The one by which it was recognised. */
+  readonly key: string
   readonly id: number
   readonly state: string
   readonly reason: string | null
@@ -23,11 +26,12 @@ export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service
   /** The first message that has one of the keys. */
   const known = Effect.fnUntraced(function*(keys: ReadonlyArray<string>) {
     // A pruned message leaves its keys behind: then it was handled.
-    const [row] = yield* sql<KnownRow>`SELECT k.message_id AS id, coalesce(m.state, 'done') AS state, m.reason,
+    const [event = ""] = keys
+    const [row] = yield* sql<KnownRow>`SELECT k.key, k.message_id AS id, coalesce(m.state, 'done') AS state, m.reason,
         m.turn_id, m.message,
-        EXISTS (SELECT 1 FROM slackwater_message_keys WHERE key = ${keys[0] ?? ""}) AS repeated
+        EXISTS (SELECT 1 FROM slackwater_message_keys WHERE key IN (${event}, ${hashOfKey(event)})) AS repeated
       FROM slackwater_message_keys k LEFT JOIN slackwater_messages m ON m.id = k.message_id
-      WHERE ${sql.in("k.key", keys)} ORDER BY k.message_id LIMIT 1`
+      WHERE ${sql.in("k.key", [...keys, ...keys.map(hashOfKey)])} ORDER BY k.message_id LIMIT 1`
     return row
   })
 
@@ -87,7 +91,8 @@ export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service
   /** Another event about a message that is known. The very same event again changes nothing; a twin may say more. */
   const meet = Effect.fnUntraced(function*(twin: KnownRow, added: NewMessage) {
     const { conversation } = added.message
-    yield* rememberKeys(added.keys, twin.id, added.receivedAt)
+    // What is forgotten is not remembered again.
+    if (!isHash(twin.key)) yield* rememberKeys(added.keys, twin.id, added.receivedAt)
     const isTwin = twin.repeated === 0
     if (isTwin && twin.state === "ignored" && twin.reason !== "discarded" && added.ignored === undefined) {
       const { due, finishedAt, isFirst, reason, state } = yield* reception(added)

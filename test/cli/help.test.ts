@@ -17,7 +17,9 @@ it.live("slackwater alone shows the help and every command", () =>
   Effect.gen(function*() {
     const help = yield* asked([])
     assert.match(help, /USAGE/)
-    for (const command of ["dev", "run", "send", "outbox", "pause", "resume", "cancel", "import", "healthcheck"]) {
+    for (
+      const command of ["dev", "run", "send", "outbox", "pause", "resume", "cancel", "forget", "import", "healthcheck"]
+    ) {
       assert.match(help, new RegExp(`^ +${command} +\\w`, "m"))
     }
     assert.strictEqual(yield* asked(["--help"]), help)
