@@ -3,6 +3,7 @@ import { Effect, Option } from "effect"
 import type { SqlClient } from "effect/sql"
 import type { InboundMessage } from "../Message.ts"
 import { heardLate, type NewMessage } from "../MessageStore.ts"
+import { whenIgnored } from "./blanking.ts"
 import type { GroupCommit } from "./GroupCommit.ts"
 import { hashOfKey, isHash } from "./keyHash.ts"
 import { decodeMessage, encodeMessage } from "./messageJson.ts"
@@ -22,7 +23,7 @@ interface KnownRow {
 /** What its row says of a message; nothing where that cannot be read, and then its twin says it. */
 const knownOf = (twin: KnownRow): Partial<InboundMessage> => Option.getOrElse(decodeMessage(twin.message), () => ({}))
 
-export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service"]) => {
+export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service"], blanks: boolean) => {
   /** The first message that has one of the keys. */
   const known = Effect.fnUntraced(function*(keys: ReadonlyArray<string>) {
     // A pruned message leaves its keys behind: then it was handled.
@@ -117,9 +118,10 @@ export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service
     const twin = yield* known(added.keys)
     if (twin !== undefined) return yield* meet(twin, added)
     const { due, finishedAt, isFirst, reason, state } = yield* reception(added)
+    const kept = blanks && state === "ignored" ? whenIgnored(added.message, reason) : added.message
     const [row] = yield* sql<{ readonly id: number }>`INSERT INTO slackwater_messages
       (conversation, slack_ts, message, state, reason, due_at, received_at, finished_at) VALUES
-      (${conversation}, ${added.message.ts}, ${encodeMessage(added.message)}, ${state}, ${reason},
+      (${conversation}, ${added.message.ts}, ${encodeMessage(kept)}, ${state}, ${reason},
        ${due}, ${added.receivedAt}, ${finishedAt}) RETURNING id`
     if (row === undefined) return yield* Effect.die(new Error("INSERT … RETURNING answered nothing"))
     yield* rememberKeys(added.keys, row.id, added.receivedAt)

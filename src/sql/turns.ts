@@ -10,6 +10,7 @@ import { type ConversationKey, type InboundMessage, type OwnerId, TurnId } from 
 import { type ClaimedTurn, type MessageStore, suspectAfter } from "../MessageStore.ts"
 import type { TurnRun } from "../OutboxStore.ts"
 import { TurnLost } from "../StoreError.ts"
+import { blankReplies, blankTurn } from "./blanking.ts"
 import { isFree } from "./Control.ts"
 import type { GroupCommit } from "./GroupCommit.ts"
 import { decodeMessage } from "./messageJson.ts"
@@ -31,7 +32,7 @@ type Turns = Pick<
   "claim" | "recover" | "releaseAll" | "complete" | "retry" | "fail" | "supersede" | "saveStep" | "saveStatus" | "adopt"
 >
 
-export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"]): Turns => {
+export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"], blanks: boolean): Turns => {
   const messagesOf = Effect.fnUntraced(function*(turn: string) {
     const rows = yield* sql<{ readonly id: number; readonly message: string }>`SELECT id, message
       FROM slackwater_messages WHERE turn_id = ${turn} ORDER BY slack_ts, id`
@@ -165,6 +166,7 @@ export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"
           ON CONFLICT (conversation) DO UPDATE SET state = excluded.state, changed_at = excluded.changed_at`
       }
       yield* sql`DELETE FROM slackwater_steps WHERE turn_id = ${turn}`
+      if (blanks) yield* blankTurn(sql, turn)
     }, group.write("complete")),
     retry: Effect.fn("MessageStore.retry")(function*(turn, owner, error, dueAt) {
       yield* leave(
@@ -190,6 +192,7 @@ export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"
         WHERE turn_id = ${turn} AND state = 'processing'`
       yield* sql`DELETE FROM slackwater_steps WHERE turn_id = ${turn}`
       yield* endStreams(sql, turn, now)
+      if (blanks) yield* blankReplies(sql, turn)
     }, group.write("supersede")),
     releaseAll: Effect.fn("MessageStore.releaseAll")(function*(owner, now) {
       const turns = yield* sql<{ readonly id: string }>`UPDATE slackwater_turns SET state = 'waiting', owner = NULL,

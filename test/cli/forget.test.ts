@@ -124,3 +124,16 @@ it.live("nobody is forgotten by accident", () =>
     const nowhere = yield* outcome(["forget", "--user", "U0ALICE", "--yes"], {})
     assert.strictEqual(nowhere.code, 74)
   }))
+
+it.live("with SLACKWATER_BLANK_PAYLOADS no file has what was said once it is done and delivered", () =>
+  Effect.gen(function*() {
+    const started = yield* gateway(echo, { SLACKWATER_BLANK_PAYLOADS: "true" })
+    const { cwd, running, say } = started
+    yield* say("marzipan")
+    assert.deepStrictEqual(yield* awaitReplies(started, 1), ["You said: marzipan"])
+    yield* settled(started, 1)
+    yield* running.signal("SIGTERM")
+    assert.deepStrictEqual(yield* running.ended, { code: 0, signal: null })
+    assert.deepStrictEqual(findings(cwd, "marzipan"), [])
+    assert.isNotEmpty(findings(cwd, "D0ALICE"), "ids stay")
+  }).pipe(withSlack))
