@@ -238,24 +238,6 @@ for (const analyzed of [false, true]) {
         })
     )
 
-    test(
-      "what is paused, what runs and a cancel read their own rows",
-      (messages, _, conversation) =>
-        Effect.gen(function*() {
-          const control = yield* Control
-          yield* messages.append(arrival({ conversation }))
-          const { id } = Option.getOrThrow(yield* messages.claim(conversation, me, now))
-          const running = yield* plans(Effect.andThen(control.running, control.wasCancelled(id)))
-          assertSteady(running)
-          assertUses(running, "turns_running", "messages_turn")
-          assertSteady(yield* plans(control.cancel(id, now)))
-          const held = key(`W1/${analyzed}`)
-          assertSteady(yield* plans(Effect.andThen(control.pause(held, now), control.pauses)))
-          assertSteady(yield* plans(Effect.andThen(messages.ready(now, 10), messages.nextDueAt)))
-          assertSteady(yield* plans(control.resume(held, now)))
-        })
-    )
-
     test("ending the quiet windows reads what waits", (messages, _, conversation) =>
       Effect.gen(function*() {
         const some = yield* plans(messages.makeDue([conversation, key("D0")], now))
@@ -464,5 +446,24 @@ for (const analyzed of [false, true]) {
         assertUses(found, "turns_open", "turns_finished (finished_at>?)")
         assert.lengthOf(yield* messages.recentConversations(1, 5), 5)
       }))
+
+    test(
+      "what is paused, what runs and a cancel read their own rows",
+      (messages) =>
+        Effect.gen(function*() {
+          const conversation = key(`D1/${analyzed}`)
+          const control = yield* Control
+          yield* messages.append(arrival({ conversation }))
+          const { id } = Option.getOrThrow(yield* messages.claim(conversation, me, now))
+          const running = yield* plans(Effect.andThen(control.running, control.wasCancelled(id)))
+          assertSteady(running)
+          assertUses(running, "turns_running", "messages_turn")
+          assertSteady(yield* plans(control.cancel(id, now)))
+          const held = key(`W1/${analyzed}`)
+          assertSteady(yield* plans(Effect.andThen(control.pause(held, now), control.pauses)))
+          assertSteady(yield* plans(Effect.andThen(messages.ready(now, 10), messages.nextDueAt)))
+          assertSteady(yield* plans(control.resume(held, now)))
+        })
+    )
   })
 }
