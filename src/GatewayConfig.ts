@@ -197,6 +197,13 @@ export const knobs = {
   retentionCount: switchableWhole("SLACKWATER_RETENTION_COUNT", 1_000_000),
   /** How long a repetition of an event is recognised; Slack's last one comes after hours. */
   keyHorizon: duration("SLACKWATER_KEY_HORIZON", "7 days", 86_400_000),
+  /** Texts and payloads of what is done and delivered are not kept; ids, times and keys are. */
+  blankPayloads: knob(
+    "SLACKWATER_BLANK_PAYLOADS",
+    Config.Boolean("SLACKWATER_BLANK_PAYLOADS").pipe(Config.withDefault(false)),
+    "must be true or false",
+    (value) => typeof value === "boolean"
+  ),
   handlerTimeout: duration("SLACKWATER_HANDLER_TIMEOUT", "15 minutes"),
   /** Handler failures before a turn becomes a dead letter. */
   maxAttempts: whole("SLACKWATER_MAX_ATTEMPTS", 3),

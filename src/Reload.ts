@@ -29,7 +29,7 @@ import { GaveUp, Supervisor } from "./Supervisor.ts"
 import * as WakeFile from "./WakeFile.ts"
 
 /** The ground keeps these; a change of them waits for a restart. */
-const fixed = ["dataDir", "host", "port"] as const
+const fixed = ["dataDir", "host", "port", "blankPayloads"] as const
 /** The new socket is connected by then, or the old rooms stay. */
 const connectWithin = "20 seconds"
 const giveBackEvery = Schedule.spaced("1 second")

@@ -33,6 +33,7 @@ describe("GatewayConfig", () => {
         allowUsers: [],
         retention: Duration.days(30),
         retentionCount: 1_000_000,
+        blankPayloads: false,
         keyHorizon: Duration.days(7),
         handlerTimeout: Duration.minutes(15),
         maxAttempts: 3,

@@ -5,19 +5,20 @@
 import { Schema } from "effect"
 import { Health } from "./healthcheck.ts"
 import { ImportReport } from "./importReport.ts"
-import { OutboxChange, OutboxPage, OutboxRow } from "./outboxRows.ts"
+import { OutboxPage, OutboxRow } from "./outboxRows.ts"
 import { Pruned } from "./prune.ts"
+import { RowChange } from "./rowChange.ts"
 import { Sent } from "./send.ts"
 import { NoAnswer, Status } from "./statusAnswer.ts"
 
-export { Health, ImportReport, NoAnswer, OutboxChange, OutboxPage, OutboxRow, Pruned, Sent, Status }
+export { Health, ImportReport, NoAnswer, OutboxPage, OutboxRow, Pruned, RowChange, Sent, Status }
 
 export const answers = {
   healthcheck: Health,
   import: ImportReport,
-  "outbox discard": OutboxChange,
+  "outbox discard": RowChange,
   "outbox list": OutboxPage,
-  "outbox retry": OutboxChange,
+  "outbox retry": RowChange,
   "outbox show": OutboxRow,
   prune: Pruned,
   send: Sent,

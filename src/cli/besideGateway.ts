@@ -23,6 +23,13 @@ export const changing =
       Effect.provide(Beside.layer(dataDir, options), { local: true })
     )
 
+/** The same for a command with statements of its own, on a database that is there. */
+export const onDatabase = (dataDir: string, mayChange: boolean) => <A, E, R>(work: Effect.Effect<A, E, R>) =>
+  work.pipe(
+    Effect.ensuring(mayChange ? WakeFile.touch(dataDir) : Effect.void),
+    Effect.provide(Beside.database(dataDir, { mayChange }), { local: true })
+  )
+
 /** Only looks. */
 export const looking = (dataDir: string) => <A, E, R>(look: Effect.Effect<A, E, R>) =>
   Effect.provide(look, Beside.layer(dataDir, { mayChange: false, mayMake: false }), { local: true })

@@ -1,6 +1,13 @@
 /** Asks a person, on a terminal; where there is none, nobody is asked. */
-import { Effect } from "effect"
+import { Effect, Runtime, Schema } from "effect"
 import { createInterface } from "node:readline"
+
+export class NotConfirmed extends Schema.TaggedError<NotConfirmed>()("NotConfirmed", {}) {
+  override readonly [Runtime.errorExitCode] = 1
+  override get message(): string {
+    return "nothing was changed"
+  }
+}
 
 export const hasTerminal = (): boolean => process.stdin.isTTY && process.stderr.isTTY
 

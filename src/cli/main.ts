@@ -3,6 +3,7 @@ import { Command } from "effect/cli"
 import { cancel } from "./cancel.ts"
 import { completions } from "./completions.ts"
 import { dev } from "./dev.ts"
+import { forget } from "./forget.ts"
 import { healthcheck } from "./healthcheck.ts"
 import { importQueue } from "./importQueue.ts"
 import { inbox } from "./inbox.ts"
@@ -28,6 +29,7 @@ export const root = Command.make("slackwater").pipe(
     pause,
     resume,
     cancel,
+    forget,
     importQueue,
     prune,
     healthcheck,

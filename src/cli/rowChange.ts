@@ -10,7 +10,7 @@ import type { MessageStore } from "../MessageStore.ts"
 import type { Action } from "../OutboxByHand.ts"
 import type { OutboxStore } from "../OutboxStore.ts"
 import { changing, commandSettings, looking } from "./besideGateway.ts"
-import { confirm, hasTerminal } from "./confirm.ts"
+import { confirm, hasTerminal, NotConfirmed } from "./confirm.ts"
 import { foresee, mend, type Mended, type Mending } from "./massChange.ts"
 import * as rowFlags from "./rowFlags.ts"
 import { json as jsonText } from "./terminalText.ts"
@@ -25,13 +25,6 @@ export const RowChange = Schema.Struct({
   left: Schema.Array(Schema.Struct({ why: Schema.String, ids: Schema.Array(Schema.Int) }))
 })
 export type RowChange = typeof RowChange.Type
-
-export class NotConfirmed extends Schema.TaggedError<NotConfirmed>()("NotConfirmed", {}) {
-  override readonly [Runtime.errorExitCode] = 1
-  override get message(): string {
-    return "nothing was changed"
-  }
-}
 
 const shown = 10
 const shortly = (ids: ReadonlyArray<number>) =>

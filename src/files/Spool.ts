@@ -20,6 +20,12 @@ const unavailable = (error: unknown) =>
 
 const attempt = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: unavailable })
 
+const directoryIn = (dataDir: string) => join(dataDir, "spool")
+const pathIn = (dataDir: string, name: string) => join(directoryIn(dataDir), name.replaceAll(/[^\w.-]/g, "_"))
+
+/** For a command beside the gateway: it may be gone already. */
+export const removeFrom = (dataDir: string, name: string) => attempt(() => rm(pathIn(dataDir, name), { force: true }))
+
 async function* chunksOf(content: FileContent): AsyncGenerator<Uint8Array> {
   if (typeof content === "string") yield Buffer.from(content, "utf8")
   else if (content instanceof Uint8Array) yield content
@@ -33,8 +39,8 @@ export const layer: Layer.Layer<Spool, never, GatewayConfig> = Layer.effect(
   Spool,
   Effect.gen(function*() {
     const { dataDir } = yield* GatewayConfig
-    const directory = join(dataDir, "spool")
-    const at = (name: string) => join(directory, name.replaceAll(/[^\w.-]/g, "_"))
+    const directory = directoryIn(dataDir)
+    const at = (name: string) => pathIn(dataDir, name)
 
     const syncDirectory = async () => {
       const handle = await open(directory)

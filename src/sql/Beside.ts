@@ -78,6 +78,10 @@ const open = Effect.fnUntraced(function*(dataDir: string, { mayChange = true, ma
   return yield* openFile(file, busyFor, upToDate(file, lock, mayChange))
 })
 
+/** The database itself, which must be there, for a command that has its own statements. */
+export const database = (dataDir: string, options: Pick<Options, "mayChange"> = {}) =>
+  Layer.effectContext(open(dataDir, { ...options, mayMake: false }))
+
 /** The stores of the data directory, the work as an operator sees it, and the database. */
 export const layer = (dataDir: string, options: Options = {}) =>
   Layer.mergeAll(OutboxStore.layer, MessageStore.layer, Control.layer).pipe(

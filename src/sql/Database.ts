@@ -110,6 +110,8 @@ const pragmas = (busyMs: number): ReadonlyArray<readonly [name: string, value: s
   ["journal_mode", "WAL", "wal"],
   ["synchronous", "FULL", 2],
   ["foreign_keys", "ON", 1],
+  // What is deleted is overwritten, so that what is forgotten is in no page any more.
+  ["secure_delete", "ON", 1],
   ["busy_timeout", String(busyMs), busyMs]
 ]
 

@@ -4,13 +4,14 @@
  * Here is what is read, and how old rows go. How a message is received is in `append.ts`, the life of a turn in
  * `turns.ts`.
  */
-import { Effect, Layer, Option } from "effect"
+import { Clock, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { checkCutoffs } from "../Cutoff.ts"
 import { textOf } from "../Dispatch.ts"
 import { ConversationKey } from "../Message.ts"
 import { type HistoryEntry, MessageStore } from "../MessageStore.ts"
 import { makeAppend } from "./append.ts"
+import { BlankPayloads, blankUnaddressed } from "./blanking.ts"
 import { allPaused, isFree, notPaused } from "./Control.ts"
 import { backlogOfMessages, countMessages } from "./counts.ts"
 import { GroupCommit } from "./GroupCommit.ts"
@@ -44,6 +45,7 @@ export const layer = Layer.effect(
   Effect.gen(function*() {
     const group = yield* GroupCommit
     const sql = yield* SqlClient.SqlClient
+    const blanks = yield* BlankPayloads
     const free = notPaused(sql, "conversation")
 
     const participates = (conversation: ConversationKey) =>
@@ -148,8 +150,8 @@ export const layer = Layer.effect(
       ).pipe(statement("recentConversations"))
 
     return MessageStore.of({
-      append: makeAppend(sql, group),
-      ...makeTurns(sql, group),
+      append: makeAppend(sql, group, blanks),
+      ...makeTurns(sql, group, blanks),
       participates,
       ready,
       nextDueAt,
@@ -183,7 +185,10 @@ export const layer = Layer.effect(
       prune: (options) =>
         Effect.andThen(
           checkCutoffs("prune", { finishedBefore: options.finishedBefore.at, keysBefore: options.keysBefore }),
-          group.write("prune")(pruneMessages(sql, options))
+          group.write("prune")(Effect.gen(function*() {
+            if (blanks) yield* blankUnaddressed(sql, yield* Clock.currentTimeMillis, options.most)
+            return yield* pruneMessages(sql, options)
+          }))
         ),
       nearer: (now, atMost) =>
         Effect.asVoid(Effect.all([

@@ -11,6 +11,7 @@ import { fingerprint } from "../fingerprint.ts"
 import type { OwnerId } from "../Message.ts"
 import { OutboxStore } from "../OutboxStore.ts"
 import { textGrowing } from "../streamed.ts"
+import { BlankPayloads, blankReply } from "./blanking.ts"
 import { backlogOfReplies, countReplies } from "./counts.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import { discard, list, retry } from "./outboxByHand.ts"
@@ -26,6 +27,7 @@ export const layer = Layer.effect(
   Effect.gen(function*() {
     const group = yield* GroupCommit
     const sql = yield* SqlClient.SqlClient
+    const blanks = yield* BlankPayloads
 
     const sentBy = (owner: OwnerId) => sql`state = 'sending' AND owner = ${owner}`
 
@@ -82,9 +84,12 @@ export const layer = Layer.effect(
           })
       ).pipe(statement("spooled")),
       delivered: (id, owner, at, now) =>
-        Effect.asVoid(sql`UPDATE slackwater_outbox SET state = 'delivered', owner = NULL, held = 0,
-          slack_channel = ${at.channel}, slack_ts = ${at.ts}, finished_at = ${now}
-          WHERE id = ${id} AND (${sentBy(owner)} OR state = 'unknown')`).pipe(group.write("delivered")),
+        Effect.gen(function*() {
+          yield* sql`UPDATE slackwater_outbox SET state = 'delivered', owner = NULL, held = 0,
+            slack_channel = ${at.channel}, slack_ts = ${at.ts}, finished_at = ${now}
+            WHERE id = ${id} AND (${sentBy(owner)} OR state = 'unknown')`
+          if (blanks) yield* blankReply(sql, id)
+        }).pipe(group.write("delivered")),
       notSent: (id, owner, { error, reason }, { countAttempt, degrade, dueAt, now }) =>
         Effect.asVoid(sql`UPDATE slackwater_outbox SET state = 'failed_retryable', owner = NULL, error_class = ${error},
           reason = ${reason}, failed_at = ${now}, due_at = ${Math.round(dueAt)},

@@ -6,6 +6,7 @@
  */
 import { Effect, Layer } from "effect"
 import { Instance as InstancePort } from "../Instance.ts"
+import { asConfigured } from "./blanking.ts"
 import * as Control from "./Control.ts"
 import * as Database from "./Database.ts"
 import { GroupCommit, storeWriter } from "./GroupCommit.ts"
@@ -30,6 +31,7 @@ const above = <E, R>(database: Layer.Layer<Layer.Success<typeof Database.layer>,
     Layer.provideMerge(MessageStore.layer),
     Layer.provideMerge(Control.layer),
     Layer.provideMerge(OutboxStore.layer),
+    Layer.provide(asConfigured),
     Layer.provideMerge([storeWriter, size.layer]),
     Layer.provideMerge(GroupCommit.layer),
     Layer.provideMerge(HostTransaction.layer),

@@ -4,10 +4,14 @@ import type { SqlClient } from "effect/sql"
 import type { InboundMessage } from "../Message.ts"
 import { heardLate, type NewMessage } from "../MessageStore.ts"
 import { traceparent } from "../traceContext.ts"
+import { whenIgnored } from "./blanking.ts"
 import type { GroupCommit } from "./GroupCommit.ts"
+import { hashOfKey, isHash } from "./keyHash.ts"
 import { decodeMessage, encodeMessage } from "./messageJson.ts"
 
 interface KnownRow {
+  /** The one by which it was recognised. */
+  readonly key: string
   readonly id: number
   readonly state: string
   readonly reason: string | null
@@ -20,15 +24,16 @@ interface KnownRow {
 /** What its row says of a message; nothing where that cannot be read, and then its twin says it. */
 const knownOf = (twin: KnownRow): Partial<InboundMessage> => Option.getOrElse(decodeMessage(twin.message), () => ({}))
 
-export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service"]) => {
+export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service"], blanks: boolean) => {
   /** The first message that has one of the keys. */
   const known = Effect.fnUntraced(function*(keys: ReadonlyArray<string>) {
     // A pruned message leaves its keys behind: then it was handled.
-    const [row] = yield* sql<KnownRow>`SELECT k.message_id AS id, coalesce(m.state, 'done') AS state, m.reason,
+    const [event = ""] = keys
+    const [row] = yield* sql<KnownRow>`SELECT k.key, k.message_id AS id, coalesce(m.state, 'done') AS state, m.reason,
         m.turn_id, m.message,
-        EXISTS (SELECT 1 FROM slackwater_message_keys WHERE key = ${keys[0] ?? ""}) AS repeated
+        EXISTS (SELECT 1 FROM slackwater_message_keys WHERE key IN (${event}, ${hashOfKey(event)})) AS repeated
       FROM slackwater_message_keys k LEFT JOIN slackwater_messages m ON m.id = k.message_id
-      WHERE ${sql.in("k.key", keys)} ORDER BY k.message_id LIMIT 1`
+      WHERE ${sql.in("k.key", [...keys, ...keys.map(hashOfKey)])} ORDER BY k.message_id LIMIT 1`
     return row
   })
 
@@ -88,7 +93,8 @@ export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service
   /** Another event about a message that is known. The very same event again changes nothing; a twin may say more. */
   const meet = Effect.fnUntraced(function*(twin: KnownRow, added: NewMessage) {
     const { conversation } = added.message
-    yield* rememberKeys(added.keys, twin.id, added.receivedAt)
+    // What is forgotten is not remembered again.
+    if (!isHash(twin.key)) yield* rememberKeys(added.keys, twin.id, added.receivedAt)
     const isTwin = twin.repeated === 0
     if (isTwin && twin.state === "ignored" && twin.reason !== "discarded" && added.ignored === undefined) {
       const { due, finishedAt, isFirst, reason, state } = yield* reception(added)
@@ -113,9 +119,10 @@ export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service
     const twin = yield* known(added.keys)
     if (twin !== undefined) return yield* meet(twin, added)
     const { due, finishedAt, isFirst, reason, state } = yield* reception(added)
+    const kept = blanks && state === "ignored" ? whenIgnored(added.message, reason) : added.message
     const [row] = yield* sql<{ readonly id: number }>`INSERT INTO slackwater_messages
       (conversation, slack_ts, message, state, reason, due_at, received_at, finished_at, trace) VALUES
-      (${conversation}, ${added.message.ts}, ${encodeMessage(added.message)}, ${state}, ${reason},
+      (${conversation}, ${added.message.ts}, ${encodeMessage(kept)}, ${state}, ${reason},
        ${due}, ${added.receivedAt}, ${finishedAt}, ${yield* traceparent}) RETURNING id`
     if (row === undefined) return yield* Effect.die(new Error("INSERT … RETURNING answered nothing"))
     yield* rememberKeys(added.keys, row.id, added.receivedAt)

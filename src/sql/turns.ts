@@ -10,6 +10,7 @@ import { type ConversationKey, type InboundMessage, type OwnerId, TurnId } from 
 import { type ClaimedTurn, type MessageStore, suspectAfter } from "../MessageStore.ts"
 import type { TurnRun } from "../OutboxStore.ts"
 import { TurnLost } from "../StoreError.ts"
+import { blankReplies, blankTurn } from "./blanking.ts"
 import { isFree } from "./Control.ts"
 import type { GroupCommit } from "./GroupCommit.ts"
 import { decodeMessage } from "./messageJson.ts"
@@ -47,7 +48,7 @@ type Turns = Pick<
   | "adopt"
 >
 
-export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"]): Turns => {
+export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"], blanks: boolean): Turns => {
   const messagesOf = Effect.fnUntraced(function*(turn: string) {
     const rows = yield* sql<MessageRow>`SELECT id, message, received_at, trace
       FROM slackwater_messages WHERE turn_id = ${turn} AND state = 'processing' ORDER BY slack_ts, id`
@@ -193,6 +194,7 @@ export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"
           ON CONFLICT (conversation) DO UPDATE SET state = excluded.state, changed_at = excluded.changed_at`
       }
       yield* sql`DELETE FROM slackwater_steps WHERE turn_id = ${turn}`
+      if (blanks) yield* blankTurn(sql, turn)
     }, group.write("complete")),
     retryLater: Effect.fn("MessageStore.retryLater")(function*(turn, owner, error, dueAt) {
       yield* leave(
@@ -218,6 +220,7 @@ export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"
         WHERE turn_id = ${turn} AND state = 'processing'`
       yield* sql`DELETE FROM slackwater_steps WHERE turn_id = ${turn}`
       yield* endStreams(sql, turn, now)
+      if (blanks) yield* blankReplies(sql, turn)
     }, group.write("supersede")),
     releaseAll: Effect.fn("MessageStore.releaseAll")(function*(owner, now) {
       const turns = yield* sql<{ readonly id: string }>`UPDATE slackwater_turns SET state = 'waiting', owner = NULL,

@@ -6,6 +6,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
 import { SqlClient, Statement } from "effect/sql"
+import { Control } from "../../src/Control.ts"
 import { endedBefore } from "../../src/Cutoff.ts"
 import { type ConversationKey, OwnerId } from "../../src/Message.ts"
 import { MessageStore } from "../../src/MessageStore.ts"
@@ -69,8 +70,8 @@ const live = [
   "slackwater_outbox_files"
 ]
 
-/** Tables that stay small: a row for each start. */
-const small = /^(?:SCAN|SEARCH) slackwater_instances\b/
+/** Tables that stay small: a row for each start; what an operator paused. */
+const small = /^(?:SCAN|SEARCH) slackwater_(?:instances|pauses)\b/
 
 /** A walk over the past: through a table, through an index that keeps what is finished, or from one end of it on. */
 const walks = (step: string) => {
@@ -96,7 +97,9 @@ const sortable = new RegExp(
     "slackwater_outbox USING INDEX sqlite_autoindex_slackwater_outbox_1 \\(key>\\? AND key<\\?\\)",
     "SEARCH k USING PRIMARY KEY \\(key=\\?\\)",
     "SCAN \\(subquery",
-    "SCAN slackwater_instances"
+    "SCAN slackwater_instances",
+    "SCAN slackwater_pauses",
+    "SEARCH m USING INDEX slackwater_messages_turn \\(turn_id=\\?\\)"
   ].map((source) => `OF .*${source}`).join("|")
 )
 
@@ -135,7 +138,7 @@ for (const analyzed of [false, true]) {
         messages: MessageStore["Service"],
         outbox: OutboxStore["Service"],
         conversation: ConversationKey
-      ) => Effect.Effect<A, E, SqlClient.SqlClient | Restart>
+      ) => Effect.Effect<A, E, Control | SqlClient.SqlClient | Restart>
     ) => {
       const conversation = key(`D${++tests % 10}`)
       it.effect(
@@ -484,5 +487,24 @@ for (const analyzed of [false, true]) {
         assertUses(found, "turns_open", "turns_finished (finished_at>?)")
         assert.lengthOf(yield* messages.recentConversations(1, 5), 5)
       }))
+
+    test(
+      "what is paused, what runs and a cancel read their own rows",
+      (messages) =>
+        Effect.gen(function*() {
+          const conversation = key(`D1/${analyzed}`)
+          const control = yield* Control
+          yield* messages.append(arrival({ conversation }))
+          const { id } = Option.getOrThrow(yield* messages.claim(conversation, me, now))
+          const running = yield* plans(Effect.andThen(control.running, control.wasCancelled(id)))
+          assertSteady(running)
+          assertUses(running, "turns_running", "messages_turn")
+          assertSteady(yield* plans(control.cancel(id, now)))
+          const held = key(`W1/${analyzed}`)
+          assertSteady(yield* plans(Effect.andThen(control.pause(held, now), control.pauses)))
+          assertSteady(yield* plans(Effect.andThen(messages.ready(now, 10), messages.nextDueAt)))
+          assertSteady(yield* plans(control.resume(held, now)))
+        })
+    )
   })
 }
