@@ -3,6 +3,7 @@
  * never changed.
  */
 import { Schema } from "effect"
+import { BackedUp } from "./backup.ts"
 import { Health } from "./healthcheck.ts"
 import { ImportReport } from "./importReport.ts"
 import { OutboxChange, OutboxPage, OutboxRow } from "./outboxRows.ts"
@@ -10,9 +11,10 @@ import { Pruned } from "./prune.ts"
 import { Sent } from "./send.ts"
 import { NoAnswer, Status } from "./statusAnswer.ts"
 
-export { Health, ImportReport, NoAnswer, OutboxChange, OutboxPage, OutboxRow, Pruned, Sent, Status }
+export { BackedUp, Health, ImportReport, NoAnswer, OutboxChange, OutboxPage, OutboxRow, Pruned, Sent, Status }
 
 export const answers = {
+  backup: BackedUp,
   healthcheck: Health,
   import: ImportReport,
   "outbox discard": OutboxChange,

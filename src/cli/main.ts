@@ -1,5 +1,6 @@
 /** The command line: every command there is. */
 import { Command } from "effect/cli"
+import { backup } from "./backup.ts"
 import { completions } from "./completions.ts"
 import { dev } from "./dev.ts"
 import { healthcheck } from "./healthcheck.ts"
@@ -23,6 +24,7 @@ export const root = Command.make("slackwater").pipe(
     outbox,
     importQueue,
     prune,
+    backup,
     healthcheck,
     completions((): Command.Command.Any => root)
   ])
