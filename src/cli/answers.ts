@@ -4,6 +4,7 @@
  */
 import { Schema } from "effect"
 import { BackedUp } from "./backup.ts"
+import { Diagnosis } from "./findings.ts"
 import { Health } from "./healthcheck.ts"
 import { ImportReport } from "./importReport.ts"
 import { OutboxChange, OutboxPage, OutboxRow } from "./outboxRows.ts"
@@ -11,10 +12,23 @@ import { Pruned } from "./prune.ts"
 import { Sent } from "./send.ts"
 import { NoAnswer, Status } from "./statusAnswer.ts"
 
-export { BackedUp, Health, ImportReport, NoAnswer, OutboxChange, OutboxPage, OutboxRow, Pruned, Sent, Status }
+export {
+  BackedUp,
+  Diagnosis,
+  Health,
+  ImportReport,
+  NoAnswer,
+  OutboxChange,
+  OutboxPage,
+  OutboxRow,
+  Pruned,
+  Sent,
+  Status
+}
 
 export const answers = {
   backup: BackedUp,
+  doctor: Diagnosis,
   healthcheck: Health,
   import: ImportReport,
   "outbox discard": OutboxChange,

@@ -3,6 +3,7 @@ import { Command } from "effect/cli"
 import { backup } from "./backup.ts"
 import { completions } from "./completions.ts"
 import { dev } from "./dev.ts"
+import { doctor } from "./doctor.ts"
 import { healthcheck } from "./healthcheck.ts"
 import { importQueue } from "./importQueue.ts"
 import { outbox } from "./outbox.ts"
@@ -20,6 +21,7 @@ export const root = Command.make("slackwater").pipe(
     dev,
     run,
     status,
+    doctor,
     send,
     outbox,
     importQueue,

@@ -31,7 +31,9 @@ export class CopyError extends Schema.TaggedError<CopyError>()("CopyError", {
 }) {
   override readonly [Runtime.errorExitCode] = 1
   override get message(): string {
-    return `the backup was not made: ${this.path}: ${this.detail.replaceAll(/\s+/g, " ")}; see that there is room and that it can be written`
+    return `the backup was not made: ${this.path}: ${
+      this.detail.replaceAll(/\s+/g, " ")
+    }; see that there is room and that it can be written`
   }
 }
 
