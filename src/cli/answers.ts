@@ -2,7 +2,7 @@
  * What every command prints with `--json`, by its name: the schemas other programs may rely on. Fields may be added,
  * never changed.
  */
-import { Schema } from "effect"
+import type { Schema } from "effect"
 import { BackedUp } from "./backup.ts"
 import { Diagnosis } from "./findings.ts"
 import { Health } from "./healthcheck.ts"

@@ -45,7 +45,7 @@ export const gatewayAddress = Effect.gen(function*() {
 export const getFrom = Effect.fnUntraced(
   function*(
     path: string,
-    { port, token, url }: { url: string; port: number; token: Option.Option<Redacted.Redacted<string>> }
+    { port, token, url }: { url: string; port: number; token: Option.Option<Redacted.Redacted> }
   ) {
     if (port === 0) return { _tag: "Silence", why: "SLACKWATER_PORT is 0, so its port is not known" } as const
     const bare = HttpClientRequest.get(`${url}${path}`).pipe(once)

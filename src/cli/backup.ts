@@ -11,14 +11,14 @@
 import { Clock, ConfigProvider, Console, Effect, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { existsSync, realpathSync, rmSync, statSync } from "node:fs"
-import { open, rename } from "node:fs/promises"
+import { rename } from "node:fs/promises"
 import { basename, dirname, join, resolve, sep } from "node:path"
 import { setting } from "../GatewayConfig.ts"
 import { OutboxStore } from "../OutboxStore.ts"
 import { copyDatabase, CopyError, copyError, outboxIn, settle } from "../sql/backup.ts"
 import * as Beside from "../sql/Beside.ts"
 import { DatabaseError, Missing } from "../sql/DatabaseError.ts"
-import { copySpool, keepOnly, syncAll } from "./backupSpool.ts"
+import { copySpool, keepOnly, sync, syncAll } from "./backupSpool.ts"
 import { noProgress, write } from "./progress.ts"
 import * as rowFlags from "./rowFlags.ts"
 import { settings } from "./settings.ts"
@@ -97,14 +97,12 @@ const take = Effect.fnUntraced(function*(data: string, file: string, directory: 
   const spool = yield* keepOnly(bytesWaiting, yield* needed)
   yield* Effect.tryPromise({
     try: async () => {
-      const copy = await open(partial)
-      await copy.sync().finally(() => copy.close())
+      await sync(partial)
       if (spool.files > 0) await syncAll(bytesWaiting)
       remove(`${file}.spool`)
       if (spool.files > 0) await rename(bytesWaiting, `${file}.spool`)
       await rename(partial, file)
-      const folder = await open(directory)
-      await folder.sync().finally(() => folder.close())
+      await sync(directory)
     },
     catch: copyError(file)
   })

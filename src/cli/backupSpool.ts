@@ -54,10 +54,18 @@ export const keepOnly = (folder: string, wanted: ReadonlyArray<string>) =>
     catch: copyError(folder)
   })
 
-/** To disk, the folder too. */
-export const syncAll = async (folder: string): Promise<void> => {
-  for (const path of [...(await readdir(folder)).map((name) => join(folder, name)), folder]) {
-    const handle = await open(path)
-    await handle.sync().finally(() => handle.close())
+/** A file, or the names in a folder, to disk. */
+export const sync = async (path: string): Promise<void> => {
+  const handle = await open(path)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
   }
+}
+
+/** All files in the folder, and the folder. */
+export const syncAll = async (folder: string): Promise<void> => {
+  for (const name of await readdir(folder)) await sync(join(folder, name))
+  await sync(folder)
 }

@@ -2,7 +2,7 @@
  * What Slack says of the tokens: `auth.test` for the bot token, its scopes and the clock; `apps.connections.open` for the
  * app token and Socket Mode. The latter answers with an address and opens nothing: a gateway that runs is not disturbed.
  */
-import { Clock, Duration, Effect, Option, Redacted, Schema } from "effect"
+import { Clock, Duration, Effect, Option, type Redacted, Schema } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
 import { remedyOf } from "../Endings.ts"
 import type { Settings } from "../GatewayConfig.ts"
@@ -44,7 +44,7 @@ export type SlackSettings = Pick<Settings, "slackApiUrl" | "requestTimeout">
 
 /** Slack's answer; a word where there is none. */
 const ask = Effect.fnUntraced(
-  function*(method: string, token: Redacted.Redacted<string>, { requestTimeout, slackApiUrl }: SlackSettings) {
+  function*(method: string, token: Redacted.Redacted, { requestTimeout, slackApiUrl }: SlackSettings) {
     const base = slackApiUrl.endsWith("/") ? slackApiUrl : `${slackApiUrl}/`
     const request = HttpClientRequest.post(`${base}${method}`).pipe(once, HttpClientRequest.bearerToken(token))
     const sentAt = yield* Clock.currentTimeMillis
@@ -104,7 +104,7 @@ const clockFinding = ({ ahead, within }: Said): Finding => {
 }
 
 /** What the bot token is good for; and the team it belongs to. */
-export const checkBot = Effect.fnUntraced(function*(token: Redacted.Redacted<string>, settings: SlackSettings) {
+export const checkBot = Effect.fnUntraced(function*(token: Redacted.Redacted, settings: SlackSettings) {
   const heard = yield* Effect.result(ask("auth.test", token, settings))
   if (heard._tag === "Failure") {
     return { team: "", findings: [unreachable("bot token", settings.slackApiUrl, heard.failure)] }
@@ -121,7 +121,7 @@ export const checkBot = Effect.fnUntraced(function*(token: Redacted.Redacted<str
   return { team: said.ok ? said.teamId : "", findings: [...findings, clockFinding(said)] }
 })
 
-export const checkApp = Effect.fnUntraced(function*(token: Redacted.Redacted<string>, settings: SlackSettings) {
+export const checkApp = Effect.fnUntraced(function*(token: Redacted.Redacted, settings: SlackSettings) {
   const heard = yield* Effect.result(ask("apps.connections.open", token, settings))
   if (heard._tag === "Failure") return [unreachable("app token", settings.slackApiUrl, heard.failure)]
   const said = heard.success
