@@ -42,13 +42,14 @@ describe("--help", () => {
   }
 
   it("is kept of no command that is gone", () => {
-    assert.sameMembers(readdirSync(join(import.meta.dirname, "help")), commands.map(({ path }) => fileOf(path)))
+    const kept = new Set(commands.map(({ path }) => fileOf(path)))
+    assert.deepStrictEqual(readdirSync(join(import.meta.dirname, "help")).filter((name) => !kept.has(name)), [])
   })
 })
 
 it.live("slackwater alone shows the help, and so does -h", () =>
   Effect.gen(function*() {
-    const help = readFileSync(join(import.meta.dirname, "help", fileOf([])), "utf8")
+    const help = yield* asked(["--help"])
     assert.strictEqual(yield* asked([]), help)
     assert.strictEqual(yield* asked(["-h"]), help)
   }))
