@@ -96,7 +96,7 @@ describe("beside a gateway", () => {
       assert.isBelow(said.indexOf("the file for meanwhile"), said.indexOf("the file for after"))
     }).pipe(withSlack))
 
-  it.live("takes one moment, while the gateway writes on and raises no alarm", () =>
+  it.live("leaves the gateway alone, which answers meanwhile and raises no alarm", () =>
     Effect.gen(function*() {
       const cwd = yield* directory
       yield* past(30_000).pipe(Effect.provide(Beside.layer(dataIn(cwd)), { local: true }))
