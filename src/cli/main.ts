@@ -1,5 +1,5 @@
 /** The command line: every command there is. */
-import { Command } from "effect/cli"
+import { Command, Completions } from "effect/cli"
 import { backup } from "./backup.ts"
 import { completions } from "./completions.ts"
 import { dev } from "./dev.ts"
@@ -13,7 +13,7 @@ import { run } from "./run.ts"
 import { send } from "./send.ts"
 import { status } from "./status.ts"
 
-export const root = Command.make("slackwater").pipe(
+const root = Command.make("slackwater").pipe(
   Command.withDescription(
     "A crash-safe Slack gateway: acknowledged events are handled, committed replies are posted once"
   ),
@@ -33,3 +33,6 @@ export const root = Command.make("slackwater").pipe(
 )
 
 export const main = perform(root)
+
+/** All commands, with their flags and arguments, as data. */
+export const described = (): Completions.CommandDescriptor => Completions.fromCommand(root)
