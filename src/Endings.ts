@@ -66,12 +66,15 @@ const remedies: Readonly<Record<string, (token: Token) => string>> = {
 /** Whether only a person can change what this code of `apps.connections.open` says. */
 export const isRefusal = (code: string): boolean => Object.hasOwn(remedies, code)
 
+/** What a person can do about this code; undefined where it is not in the table. */
+export const remedyOf = (code: string, token: Token): string | undefined =>
+  isRefusal(code) ? remedies[code]?.(token) : undefined
+
 const refused = (code: string, token: Token): Meaning => {
-  const remedy = isRefusal(code) ? remedies[code]?.(token) : undefined
   return {
     _tag: "Refused",
     remedy: `Slack refused the connection (${code}): ${
-      remedy ?? "check the app's tokens, scopes and Socket Mode at api.slack.com/apps"
+      remedyOf(code, token) ?? "check the app's tokens, scopes and Socket Mode at api.slack.com/apps"
     }`
   }
 }

@@ -343,3 +343,16 @@ export class GatewayConfig extends Context.Service<GatewayConfig, Settings>()("s
 
   static readonly layer = (given: Partial<Settings> = {}) => Layer.effect(GatewayConfig, GatewayConfig.read(given))
 }
+
+/** Everything that is wrong with the settings, and not only the first of it. */
+export const mistakes: Effect.Effect<ReadonlyArray<GatewayConfigError>> = Effect.gen(function*() {
+  const each = yield* Effect.forEach(
+    Object.values(knobs),
+    (entry) => Effect.result(readOne<unknown>(entry as Knob<unknown>, undefined))
+  )
+  const wrong = each.flatMap((result) => result._tag === "Failure" ? [result.failure] : [])
+  if (wrong.length > 0) return wrong
+  // One by one they are right; whether they go together is asked then.
+  const together = yield* Effect.result(GatewayConfig.read())
+  return together._tag === "Failure" ? [together.failure] : []
+})

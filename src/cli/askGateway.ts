@@ -18,7 +18,7 @@ export const addressOf = (host: string, port: number): string => {
 }
 
 /** Of a request that failed: the socket's code, or what the failure is called. */
-const codeOf = (error: unknown): string => {
+export const codeOf = (error: unknown): string => {
   let code = error instanceof Error ? error.name : String(error)
   for (let at: unknown = error, depth = 0; at instanceof Error && depth < 6; at = at.cause, depth++) {
     const found: unknown = Reflect.get(at, "code")
@@ -26,6 +26,9 @@ const codeOf = (error: unknown): string => {
   }
   return code
 }
+
+/** A connection that is kept would keep the command from ending. */
+export const once = HttpClientRequest.setHeader("connection", "close")
 
 export type Heard =
   /** Nobody is there, or nobody that says anything in time. */
@@ -42,10 +45,10 @@ export const gatewayAddress = Effect.gen(function*() {
 export const getFrom = Effect.fnUntraced(
   function*(
     path: string,
-    { port, token, url }: { url: string; port: number; token: Option.Option<Redacted.Redacted<string>> }
+    { port, token, url }: { url: string; port: number; token: Option.Option<Redacted.Redacted> }
   ) {
     if (port === 0) return { _tag: "Silence", why: "SLACKWATER_PORT is 0, so its port is not known" } as const
-    const bare = HttpClientRequest.get(`${url}${path}`)
+    const bare = HttpClientRequest.get(`${url}${path}`).pipe(once)
     const request = Option.isNone(token) ? bare : HttpClientRequest.bearerToken(bare, token.value)
     return yield* HttpClient.execute(request).pipe(
       Effect.flatMap((response) => Effect.map(response.text, (body) => ({ status: response.status, body }))),

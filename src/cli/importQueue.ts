@@ -24,7 +24,7 @@ export class ImportIncomplete extends Schema.TaggedError<ImportIncomplete>()("Im
   override readonly [Runtime.errorReported] = false
 }
 
-const tell = progress("taking over")
+const tell = progress("taking over", "entries")
 
 const outcomesOf = (entries: ReadonlyArray<Entry>, isNew: ReadonlyArray<boolean>): Counts => {
   const counts = emptyCounts()
@@ -56,7 +56,7 @@ const takeOver = Effect.fnUntraced(function*(queue: QueueFolder, entries: Readon
   const isNew: Array<boolean> = []
   const stayed: Array<Stayed> = []
   for (let from = 0; from < entries.length; from += together) {
-    yield* tell(from, entries.length, " entries")
+    yield* tell(from, entries.length)
     const batch = entries.slice(from, from + together)
     isNew.push(...yield* store.import(batch.map(({ rows }) => rows), now))
     for (const entry of batch) stayed.push(...yield* clear(queue, entry))

@@ -1,8 +1,10 @@
 /** The command line: every command there is. */
-import { Command } from "effect/cli"
+import { Command, Completions } from "effect/cli"
+import { backup } from "./backup.ts"
 import { cancel } from "./cancel.ts"
 import { completions } from "./completions.ts"
 import { dev } from "./dev.ts"
+import { doctor } from "./doctor.ts"
 import { forget } from "./forget.ts"
 import { healthcheck } from "./healthcheck.ts"
 import { importQueue } from "./importQueue.ts"
@@ -15,7 +17,7 @@ import { run } from "./run.ts"
 import { send } from "./send.ts"
 import { status } from "./status.ts"
 
-export const root = Command.make("slackwater").pipe(
+const root = Command.make("slackwater").pipe(
   Command.withDescription(
     "A crash-safe Slack gateway: acknowledged events are handled, committed replies are posted once"
   ),
@@ -23,6 +25,7 @@ export const root = Command.make("slackwater").pipe(
     dev,
     run,
     status,
+    doctor,
     send,
     inbox,
     outbox,
@@ -32,9 +35,13 @@ export const root = Command.make("slackwater").pipe(
     forget,
     importQueue,
     prune,
+    backup,
     healthcheck,
     completions((): Command.Command.Any => root)
   ])
 )
 
 export const main = perform(root)
+
+/** All commands, with their flags and arguments, as data. */
+export const described = (): Completions.CommandDescriptor => Completions.fromCommand(root)

@@ -15,7 +15,7 @@ import { OutboxStore } from "../OutboxStore.ts"
 import { countPrunable, type Prunable } from "../sql/prunable.ts"
 import { changing, looking } from "./besideGateway.ts"
 import { confirm, hasTerminal, NotConfirmed } from "./confirm.ts"
-import { progress } from "./progress.ts"
+import { noProgress, progress } from "./progress.ts"
 import * as rowFlags from "./rowFlags.ts"
 import { settings } from "./settings.ts"
 import { UsageError } from "./usage.ts"
@@ -97,12 +97,12 @@ const steps = ({ answers, keys, messages, posts, turns }: Prunable) =>
 
 const deleteAll = Effect.fnUntraced(
   function*({ keysBefore, messages, replies }: Effect.Success<ReturnType<typeof cutoffs>>, total: number) {
-    const tell = progress("deleting")
+    const tell = progress("deleting", "rows")
     const [inbox, outbox] = [yield* MessageStore, yield* OutboxStore]
     let done = 0
     for (const [store, finishedBefore] of [[inbox, messages], [outbox, replies]] as const) {
       for (let isMore = true; isMore;) {
-        yield* tell(done, total, " rows")
+        yield* tell(done, total)
         const deleted = yield* store.prune({ finishedBefore, keysBefore, most: together })
         done += deleted
         isMore = deleted === together
@@ -110,7 +110,7 @@ const deleteAll = Effect.fnUntraced(
       }
     }
   },
-  Effect.ensuring(progress("")(1, 1))
+  Effect.ensuring(noProgress)
 )
 
 const words = ({ answers, keys, messages, posts, turns }: Prunable) =>

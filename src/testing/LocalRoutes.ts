@@ -50,7 +50,6 @@ const Envelope = Schema.Struct({ type: Schema.String, payload: Schema.Record(Sch
 
 const streamLimit = 4 * 1024 * 1024
 const readersLimit = 32
-const oauthScopes = "chat:write,channels:history,channels:read,im:history,im:read,im:write,reactions:write,users:read"
 
 export class LocalRoutes {
   readonly #options: LocalRoutesOptions
@@ -223,7 +222,7 @@ export class LocalRoutes {
 const perform = ({ response, socket }: Request, action: Answer["action"]): void => {
   switch (action._tag) {
     case "Ok":
-      return answer(response, 200, action.body, { "x-oauth-scopes": oauthScopes, "x-accepted-oauth-scopes": "" })
+      return answer(response, 200, action.body, { "x-oauth-scopes": action.scopes, "x-accepted-oauth-scopes": "" })
     case "Answer":
       return answer(response, action.status, action.body, action.headers)
     case "Reset":

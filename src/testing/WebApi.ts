@@ -14,7 +14,7 @@ import type { ApiRequest, Method } from "./WebApiParams.ts"
 /** What to do with the connection, after `delayMs`. */
 export interface Answer {
   readonly delayMs: number
-  readonly action: Disturbance["action"] | { readonly _tag: "Ok"; readonly body: string }
+  readonly action: Disturbance["action"] | { readonly _tag: "Ok"; readonly body: string; readonly scopes: string }
 }
 
 /** Which token a method takes, as Slack tells them apart. */
@@ -29,6 +29,17 @@ const tokenError = (
   if (kind === undefined) return "invalid_auth"
   if (revoked.includes(token)) return "token_revoked"
   return kind === method.token ? undefined : "not_allowed_token_type"
+}
+
+/** What the bot was installed with, less what `missingScopes` takes away. */
+const botScopes = `app_mentions:read,channels:history,channels:read,chat:write,files:read,files:write,groups:history,
+groups:read,im:history,im:read,im:write,mpim:history,mpim:read,reactions:write,users:read`.split(/,\s*/)
+
+/** The scopes of the token, as Slack names them with every answer. */
+const scopesOf = (world: SlackWorld, token: string | undefined): string => {
+  if (token?.startsWith("xapp-") === true) return "connections:write"
+  const missing = world.faults.current.missingScopes ?? []
+  return botScopes.filter((scope) => !missing.includes(scope)).join(",")
 }
 
 const run = (world: SlackWorld, request: ApiRequest, now: number): Json => {
@@ -47,7 +58,11 @@ export const answerApi = (world: SlackWorld, request: ApiRequest, now: number): 
   const body: Json = before === undefined ? run(world, request, now) : {}
   const committed = body["ok"] === true
   const disturbance = before ?? (committed ? faults.afterCommit(method) : undefined)
-  const action = disturbance?.action ?? { _tag: "Ok" as const, body: JSON.stringify(body) }
+  const action = disturbance?.action ?? {
+    _tag: "Ok" as const,
+    body: JSON.stringify(body),
+    scopes: scopesOf(world, request.token)
+  }
   const error = action._tag === "Answer" ? action.error : body["error"]
   world.record({
     _tag: "ApiCall",

@@ -4,11 +4,11 @@
  */
 import { assert, describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { Completions } from "effect/cli"
+import type { Completions } from "effect/cli"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { answers } from "../../src/cli/answers.ts"
-import { root } from "../../src/cli/main.ts"
+import { described } from "../../src/cli/main.ts"
 import { checkout, contents, directory, outcome } from "./process.ts"
 
 const asked = Effect.fnUntraced(function*(args: ReadonlyArray<string>) {
@@ -29,7 +29,7 @@ const commandsIn = (command: Completions.CommandDescriptor, path: ReadonlyArray<
   { path, command },
   ...command.subcommands.flatMap((below) => commandsIn(below, [...path, below.name]))
 ]
-const commands = commandsIn(Completions.fromCommand(root), [])
+const commands = commandsIn(described(), [])
 const fileOf = (path: ReadonlyArray<string>) => `${["slackwater", ...path].join("-")}.txt`
 
 describe("--help", () => {
@@ -42,13 +42,14 @@ describe("--help", () => {
   }
 
   it("is kept of no command that is gone", () => {
-    assert.sameMembers(readdirSync(join(import.meta.dirname, "help")), commands.map(({ path }) => fileOf(path)))
+    const kept = new Set(commands.map(({ path }) => fileOf(path)))
+    assert.deepStrictEqual(readdirSync(join(import.meta.dirname, "help")).filter((name) => !kept.has(name)), [])
   })
 })
 
 it.live("slackwater alone shows the help, and so does -h", () =>
   Effect.gen(function*() {
-    const help = readFileSync(join(import.meta.dirname, "help", fileOf([])), "utf8")
+    const help = yield* asked(["--help"])
     assert.strictEqual(yield* asked([]), help)
     assert.strictEqual(yield* asked(["-h"]), help)
   }))
