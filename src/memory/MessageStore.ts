@@ -299,8 +299,7 @@ export const layer = Layer.effect(
           for (const row of rows().filter(waits)) row.dueAt = Math.min(row.dueAt, now + atMost.messages)
           for (const turn of turns()) {
             if (turn.state !== "waiting" && !isAskedFor(turn)) continue
-            const cutOff = turn.state === "waiting" && turn.interrupted
-            turn.dueAt = Math.min(turn.dueAt, cutOff ? now : now + atMost.turns)
+            turn.dueAt = Math.min(turn.dueAt, turn.interrupted ? now : now + atMost.turns)
           }
         }),
       makeDue: (conversations, now) =>

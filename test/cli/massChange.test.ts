@@ -67,3 +67,10 @@ it.effect("what somebody else did between the look and the change is left, and s
     assert.deepStrictEqual([...changed], [1, 4])
     assert.deepStrictEqual([...left], [["sending", [2]], ["deleted meanwhile", [3]]])
   }))
+
+it.effect("what would come along is foreseen, each row once", () =>
+  Effect.gen(function*() {
+    const { mending } = rowsOf(3)
+    const along = (rows: ReadonlyArray<Row>) => Effect.succeed(rows.some(({ id }) => id === 1) ? [2, 7] : [])
+    assert.deepStrictEqual([...(yield* foresee({ ...mending, along })).changed], [1, 2, 3, 7])
+  }))
