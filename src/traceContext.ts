@@ -31,7 +31,7 @@ export const spanOf = (trace: string | null): Tracer.ExternalSpan | undefined =>
 export const continuing =
   (trace: string | null) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
     const span = spanOf(trace)
-    return span === undefined ? effect : Effect.withParentSpan(effect, span) as Effect.Effect<A, E, R>
+    return span === undefined ? effect : Effect.withParentSpan(effect, span)
   }
 
 /** For a span about several rows: child of the first, linked to the others. */
