@@ -13,6 +13,7 @@ import { type Event, type EventBody, type EventKind, interactionKind } from "./E
 import { Hiding } from "./Hiding.ts"
 import type { AckPayload } from "./SlackConnection.ts"
 import { answers, counted } from "./Telemetry.ts"
+import { lasting } from "./traceContext.ts"
 import { messageOf } from "./Turn.ts"
 
 const View = Schema.Struct({ type: Schema.String })
@@ -105,7 +106,7 @@ export class Responder extends Context.Service<Responder, {
     Layer.effect(
       Responder,
       Effect.gen(function*() {
-        const context = yield* Effect.context<R>()
+        const context = lasting(yield* Effect.context<R>())
         const hide = yield* Hiding
         const entries = respond as { readonly [kind: string]: Entry<unknown, Maybe<object>, R> }
 
