@@ -228,7 +228,7 @@ export class MessageStore extends Context.Service<MessageStore, {
   readonly releaseAll: (owner: OwnerId, now: number) => Effect.Effect<number, StoreError>
   /**
    * After the clock was set back: messages that wait, and turns that run again, are due at most so many milliseconds
-   * from now.
+   * from now. A turn that was cut off waits for nothing: it is due now.
    */
   readonly nearer: (
     now: number,

@@ -263,7 +263,8 @@ export const layer = Layer.effect(
         call("nearer")(() => {
           for (const row of rows().filter(waits)) row.dueAt = Math.min(row.dueAt, now + atMost.messages)
           for (const turn of turns()) {
-            if (turn.state === "waiting") turn.dueAt = Math.min(turn.dueAt, now + atMost.turns)
+            if (turn.state !== "waiting") continue
+            turn.dueAt = Math.min(turn.dueAt, turn.interrupted ? now : now + atMost.turns)
           }
         }),
       makeDue: (conversations, now) =>

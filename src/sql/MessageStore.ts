@@ -162,8 +162,8 @@ export const layer = Layer.effect(
         Effect.asVoid(Effect.andThen(
           sql`UPDATE slackwater_messages SET due_at = ${now + atMost.messages}
             WHERE state = 'queued' AND turn_id IS NULL AND due_at > ${now + atMost.messages}`,
-          sql`UPDATE slackwater_turns SET due_at = ${now + atMost.turns}
-            WHERE state = 'waiting' AND due_at > ${now + atMost.turns}`
+          sql`UPDATE slackwater_turns SET due_at = ${now} + (1 - interrupted) * ${atMost.turns}
+            WHERE state = 'waiting' AND due_at > ${now} + (1 - interrupted) * ${atMost.turns}`
         )).pipe(group.write("nearer")),
       makeDue: (conversations, now) =>
         Effect.asVoid(

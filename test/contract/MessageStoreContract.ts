@@ -229,6 +229,16 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           }
         }))
 
+      test("makes a turn due that was cut off while the clock was ahead", (store) =>
+        Effect.gen(function*() {
+          yield* store.append(arrival())
+          yield* claimed()
+          yield* store.releaseAll(me, now + 3_600_000)
+          assert.deepStrictEqual(yield* ready(now), [])
+          yield* store.nearer(now, { messages: 500, turns: 700 })
+          assert.deepStrictEqual(yield* ready(now), ["D1"])
+        }))
+
       test("knows the next moment of work, and none when there is none", (store) =>
         Effect.gen(function*() {
           assert.isNull(yield* store.nextDueAt)
