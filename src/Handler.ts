@@ -14,6 +14,7 @@ import { Reply, textOf } from "./Message.ts"
 import { type PromiseReply, type PromiseTurn, withPromiseTurn } from "./PromiseTurn.ts"
 import type { ReplyHandle } from "./ReplyHandle.ts"
 import { type Call, callsOf, handledBy, mistakesIn, type RouteKind } from "./Route.ts"
+import { lasting } from "./traceContext.ts"
 import { HandlerError, type TurnError } from "./TurnError.ts"
 
 export type { Turn } from "./HandlerTurn.ts"
@@ -97,7 +98,7 @@ export class Handler extends Context.Service<Handler, HandlerOf>()("slackwater/H
       Handler,
       Effect.map(Effect.context<R>(), (context) => ({
         ...handler,
-        run: (turn) => Effect.provideContext(handler.run(turn), context)
+        run: (turn) => Effect.provideContext(handler.run(turn), lasting(context))
       }))
     )
 }

@@ -10,8 +10,10 @@
 import { Cause, Clock, Context, Duration, Effect, Exit, Fiber, Layer, Option, Predicate, Schema } from "effect"
 import type { Envelope } from "./Envelope.ts"
 import { type Event, type EventBody, type EventKind, interactionKind } from "./Event.ts"
+import { Hiding } from "./Hiding.ts"
 import type { AckPayload } from "./SlackConnection.ts"
 import { answers, counted } from "./Telemetry.ts"
+import { lasting } from "./traceContext.ts"
 import { messageOf } from "./Turn.ts"
 
 const View = Schema.Struct({ type: Schema.String })
@@ -104,7 +106,8 @@ export class Responder extends Context.Service<Responder, {
     Layer.effect(
       Responder,
       Effect.gen(function*() {
-        const context = yield* Effect.context<R>()
+        const context = lasting(yield* Effect.context<R>())
+        const hide = yield* Hiding
         const entries = respond as { readonly [kind: string]: Entry<unknown, Maybe<object>, R> }
 
         const ask = Effect.fnUntraced(function*(kind: AnswerableKind, body: unknown) {
@@ -120,7 +123,7 @@ export class Responder extends Context.Service<Responder, {
         const plain = Effect.fnUntraced(function*(kind: AnswerableKind, outcome: "late" | "failed", error: string) {
           yield* counted(answers, outcome)
           yield* Effect.logWarning("the responder has no answer; the ack is a plain one").pipe(
-            Effect.annotateLogs({ kind, error })
+            Effect.annotateLogs({ kind, error: hide(error) })
           )
           return undefined
         })

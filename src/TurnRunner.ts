@@ -12,6 +12,7 @@ import { Control } from "./Control.ts"
 import { GatewayConfig, type Mode, secretsOf } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
 import { Handler } from "./Handler.ts"
+import { Hiding } from "./Hiding.ts"
 import { Instance } from "./Instance.ts"
 import type { TurnId } from "./Message.ts"
 import { type ClaimedTurn, MessageStore, suspectAfter } from "./MessageStore.ts"
@@ -50,7 +51,9 @@ export const makeTurnRunner = Effect.gen(function*() {
   const status = yield* GatewayStatus
   const store = yield* MessageStore
   /** What a handler failed with may quote whatever it was given. */
-  const hide = hiding(secretsOf(config))
+  const ofSettings = hiding(secretsOf(config))
+  const ofProcess = yield* Hiding
+  const hide = (text: string) => ofProcess(ofSettings(text))
 
   /** The database may be away for a while; the result of a run is worth waiting for. */
   const holding = (turn: TurnId) => <A>(effect: Effect.Effect<A, StoreError>) =>

@@ -6,6 +6,7 @@ export { type Event, type EventBody, type EventKind, eventOf } from "./Event.ts"
 export * as Gateway from "./Gateway.ts"
 export { GatewayConfig, GatewayConfigError, type Mode, type Settings } from "./GatewayConfig.ts"
 export { GatewayStatus } from "./GatewayStatus.ts"
+export { GaugesEvery } from "./Gauges.ts"
 export {
   type Answer,
   Handler,

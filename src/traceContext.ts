@@ -7,7 +7,7 @@
  * left out stays left out.
  * Does not: make spans, or keep anything where nobody listens: then the column is null.
  */
-import { Context, Effect, Option, Tracer } from "effect"
+import { Context, Effect, Option, References, Tracer } from "effect"
 import { Headers, HttpTraceContext } from "effect/http"
 
 /** Other messages of a turn that its span is linked to, at most. */
@@ -31,7 +31,7 @@ export const spanOf = (trace: string | null): Tracer.ExternalSpan | undefined =>
 export const continuing =
   (trace: string | null) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
     const span = spanOf(trace)
-    return span === undefined ? effect : Effect.withParentSpan(effect, span) as Effect.Effect<A, E, R>
+    return span === undefined ? effect : Effect.withParentSpan(effect, span)
   }
 
 /** For a span about several rows: child of the first, linked to the others. */
@@ -40,3 +40,12 @@ export const parentAndLinks = (traces: ReadonlyArray<string>) => {
   const links: Array<Tracer.SpanLink> = others.map((span) => ({ span, attributes: {} }))
   return parent === undefined ? {} : { parent, links }
 }
+
+/**
+ * The services of a context, without the moment in which it was taken: its span, and what its log lines say. What is
+ * provided with it later, for a turn, keeps the turn's own.
+ */
+export const lasting = <R>(context: Context.Context<R>): Context.Context<R> =>
+  Context.omit(Tracer.ParentSpan, References.CurrentLogAnnotations, References.CurrentLogSpans)(
+    context
+  ) as Context.Context<R>

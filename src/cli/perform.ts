@@ -7,6 +7,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit, Layer, Option, Runtime } from "effect"
 import { CliError, CliOutput, Command } from "effect/cli"
+import { Hiding } from "../Hiding.ts"
 import { version } from "../version.ts"
 import { logging } from "./logging.ts"
 import { hide } from "./secrets.ts"
@@ -58,7 +59,7 @@ export const perform = <Name extends string, Input, E>(
   NodeRuntime.runMain(
     Command.runWith(root, { version })(args).pipe(
       Effect.tapCause(report),
-      Effect.provide(Layer.mergeAll(NodeServices.layer, logging, presenter))
+      Effect.provide(Layer.mergeAll(NodeServices.layer, logging, presenter, Layer.succeed(Hiding, hide)))
     ),
     {
       disableErrorReporting: true,

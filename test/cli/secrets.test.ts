@@ -1,0 +1,140 @@
+/**
+ * No secret of the process leaves it: not in log lines of any level, exported telemetry, metrics, files of the data
+ * directory, status, errors, nor in what commands print; however much handlers and Slack's answers quote them.
+ */
+import { assert, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { LocalSlack } from "../../src/testing/index.ts"
+import { Collector, exportTo } from "../fixtures/collector.ts"
+import { type Gateway, gateway } from "./gateway.ts"
+import { directory, eventually, fixture, outcome, quick } from "./process.ts"
+
+const app = "xapp-1-A0SECRET-5ecretapp"
+const bots = ["xoxb-5ecret-bot-one", "xoxb-5ecret-bot-two"] as const
+const admin = "4dm1n 5ecret/of the+test"
+const header = "c0llector-5ecret"
+const secrets = [app, ...bots, admin, header]
+
+/** As they are, and as they look in addresses, JSON and Basic authorization. */
+const shapes = secrets.flatMap((secret) => [
+  secret,
+  encodeURIComponent(secret),
+  Buffer.from(secret).toString("base64").replaceAll("=", "")
+])
+
+const isClean = (what: string, text: string) => {
+  for (const shape of shapes) {
+    const at = text.indexOf(shape)
+    assert.strictEqual(at, -1, `${shape} is in ${what}: …${text.slice(Math.max(0, at - 200), at + 60)}…`)
+  }
+}
+
+const files = (root: string): ReadonlyArray<string> =>
+  readdirSync(root, { recursive: true, encoding: "utf8" }).map((name) => join(root, name))
+    .filter((path) => statSync(path).isFile())
+
+const isIdle = (started: Gateway, failed: number) =>
+  eventually(
+    "all turns have ended",
+    started.status,
+    (status) =>
+      status !== undefined && status.inbox.queued + status.inbox.processing === 0 && status.inbox.failed === failed,
+    started.running
+  )
+
+it.live("a busy gateway, whose handler quotes every secret in its errors, tells none of them to anybody", () =>
+  Effect.gen(function*() {
+    const collector = yield* Collector
+    const slack = yield* LocalSlack
+    const cwd = yield* directory
+    const configure = (bot: string) =>
+      writeFileSync(
+        join(cwd, "my.env"),
+        `SLACK_APP_TOKEN=${app}\nSLACK_BOT_TOKEN=${bot}\nSLACKWATER_ADMIN_TOKEN="${admin}"\n`
+      )
+    configure(bots[0])
+    const dataDir = join(cwd, "slackwater-data")
+    const env = {
+      SLACK_APP_TOKEN: undefined,
+      SLACK_BOT_TOKEN: undefined,
+      SLACKWATER_CONFIG: "my.env",
+      SLACKWATER_LOG_LEVEL: "all",
+      SLACKWATER_MAX_ATTEMPTS: "2",
+      SLACKWATER_RETRY_DELAY: "10 millis",
+      SLACKWATER_FAILURE_NOTICE: "off",
+      LEAK: JSON.stringify(secrets),
+      ...exportTo(collector),
+      OTEL_EXPORTER_OTLP_HEADERS: `authorization=${header}`
+    }
+    const started = yield* gateway(fixture("leaky"), env, cwd)
+    const say = (text: string) => slack.say({ channel: "C0GENERAL", user: "U0ALICE", text: `<@U0BOT> ${text}` })
+
+    // Handlers that fail in every way there is.
+    for (const what of ["throw", "object", "promise", "answer"]) yield* say(what)
+    yield* isIdle(started, 4)
+
+    // Slack's refusals: of the token, for good, for now, and none at all.
+    yield* slack.faults({ error: { method: "chat.postMessage", code: "channel_not_found", times: 1 } })
+    yield* say("one")
+    yield* started.running.awaitOutput(/a reply will not be sent/)
+    yield* slack.faults({ resetAfterCommit: { method: "chat.postMessage", times: 1 } })
+    yield* say("two")
+    yield* started.running.awaitOutput(/a reply may have arrived/)
+    yield* slack.faults({ error: { method: "chat.postMessage", code: "invalid_auth" } })
+    yield* say("three")
+    yield* started.running.awaitOutput(/"alarm":"slack-access"/)
+    const busy = yield* Effect.forEach(["/metrics", "/api/status", "/readyz", "/nothing"], started.get)
+    for (const { body } of busy) isClean("what it says over HTTP", body)
+
+    // Another token, by a reload.
+    yield* slack.clearFaults
+    configure(bots[1])
+    yield* started.running.signal("SIGUSR1")
+    yield* started.running.awaitOutput(/the rooms of before have ended/)
+    yield* say("four")
+    yield* say("throw again")
+    yield* isIdle(started, 5)
+    yield* eventually(
+      "two, three and four",
+      started.status,
+      (status) => status?.outbox.delivered === 3,
+      started.running
+    )
+
+    for (const args of [["list"], ["list", "--json"], ["show", "1"], ["show", "1", "--json"]]) {
+      const { stderr, stdout } = yield* outcome(["outbox", ...args], { cwd, env: { ...quick, ...env } })
+      isClean(`outbox ${args.join(" ")}`, stdout + stderr)
+    }
+    const health = yield* outcome(["healthcheck", "--json"], { cwd, env: { ...quick, ...env } })
+    assert.strictEqual(health.code, 0, health.stderr)
+    isClean("healthcheck", health.stdout + health.stderr)
+    for (const path of files(dataDir)) isClean(path, readFileSync(path, "latin1"))
+
+    // And an error that is nobody's ends the process.
+    yield* say("doom")
+    assert.strictEqual((yield* started.running.ended).code, 70)
+    assert.match(started.running.stderr, /nobody caught this/)
+    for (const path of files(dataDir)) isClean(path, readFileSync(path, "latin1"))
+
+    isClean("the output", started.running.output)
+    assert.include(started.running.stderr, "POST failed: ")
+    assert.match(started.running.stderr, /"level":"DEBUG"|"level":"TRACE"|the turn failed for good/)
+    const exported = collector.received()
+    for (const path of ["/v1/traces", "/v1/logs", "/v1/metrics"]) {
+      assert.isTrue(exported.some((one) => one.path === path), path)
+    }
+    for (const { body, path } of exported) isClean(path, body)
+    // There was something to hide.
+    assert.include(exported.map(({ body }) => body).join("\n"), "<redacted>")
+    assert.strictEqual(collector.authorization(), header)
+  }).pipe(Effect.provide(Layer.merge(LocalSlack.layer(), Collector.layer))))
+
+it.live("what the command line refuses names the variable and not its value", () =>
+  Effect.gen(function*() {
+    const env = { SLACK_APP_TOKEN: `wrong-${app}`, SLACK_BOT_TOKEN: bots[0], SLACKWATER_ADMIN_TOKEN: admin }
+    const { code, stderr, stdout } = yield* outcome(["run", fixture("leaky")], { env })
+    assert.strictEqual(code, 78)
+    isClean("the refusal", stdout + stderr)
+  }))
