@@ -140,7 +140,7 @@ export class Intake extends Context.Service<Intake, {
             if (appended._tag === "Overflow") {
               yield* status.raise(
                 "conversation-full",
-                `${conversation} has ${config.maxWaiting} messages waiting; newer ones are kept as dead letters`,
+                `${conversation} has ${config.maxWaiting} messages waiting; newer ones are kept as dead letters: slackwater inbox list --state failed --conversation ${conversation}`,
                 conversation
               )
             }

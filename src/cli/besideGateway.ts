@@ -1,5 +1,5 @@
 /**
- * Where commands work: on the outbox of the configured data directory, whether a gateway runs on it or not. What they
+ * Where commands work: on the stores of the configured data directory, whether a gateway runs on it or not. What they
  * changed takes effect at once: a gateway that runs is woken, however the command ends.
  */
 import { ConfigProvider, Effect } from "effect"

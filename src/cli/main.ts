@@ -4,6 +4,7 @@ import { cancel } from "./cancel.ts"
 import { dev } from "./dev.ts"
 import { healthcheck } from "./healthcheck.ts"
 import { importQueue } from "./importQueue.ts"
+import { inbox } from "./inbox.ts"
 import { outbox } from "./outbox.ts"
 import { pause, resume } from "./pause.ts"
 import { perform } from "./perform.ts"
@@ -14,7 +15,7 @@ const root = Command.make("slackwater").pipe(
   Command.withDescription(
     "A crash-safe Slack gateway: acknowledged events are handled, committed replies are posted once"
   ),
-  Command.withSubcommands([dev, run, send, outbox, pause, resume, cancel, importQueue, healthcheck])
+  Command.withSubcommands([dev, run, send, inbox, outbox, pause, resume, cancel, importQueue, healthcheck])
 )
 
 export const main = perform(root)

@@ -16,6 +16,8 @@ export interface Mending<Row extends { readonly id: number }, E> {
   readonly page: (after: number, limit: number) => Effect.Effect<ReadonlyArray<Row>, E>
   /** Why it is left as it is; undefined where it is to be changed. */
   readonly refusal: (row: Row) => string | undefined
+  /** Those that would be changed together with these. */
+  readonly along?: (rows: ReadonlyArray<Row>) => Effect.Effect<ReadonlyArray<number>, E>
   /** Answers the rows that were changed, and those that were changed with them. */
   readonly change: (ids: ReadonlyArray<number>) => Effect.Effect<ReadonlyArray<number>, E>
   /** The rows as they stand now. */
@@ -61,7 +63,11 @@ const walk = Effect.fnUntraced(function*<Row extends { readonly id: number }, E>
 
 /** What would be changed now. */
 export const foresee = <Row extends { readonly id: number }, E>(mending: Mending<Row, E>) =>
-  walk(mending, Infinity, (rows) => Effect.succeed({ changed: rows.map(({ id }) => id), left: [] }))
+  walk(mending, Infinity, (rows) =>
+    Effect.map(mending.along?.(rows) ?? Effect.succeed([]), (others) => ({
+      changed: [...new Set([...rows.map(({ id }) => id), ...others])],
+      left: []
+    })))
 
 /** Changes it, up to the row `until`. */
 export const mend = <Row extends { readonly id: number }, E>(mending: Mending<Row, E>, until = Infinity) =>

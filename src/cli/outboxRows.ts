@@ -52,16 +52,6 @@ export type OutboxRow = typeof OutboxRow.Type
 export const OutboxPage = Schema.Struct({ rows: Schema.Array(OutboxRow), next: Schema.NullOr(Schema.Int) })
 export type OutboxPage = typeof OutboxPage.Type
 
-/** What `outbox retry --json` and `outbox discard --json` print. */
-export const OutboxChange = Schema.Struct({
-  action: Schema.Literals(["retry", "discard"]),
-  dryRun: Schema.Boolean,
-  changed: Schema.Array(Schema.Int),
-  /** Rows that were left, by reason. */
-  left: Schema.Array(Schema.Struct({ why: Schema.String, ids: Schema.Array(Schema.Int) }))
-})
-export type OutboxChange = typeof OutboxChange.Type
-
 export const rowOf = ({ lane, threadTs, ...row }: ReplyRecord): OutboxRow => ({
   ...row,
   conversation: lane,

@@ -15,6 +15,7 @@ import * as Control from "./Control.ts"
 import { busyFor, makeDirectory, openFile } from "./Database.ts"
 import { DatabaseError, Elsewhere, Missing, OlderSchema } from "./DatabaseError.ts"
 import { GroupCommit } from "./GroupCommit.ts"
+import * as MessageStore from "./MessageStore.ts"
 import { current, latest, migrate } from "./migrations.ts"
 import * as OutboxStore from "./OutboxStore.ts"
 import * as OwnerLock from "./OwnerLock.ts"
@@ -77,9 +78,9 @@ const open = Effect.fnUntraced(function*(dataDir: string, { mayChange = true, ma
   return yield* openFile(file, busyFor, upToDate(file, lock, mayChange))
 })
 
-/** What is in the data directory: the outbox, and the work as an operator sees it. */
+/** What is in the data directory: the inbox, the outbox, and the work as an operator sees it. */
 export const layer = (dataDir: string, options: Options = {}) =>
-  Layer.mergeAll(OutboxStore.layer, Control.layer).pipe(
+  Layer.mergeAll(MessageStore.layer, OutboxStore.layer, Control.layer).pipe(
     Layer.provide(GroupCommit.layer),
     Layer.provide(Supervisor.layer),
     Layer.provide(Layer.effectContext(open(dataDir, options)))

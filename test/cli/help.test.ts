@@ -17,7 +17,7 @@ it.live("slackwater alone shows the help and every command", () =>
   Effect.gen(function*() {
     const help = yield* asked([])
     assert.match(help, /USAGE/)
-    for (const command of ["dev", "run", "send", "outbox", "import", "healthcheck"]) {
+    for (const command of ["dev", "run", "send", "inbox", "outbox", "import", "healthcheck"]) {
       assert.match(help, new RegExp(`^ +${command} +\\w`, "m"))
     }
     assert.strictEqual(yield* asked(["--help"]), help)
@@ -52,6 +52,26 @@ it.live("every command of the outbox has its help, which names its states and fl
     for (const [command, ...what] of takes) {
       const help = yield* asked(["outbox", command, "--help"])
       assert.include(help, `slackwater outbox ${command} `)
+      for (const part of what) assert.include(help, part)
+    }
+  }))
+
+it.live("every command of the inbox has its help, which names its states and flags", () =>
+  Effect.gen(function*() {
+    const help = yield* asked(["inbox"])
+    for (const command of ["list", "show", "retry", "discard"]) {
+      assert.match(help, new RegExp(`^ +${command} +\\w`, "m"))
+    }
+    const narrowing = ["--channel", "--conversation", "--reason", "--older-than", "--newer-than", "--json"]
+    const takes = [
+      ["list", "--state", ...narrowing, "--before", "--limit", "processing"],
+      ["show", "<id>", "--json"],
+      ["retry", "<id...>", "--state", ...narrowing, "--yes", "--dry-run", "failed, ignored"],
+      ["discard", "<id...>", "--state", ...narrowing, "--yes", "--dry-run", "failed, queued"]
+    ] as const
+    for (const [command, ...what] of takes) {
+      const help = yield* asked(["inbox", command, "--help"])
+      assert.include(help, `slackwater inbox ${command} `)
       for (const part of what) assert.include(help, part)
     }
   }))

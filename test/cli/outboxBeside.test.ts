@@ -1,14 +1,14 @@
 /** `slackwater outbox` beside a running gateway: what it changes takes effect at once, and it races nobody. */
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { OutboxChange } from "../../src/cli/outboxRows.ts"
+import { RowChange } from "../../src/cli/rowChange.ts"
 import { LocalSlack } from "../../src/testing/index.ts"
 import { awaitReplies, type Gateway, gateway } from "./gateway.ts"
 import { execute, outbox, outboxJson, seed, statesIn } from "./outboxSeed.ts"
 import { directory, echo, eventually, outcome } from "./process.ts"
 
 const withSlack = Effect.provide(LocalSlack.layer())
-const changeOf = outboxJson(OutboxChange)
+const changeOf = outboxJson(RowChange)
 
 /** Waits until an alarm says this. */
 const alarm = ({ running, status }: Gateway, says: RegExp) =>

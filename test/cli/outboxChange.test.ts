@@ -1,11 +1,11 @@
 /** `slackwater outbox retry` and `discard`: rows settled by hand, never by accident. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { OutboxChange } from "../../src/cli/outboxRows.ts"
+import { RowChange } from "../../src/cli/rowChange.ts"
 import { execute, outbox, outboxJson, rowsIn, seed, statesIn } from "./outboxSeed.ts"
 import { bin, directory, has, outcome, quick, start } from "./process.ts"
 
-const changeOf = outboxJson(OutboxChange)
+const changeOf = outboxJson(RowChange)
 const ids = (count: number, from = 1) => Array.from({ length: count }, (_, index) => index + from)
 
 /** A row in each state, the ones that commands leave among them. */

@@ -88,6 +88,15 @@ const CrashLoop = Schema.TaggedStruct("crashLoop", {
   limit: Schema.Literals([1, 9, 9])
 })
 
+/** Dead letters, and what a person does with them while life goes on: the first turn that runs fails, and so on. */
+const DeadLetters = Schema.TaggedStruct("deadLetters", {
+  appends: Schema.Array(Append).check(Schema.isMinLength(1), Schema.isMaxLength(3)),
+  times: Schema.Literals([1, 1, 2]),
+  discarded: Schema.Array(upTo(3)).check(Schema.isMaxLength(1)),
+  meanwhile: Schema.Array(Append).check(Schema.isMaxLength(1)),
+  all: Schema.Boolean
+})
+
 type Schemas = typeof schemas
 export type Operation = { readonly [Tag in keyof Schemas]: Schemas[Tag]["Type"] }[keyof Schemas]
 
@@ -115,11 +124,32 @@ const choices = Object.entries(schemas).flatMap(([tag, schema]) =>
   Array.from<Schema.Schema<Operation>>({ length: weights[tag as keyof Schemas] ?? 1 }).fill(schema)
 )
 
-const expand = (choice: Operation | typeof CrashLoop.Type): ReadonlyArray<Operation> => {
+const claims = [0, 1, 2].map((conversation) => ({ _tag: "claim", conversation, most: 9 }) as const)
+
+const failing = (choice: typeof DeadLetters.Type): ReadonlyArray<Operation> => {
+  const { all, appends, discarded, meanwhile, times } = choice
+  const running = { turn: 0, any: 1, caller: "owner" } as const
+  return Array.from({ length: times }, (): ReadonlyArray<Operation> => [
+    ...appends,
+    { _tag: "wait", ms: 500 },
+    ...claims,
+    { _tag: "fail", ...running, replies: [] },
+    { _tag: "discardByHand", messages: discarded, any: false },
+    { _tag: "retryByHand", messages: [0], any: false, all },
+    ...meanwhile,
+    { _tag: "wait", ms: 1 },
+    ...claims
+  ]).flat()
+}
+
+type Choice = Operation | typeof CrashLoop.Type | typeof DeadLetters.Type
+
+const expand = (choice: Choice): ReadonlyArray<Operation> => {
+  if (choice._tag === "deadLetters") return failing(choice)
   if (choice._tag !== "crashLoop") return [choice]
   const round: ReadonlyArray<Operation> = [
     { _tag: "wait", ms: 1_000 },
-    ...[0, 1, 2].map((conversation) => ({ _tag: "claim", conversation, most: 9 }) as const),
+    ...claims,
     { _tag: "crash" },
     { _tag: "recover", limit: choice.limit }
   ]
@@ -127,5 +157,8 @@ const expand = (choice: Operation | typeof CrashLoop.Type): ReadonlyArray<Operat
 }
 
 /** About forty of them; a failing history shrinks to the few that matter. */
-export const histories = Arbitrary.array(Arbitrary.schema(Schema.Union([...choices, CrashLoop])), { maxLength: 34 })
+export const histories = Arbitrary.array(
+  Arbitrary.schema(Schema.Union([...choices, CrashLoop, DeadLetters])),
+  { maxLength: 34 }
+)
   .pipe(Arbitrary.map((chosen) => chosen.flatMap(expand)))

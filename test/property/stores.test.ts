@@ -42,7 +42,7 @@ const live = Effect.fnUntraced(function*(history: ReadonlyArray<Operation>) {
 
 layer(stores)("the SQLite stores", (it) => {
   it.effect.prop("do what the model does and keep the guarantees", [histories], ([history]) => live(history), {
-    timeout: 120_000,
+    timeout: 180_000,
     // The size is that of the histories: most runs use the whole length.
     arbitrary: { runs: 2_000, size: 400 }
   })
