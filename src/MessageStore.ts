@@ -30,7 +30,7 @@ import type { Effect, Option } from "effect"
 import type { Cutoff } from "./Cutoff.ts"
 import type { MessageDetail, MessagePage, MessageRecord, MessageSelection } from "./InboxByHand.ts"
 import type { ConversationKey, InboundMessage, OwnerId, TurnId } from "./Message.ts"
-import type { NewReply, TurnRun } from "./OutboxStore.ts"
+import type { Backlog, NewReply, TurnRun } from "./OutboxStore.ts"
 import type { StoreError } from "./StoreError.ts"
 
 /**
@@ -130,12 +130,6 @@ export interface InboxCounts {
   readonly oldestQueuedAt: number | null
   /** Conversations with messages that no turn has taken. */
   readonly waitingConversations: number
-}
-
-/** What waits, which is quickly counted however much has ended. */
-export interface Backlog {
-  readonly queued: number
-  readonly oldestQueuedAt: number | null
 }
 
 export class MessageStore extends Context.Service<MessageStore, {
