@@ -117,8 +117,8 @@ export const inBrowser = (name: string, tests: (it: Vitest.MethodsNonLive<Browse
   const missing = program() === undefined
   // Past the runner, which shows nothing of what a skipped file prints.
   if (missing) writeSync(2, `${name}: skipped, no Chromium here; apt-get install chromium, or name one in CHROMIUM\n`)
-  describe.skipIf(missing)(`${name}`, () => {
-    layer(Browser.layer, { excludeTestServices: true, timeout: "60 seconds" })(tests)
+  describe.skipIf(missing)("in a browser", () => {
+    layer(Browser.layer, { excludeTestServices: true, timeout: "60 seconds" })(name, tests)
   })
 }
 
