@@ -1,95 +1,35 @@
 /**
- * `slackwater dev [handler]`: LocalSlack in this process, the gateway as a child. Killing the gateway is a real kill,
- * and "Slack" lives on.
- *
- * The child has a process group of its own, so that Ctrl-C in a terminal reaches only this process. It holds an IPC
- * channel to us and stops when that closes: that is how we stop it, so whoever else signals it, it is one stop and not
- * two, and it does not outlive a parent that was killed. It is started again when it dies, but not when it says that
- * starting again cannot help.
+ * `slackwater dev [handler]`: LocalSlack in this process, the gateway as a child (devGateway). Killing the gateway is a
+ * real kill, and "Slack" lives on. SIGUSR1 is passed on to the gateway, which reads its settings again.
  */
-import { Config, ConfigProvider, Console, Deferred, Duration, Effect, Option, Redacted, Runtime, Schema } from "effect"
+import { Config, ConfigProvider, Duration, Effect, Option, Redacted } from "effect"
 import { Argument, Command } from "effect/cli"
-import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { GatewayConfig, GatewayConfigError } from "../GatewayConfig.ts"
 import { LocalSlack } from "../testing/index.ts"
+import * as DevGateway from "./devGateway.ts"
 import { handlerFile } from "./handlerModule.ts"
 import { settings } from "./settings.ts"
 import { patience } from "./signals.ts"
 
-/** Exit codes of a gateway that would end the same way again: owned elsewhere, no database, configuration. */
-const pointless = new Set([73, 74, 78])
-const restartAfter = "500 millis"
 /** The child keeps its own deadline; one that cannot even do that is killed this much later. */
 const killAfter = Duration.seconds(3)
 const tokens = { appToken: "xapp-local", botToken: "xoxb-local" }
 
-/** The child has said why. */
-export class GatewayEnded extends Schema.TaggedError<GatewayEnded>()("GatewayEnded", { code: Schema.Int }) {
-  override readonly [Runtime.errorExitCode] = this.code
-  override readonly [Runtime.errorReported] = false
-}
-
-interface Ending {
-  readonly code: number | null
-  readonly signal: NodeJS.Signals | null
-}
-
-interface Child {
-  readonly process: ChildProcess
-  readonly ended: Deferred.Deferred<Ending>
-}
-
 const echo = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./echo.ts" : "./echo.js", import.meta.url))
 
-const start = (handler: string, environment: Record<string, string>) =>
-  Effect.sync((): Child => {
-    const ended = Deferred.makeUnsafe<Ending>()
-    const entry = process.argv[1] ?? ""
-    const child = spawn(process.execPath, [...process.execArgv, entry, "run", handler], {
-      detached: true,
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
-      env: { ...process.env, ...environment, SLACKWATER_PARENT: String(process.pid) }
-    })
-    // Whoever leaves in a hurry leaves nobody behind.
-    const leaving = () => child.kill("SIGKILL")
-    process.on("exit", leaving)
-    child.on("exit", (code, signal) => {
-      process.off("exit", leaving)
-      Deferred.doneUnsafe(ended, Effect.succeed({ code, signal }))
-    })
-    child.on("error", () => Deferred.doneUnsafe(ended, Effect.succeed({ code: 70, signal: null })))
-    return { process: child, ended }
-  })
-
-const stop = ({ ended, process: child }: Child, within: Duration.Duration) =>
-  Effect.suspend(() => {
-    if (Deferred.isDoneUnsafe(ended)) return Effect.void
-    if (child.connected) child.disconnect()
-    return Effect.flatMap(Effect.timeoutOption(Deferred.await(ended), within), (ending) => {
-      if (Option.isSome(ending)) return Effect.void
-      child.kill("SIGKILL")
-      return Console.log("Gateway:  did not stop in time and was killed")
-    })
-  })
-
-/** Runs the gateway once. Interrupted, it ends the child in order and waits for it. */
-const once = Effect.fnUntraced(
-  function*(handler: string, environment: Record<string, string>, within: Duration.Duration) {
-    const child = yield* Effect.acquireRelease(start(handler, environment), (running) => stop(running, within))
-    const pid = child.process.pid ?? "unknown"
-    yield* Console.log(`Gateway:  pid ${pid} (try: kill -9 ${pid}, in the middle of an answer)`)
-    return yield* Deferred.await(child.ended)
-  },
-  Effect.scoped
-)
+/** Where the gateway answers; of a port that is taken as it comes nobody knows the number. */
+const addressOf = (host: string, port: number) => {
+  const name = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host
+  return port === 0 ? undefined : `http://${name}:${port}`
+}
 
 /** What the gateway will read too, so that a mistake is found before anything is started. */
 const read = Effect.gen(function*() {
   const mistaken = (detail: string) => new GatewayConfigError({ setting: "SLACKWATER_LOCAL_SLACK_PORT", detail })
   // By default LocalSlack's replies and a real workspace's do not meet in one outbox.
   const dataDir = yield* Config.String("SLACKWATER_DATA_DIR").pipe(Config.withDefault("./slackwater-data/dev"))
-  const { shutdownTimeout } = yield* GatewayConfig.read({
+  const { host, port: gatewayPort, shutdownTimeout } = yield* GatewayConfig.read({
     dataDir,
     appToken: Redacted.make(tokens.appToken),
     botToken: Redacted.make(tokens.botToken),
@@ -100,8 +40,9 @@ const read = Effect.gen(function*() {
     Effect.filterOrFail((port) => port >= 0 && port <= 65_535),
     Effect.mapError(() => mistaken("must be a port from 0 to 65535"))
   )
-  const slack = LocalSlack.layer({ port })
-  return { dataDir, slack, mistaken, stopWithin: Duration.sum(shutdownTimeout, killAfter) }
+  const gateway = DevGateway.make(addressOf(host, gatewayPort))
+  const slack = LocalSlack.layer({ port, gateway: gateway.watched })
+  return { dataDir, gateway, slack, mistaken, stopWithin: Duration.sum(shutdownTimeout, killAfter) }
 })
 
 export const dev = Command.make(
@@ -114,7 +55,7 @@ export const dev = Command.make(
   },
   Effect.fn("dev")(function*({ handler }) {
     const path = Option.getOrElse(handler, () => echo)
-    const { dataDir, mistaken, slack, stopWithin } = yield* Effect.provideService(
+    const { dataDir, gateway, mistaken, slack, stopWithin } = yield* Effect.provideService(
       read,
       ConfigProvider.ConfigProvider,
       yield* settings
@@ -123,20 +64,14 @@ export const dev = Command.make(
     // Only the gateway loads it: what it does there must not reach Slack.
     yield* handlerFile(path)
     return yield* Effect.gen(function*() {
-      const { apiUrl, url } = yield* LocalSlack
-      yield* Console.log(`Chat:     ${url}/`)
+      const { apiUrl } = yield* LocalSlack
       const environment = {
         SLACKWATER_DATA_DIR: dataDir,
         SLACK_API_URL: apiUrl,
         SLACK_APP_TOKEN: tokens.appToken,
         SLACK_BOT_TOKEN: tokens.botToken
       }
-      while (true) {
-        const { code, signal } = yield* once(path, environment, stopWithin)
-        if (code !== null && pointless.has(code)) return yield* new GatewayEnded({ code })
-        yield* Console.log(`Gateway:  ended (${signal ?? code}); starting it again`)
-        yield* Effect.sleep(restartAfter)
-      }
+      return yield* gateway.run({ handler: path, environment, stopWithin })
     }).pipe(
       Effect.provide(slack, { local: true }),
       Effect.catchTag(

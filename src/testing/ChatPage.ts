@@ -40,6 +40,7 @@ const html = `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="local-secret" content="%SECRET%">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>LocalSlack</title>
 <link rel="icon" href="${icon}">
@@ -91,7 +92,10 @@ const headers = {
   "x-content-type-options": "nosniff"
 }
 
-export const chatPage = (): { readonly html: string; readonly headers: Readonly<Record<string, string>> } => ({
-  html,
+/** The secret is what makes its changes known as its own; it is in this page and nowhere else. */
+export const chatPage = (
+  secret: string
+): { readonly html: string; readonly headers: Readonly<Record<string, string>> } => ({
+  html: html.replace("%SECRET%", secret),
   headers
 })

@@ -136,7 +136,7 @@ it.effect("requests of other sites are refused", () =>
     assert.strictEqual(yield* statusOf({ host: `evil.example:${slack.port}` }), 403)
     assert.strictEqual(yield* statusOf({ "sec-fetch-site": "cross-site" }), 403)
     assert.deepStrictEqual(yield* slack.messages("C0GENERAL"), [])
-    assert.strictEqual(yield* statusOf({ origin: slack.url }), 200)
+    assert.strictEqual(yield* statusOf({ origin: slack.url }), 403)
   }).pipe(withSlack))
 
 it.effect("a WebSocket of another site is refused", () =>
