@@ -7,7 +7,7 @@
  * LocalSlack's page may signal it, and is told what becomes of it.
  * On shutdown the child is stopped in order, within its own deadline and a little more, and then killed.
  */
-import { Console, Deferred, Duration, Effect, Option, Runtime, Schema } from "effect"
+import { Console, Deferred, type Duration, Effect, Option, Runtime, Schema } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { type GatewayCounts, LocalSlack, type WatchedGateway } from "../testing/index.ts"
 import { fieldIn } from "../untrustedJson.ts"

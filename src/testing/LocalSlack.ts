@@ -181,10 +181,10 @@ const make = Effect.fn("LocalSlack.make")(function*(options: LocalSlackOptions) 
       yield* Effect.sleep(lookEvery)
       if (!routes.isWatched) return
       const after = world.journal.at(-1)?.n ?? 0
-      const ack = world.journal.findLast(({ _tag }) => _tag === "AckReceived")?.n
+      const news = world.journal.findLast(({ _tag }) => _tag === "AckReceived" || _tag === "ConnectionOpened")?.n
       const seen = yield* look
-      // The same again is news to a message that was acked since.
-      const told = `${JSON.stringify(seen)} ${ack}`
+      // The same again is news to a message that was acked since, and after a restart.
+      const told = `${JSON.stringify(seen)} ${news}`
       if (seen === undefined || told === last) return
       last = told
       world.record({ _tag: "GatewaySeen", after, ...seen }, now())

@@ -23,8 +23,11 @@ export interface PageOptions {
 }
 
 export const NewChannel = Schema.Struct({ name: Schema.String })
-/** `now`, or as soon as the gateway has acked the next message that somebody writes. */
-export const Kill = Schema.Struct({ signal: KillSignal, when: Schema.optionalKey(Schema.Literals(["now", "nextAck"])) })
+/** `now`, as soon as the gateway has acked the next message that somebody writes, or, after all, never. */
+export const Kill = Schema.Struct({
+  signal: KillSignal,
+  when: Schema.optionalKey(Schema.Literals(["now", "nextAck", "never"]))
+})
 
 export class PageRoutes {
   readonly #world: SlackWorld
@@ -34,6 +37,10 @@ export class PageRoutes {
   readonly #ways: Ways
   #armed: KillSignal | undefined
   #faults = "{}"
+  #gateway: { readonly running: boolean; readonly starts: number; readonly [key: string]: unknown } = {
+    running: false,
+    starts: 0
+  }
 
   constructor(world: SlackWorld, now: () => number, options: PageOptions) {
     this.#world = world
@@ -69,8 +76,9 @@ export class PageRoutes {
       faults: faults.active,
       statuses: this.#world.statuses(this.#now()),
       ways: this.#ways.all,
+      gateway: this.#gateway,
       hasGateway: gateway !== undefined,
-      armed: this.#armed ?? null,
+      armed: this.#armed !== undefined,
       dashboardUrl: dashboardUrl ?? null
     })
   }
@@ -88,18 +96,19 @@ export class PageRoutes {
 
   kill({ signal, when }: typeof Kill.Type): { readonly ok: boolean; readonly error?: string } {
     if (this.#options.gateway === undefined) return { ok: false, error: "no_gateway" }
-    if (when === "nextAck") {
-      this.#armed = signal
-      return { ok: true }
-    }
-    this.#armed = undefined
+    this.#armed = when === "nextAck" ? signal : undefined
+    if (when === "nextAck" || when === "never") return { ok: true }
     return this.#signal(signal) ? { ok: true } : { ok: false, error: "gateway_not_running" }
   }
 
   /** What the page is told beside the entries themselves. */
   news(entries: ReadonlyArray<JournalEntry>): ReadonlyArray<unknown> {
+    for (const entry of entries) this.#watch(entry)
     const ways = new Map(entries.flatMap((entry) => this.#ways.apply(entry)).map((way) => [way.ts + way.channel, way]))
     const told: Array<unknown> = [...ways.values()].map((way) => ({ _tag: "WayChanged", way }))
+    if (entries.some(({ _tag }) => _tag === "GatewayStarted" || _tag === "GatewayEnded")) {
+      told.push({ _tag: "GatewayChanged", gateway: this.#gateway })
+    }
     const faults = JSON.stringify(this.#world.faults.active)
     if (faults !== this.#faults) told.push({ _tag: "FaultsChanged", faults: this.#world.faults.active })
     this.#faults = faults
@@ -113,6 +122,14 @@ export class PageRoutes {
     const signal = this.#armed
     this.#armed = undefined
     this.#signal(signal)
+  }
+
+  #watch(entry: JournalEntry): void {
+    const { starts } = this.#gateway
+    if (entry._tag === "GatewayStarted") this.#gateway = { running: true, starts: starts + 1, pid: entry.pid }
+    else if (entry._tag === "GatewayEnded") {
+      this.#gateway = { running: false, starts, code: entry.code, signal: entry.signal }
+    }
   }
 
   #signal(signal: KillSignal): boolean {

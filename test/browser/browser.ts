@@ -125,6 +125,8 @@ export const inBrowser = (name: string, tests: (it: Vitest.MethodsNonLive<Browse
 const pictures = fileURLToPath(new URL("../../docs/screenshots/", import.meta.url))
 const pictureLimit = 150 * 1024
 
+export const pictureFile = (name: string): string => join(pictures, `${name}.png`)
+
 /**
  * A picture for the documentation, `docs/screenshots/NAME.png`, of what the window shows. Taken only by
  * `npm run screenshots` (which sets SCREENSHOTS); other runs leave the pictures as they are.
@@ -134,5 +136,5 @@ export const picture = (page: Page, name: string): Effect.Effect<void> =>
     const png = await page.screenshot({ animations: "disabled", caret: "hide" })
     if (png.length > pictureLimit) throw new Error(`${name}.png has ${png.length} bytes; it may have ${pictureLimit}`)
     mkdirSync(pictures, { recursive: true })
-    writeFileSync(join(pictures, `${name}.png`), png)
+    writeFileSync(pictureFile(name), png)
   })

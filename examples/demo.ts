@@ -1,0 +1,65 @@
+/** A bot to kill: it takes its time in steps, says what it does, and has a button, a modal and a file to try. */
+import { WebClient } from "@slack/web-api"
+import { Effect } from "effect"
+import { type EventBody, Handler, type Turn } from "slackwater"
+
+const slack = new WebClient(process.env["SLACK_BOT_TOKEN"], {
+  ...(process.env["SLACK_API_URL"] === undefined ? {} : { slackApiUrl: process.env["SLACK_API_URL"] })
+})
+const steps = ["is reading…", "is looking things up…", "is writing…"]
+
+/** After a kill it goes on with the step that it was in. */
+const think = (turn: Turn) =>
+  Effect.gen(function*() {
+    for (const [index, doing] of steps.entries()) {
+      yield* turn.status(doing)
+      yield* turn.step(`step ${index}`, Effect.sleep("2 seconds"))
+    }
+    const again = turn.attempt > 1 ? ` (run ${turn.attempt}: the steps before were not repeated)` : ""
+    return `You said: ${turn.text}\nI thought about it in ${steps.length} steps${again}.`
+  })
+
+const order = {
+  text: "What may it be?",
+  blocks: [
+    { type: "section", text: { type: "mrkdwn", text: "What may it be? *Lunch* is served at noon." } },
+    {
+      type: "actions",
+      elements: [
+        { type: "button", style: "primary", action_id: "order", text: { type: "plain_text", text: "Order lunch" } },
+        { type: "button", action_id: "later", value: "no", text: { type: "plain_text", text: "Not now" } }
+      ]
+    }
+  ]
+}
+const form = {
+  type: "modal" as const,
+  title: { type: "plain_text" as const, text: "Lunch" },
+  submit: { type: "plain_text" as const, text: "Order" },
+  blocks: [{
+    type: "input" as const,
+    block_id: "dish",
+    label: { type: "plain_text" as const, text: "Dish" },
+    element: {
+      type: "plain_text_input" as const,
+      action_id: "name",
+      placeholder: { type: "plain_text" as const, text: "Soup" }
+    }
+  }]
+}
+
+export default Handler.route({
+  message: (turn) =>
+    /\blunch\b/i.test(turn.text)
+      ? turn.reply(order)
+      : /\bfile\b/i.test(turn.text)
+      ? turn.upload({ filename: "notes.txt", content: "Nothing was lost.\n" })
+      : think(turn),
+  blockAction: (turn, { actions: [action], trigger_id }) =>
+    action.action_id === "order"
+      ? Effect.promise(async () => void await slack.views.open({ trigger_id: trigger_id ?? "", view: form }))
+      : turn.reply("Another time, then."),
+  viewSubmission: (turn, { view }) => turn.reply(`One ${dishIn(view)}, coming up.`)
+})
+
+const dishIn = (view: EventBody<"viewSubmission">["view"]) => view.state.values["dish"]?.["name"]?.value ?? "surprise"
