@@ -80,7 +80,8 @@ const drawRoom = () => {
   const roots = [...here(c.id).values()].filter((m) => !m.thread_ts).slice(-shown);
   $("messages").replaceChildren(...roots.map((m) => drawMessage(m, c.id, false)));
   $("empty").hidden = roots.length > 0;
-  $("empty-hint").textContent = direct ? "Say something to the bot." : "Mention the bot to get an answer: @bot hello";
+  $("empty-hint").textContent = direct
+    ? "Say something to the bot." + (world.hasGateway ? " While it answers, kill its gateway: the message survives." : "") : "Mention the bot to get an answer: @bot hello";
   $("room-scroll").scrollTop = $("room-scroll").scrollHeight;
 };
 const drawThread = () => {
