@@ -178,6 +178,13 @@ export interface ReplyRecord extends StoredReply {
   readonly finishedAt: number | null
 }
 
+/** Some of the rows: by id from the one `after` this, or the newest first from the one `before` this. */
+export interface RowPage {
+  readonly after?: number
+  readonly before?: number
+  readonly limit: number
+}
+
 /** Rows to look at or to mend; what is left out does not matter. */
 export interface Selection {
   readonly ids?: ReadonlyArray<number>
@@ -192,6 +199,12 @@ export interface Selection {
 export type OutboxCounts = Readonly<Record<ReplyState, number>> & {
   /** Of the unknown ones, those that only a person can settle. */
   readonly held: number
+  readonly oldestQueuedAt: number | null
+}
+
+/** What waits, which is quickly counted however much has ended. */
+export interface Backlog {
+  readonly queued: number
   readonly oldestQueuedAt: number | null
 }
 
@@ -311,8 +324,8 @@ export class OutboxStore extends Context.Service<OutboxStore, {
   readonly cutoffKeeping: (newest: number) => Effect.Effect<Cutoff | null, StoreError>
   /**
    * Deletes at most `most` finished replies of turns from before the cut-off, the oldest first, and as many posts of
-   * the host. A row is its key's memory: replies of an unfinished turn stay (it may run again), and posts of the host
-   * that ended after `keysBefore`. Answers and fails as the inbox does.
+   * the host. A row is its key's memory: replies of a turn that may run again stay (it is not finished, or it failed),
+   * and posts of the host that ended after `keysBefore`. Answers and fails as the inbox does.
    */
   readonly prune: (options: {
     readonly finishedBefore: Cutoff
@@ -320,10 +333,10 @@ export class OutboxStore extends Context.Service<OutboxStore, {
     readonly most: number
   }) => Effect.Effect<number, StoreError>
   readonly find: (id: number) => Effect.Effect<StoredReply | null, StoreError>
-  /** Rows by id, `after` that of the last page. */
+  /** Rows by id, `after` that of the last page; or the newest first, `before` it. */
   readonly list: (
     which: Selection,
-    page: { readonly after?: number; readonly limit: number }
+    page: RowPage
   ) => Effect.Effect<ReadonlyArray<ReplyRecord>, StoreError>
   /**
    * By hand, from `failed_terminal` (not interim), `expired` and `unknown`: `queued` with new attempts and a new life,
@@ -333,6 +346,8 @@ export class OutboxStore extends Context.Service<OutboxStore, {
   /** By hand, from everything but `sending` and `delivered`: `failed_terminal`, reason `discarded`. Answers the rows. */
   readonly discard: (which: Selection, now: number) => Effect.Effect<ReadonlyArray<number>, StoreError>
   readonly counts: Effect.Effect<OutboxCounts, StoreError>
+  /** What waits for its first send or for another one, and for how long. */
+  readonly backlog: Effect.Effect<Backlog, StoreError>
   /** How many of the unknown ones only a person can settle. */
   readonly held: Effect.Effect<number, StoreError>
 }>()("slackwater/OutboxStore") {}

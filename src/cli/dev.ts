@@ -5,7 +5,8 @@
 import { Config, ConfigProvider, Duration, Effect, Option, Redacted } from "effect"
 import { Argument, Command } from "effect/cli"
 import { fileURLToPath } from "node:url"
-import { GatewayConfig, GatewayConfigError } from "../GatewayConfig.ts"
+import { randomToken } from "../Admission.ts"
+import { GatewayConfig, GatewayConfigError, setting } from "../GatewayConfig.ts"
 import { LocalSlack } from "../testing/index.ts"
 import * as DevGateway from "./devGateway.ts"
 import { handlerFile } from "./handlerModule.ts"
@@ -29,8 +30,11 @@ const read = Effect.gen(function*() {
   const mistaken = (detail: string) => new GatewayConfigError({ setting: "SLACKWATER_LOCAL_SLACK_PORT", detail })
   // By default LocalSlack's replies and a real workspace's do not meet in one outbox.
   const dataDir = yield* Config.String("SLACKWATER_DATA_DIR").pipe(Config.withDefault("./slackwater-data/dev"))
+  const given = yield* setting("adminToken")
+  const adminToken = given ?? Redacted.make(yield* randomToken)
   const { host, port: gatewayPort, shutdownTimeout } = yield* GatewayConfig.read({
     dataDir,
+    adminToken,
     appToken: Redacted.make(tokens.appToken),
     botToken: Redacted.make(tokens.botToken),
     slackApiUrl: "http://127.0.0.1/"
@@ -40,9 +44,19 @@ const read = Effect.gen(function*() {
     Effect.filterOrFail((port) => port >= 0 && port <= 65_535),
     Effect.mapError(() => mistaken("must be a port from 0 to 65535"))
   )
-  const gateway = DevGateway.make(addressOf(host, gatewayPort))
-  const slack = LocalSlack.layer({ port, gateway: gateway.watched })
-  return { dataDir, gateway, slack, mistaken, stopWithin: Duration.sum(shutdownTimeout, killAfter) }
+  const address = addressOf(host, gatewayPort)
+  const gateway = DevGateway.make(address === undefined ? undefined : { url: address, token: adminToken })
+  const slack = LocalSlack.layer({
+    port,
+    gateway: gateway.watched,
+    // The part behind `#` stays in the browser.
+    ...(address === undefined
+      ? {}
+      : { dashboardUrl: `${address}/#token=${encodeURIComponent(Redacted.value(adminToken))}` })
+  })
+  // One that was set reaches the gateway by itself, and can change there in a reload.
+  const access = given === null ? { SLACKWATER_ADMIN_TOKEN: Redacted.value(adminToken) } : {}
+  return { dataDir, gateway, slack, mistaken, access, stopWithin: Duration.sum(shutdownTimeout, killAfter) }
 })
 
 export const dev = Command.make(
@@ -55,7 +69,7 @@ export const dev = Command.make(
   },
   Effect.fn("dev")(function*({ handler }) {
     const path = Option.getOrElse(handler, () => echo)
-    const { dataDir, gateway, mistaken, slack, stopWithin } = yield* Effect.provideService(
+    const { access, dataDir, gateway, mistaken, slack, stopWithin } = yield* Effect.provideService(
       read,
       ConfigProvider.ConfigProvider,
       yield* settings
@@ -69,7 +83,8 @@ export const dev = Command.make(
         SLACKWATER_DATA_DIR: dataDir,
         SLACK_API_URL: apiUrl,
         SLACK_APP_TOKEN: tokens.appToken,
-        SLACK_BOT_TOKEN: tokens.botToken
+        SLACK_BOT_TOKEN: tokens.botToken,
+        ...access
       }
       return yield* gateway.run({ handler: path, environment, stopWithin })
     }).pipe(

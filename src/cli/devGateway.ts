@@ -7,7 +7,7 @@
  * LocalSlack's page may signal it, and is told what becomes of it.
  * On shutdown the child is stopped in order, within its own deadline and a little more, and then killed.
  */
-import { Console, Deferred, type Duration, Effect, Option, Runtime, Schema } from "effect"
+import { Console, Deferred, type Duration, Effect, Option, Redacted, Runtime, Schema } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { type GatewayCounts, LocalSlack, type WatchedGateway } from "../testing/index.ts"
 import { fieldIn } from "../untrustedJson.ts"
@@ -47,8 +47,14 @@ export interface DevGateway {
   readonly run: (options: DevGatewayOptions) => Effect.Effect<never, GatewayEnded, LocalSlack>
 }
 
-/** `address` is where the gateway answers over HTTP, if that is known before. */
-export const make = (address: string | undefined): DevGateway => {
+/** Where the gateway answers over HTTP, and what opens it. */
+export interface DevAddress {
+  readonly url: string
+  readonly token: Redacted.Redacted
+}
+
+/** Without an address nobody asks the gateway what it does. */
+export const make = (address: DevAddress | undefined): DevGateway => {
   let child: Child | undefined
 
   const signal = (name: NodeJS.Signals) =>
@@ -138,10 +144,13 @@ const stop = ({ ended, process: child }: Child, within: Duration.Duration) =>
     })
   })
 
-const look = (address: string): Effect.Effect<GatewayCounts | undefined> =>
+const look = ({ token, url }: DevAddress): Effect.Effect<GatewayCounts | undefined> =>
   Effect.promise(async () => {
     try {
-      const response = await fetch(`${address}/api/status`, { signal: AbortSignal.timeout(answersWithin) })
+      const response = await fetch(`${url}/api/status`, {
+        headers: { authorization: `Bearer ${Redacted.value(token)}` },
+        signal: AbortSignal.timeout(answersWithin)
+      })
       return response.ok ? countsIn(await response.json()) : undefined
     } catch {
       // It is not up, or on its way down.

@@ -8,11 +8,13 @@ import { textOf } from "../Dispatch.ts"
 import { type ConversationKey, type OwnerId, TurnId } from "../Message.ts"
 import { type ClaimedTurn, type HistoryEntry, type InboxCounts, MessageStore, suspectAfter } from "../MessageStore.ts"
 import { append } from "./append.ts"
+import { isPaused } from "./Control.ts"
 import {
   call,
   cutoffKeeping,
   Database,
   heldTurn,
+  isAskedFor,
   least,
   type MessageRow,
   oldest,
@@ -20,6 +22,7 @@ import {
   waiting,
   waits
 } from "./Database.ts"
+import { discard, list, retry, show } from "./inboxByHand.ts"
 import { checkReplies, endStreams, insertReplies, isSaid } from "./outboxRows.ts"
 
 const bySlackTs = (a: MessageRow, b: MessageRow) => {
@@ -41,13 +44,17 @@ export const layer = Layer.effect(
       turns().find((turn) =>
         turn.conversation === conversation && (turn.state === "running" || turn.state === "waiting")
       )
+    /** Asked for again by hand, those that have waited longest first; they hold nothing up until they are begun. */
+    const askedFor = (conversation: ConversationKey) =>
+      turns().filter((turn) => turn.conversation === conversation && isAskedFor(turn))
+        .toSorted((a, b) => a.dueAt - b.dueAt || a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1))
     const atWork = (turn: TurnId) => rows().filter((row) => row.turn === turn && row.state === "processing")
 
     const claim = (conversation: ConversationKey, owner: OwnerId, now: number, most?: number) => {
       const run = (turn: TurnRow) => {
-        Object.assign(turn, { state: "running", owner, attempt: turn.attempt + 1 })
-        const messages = rows().filter((row) => row.turn === turn.id)
-        for (const row of messages) if (row.state === "queued") row.state = "processing"
+        Object.assign(turn, { state: "running", owner, attempt: turn.attempt + 1, startedAt: now })
+        const messages = rows().filter((row) => row.turn === turn.id && row.state === "queued")
+        for (const row of messages) row.state = "processing"
         return Option.some<ClaimedTurn>({
           id: turn.id,
           conversation,
@@ -61,6 +68,7 @@ export const layer = Layer.effect(
         })
       }
 
+      if (isPaused(data, conversation)) return Option.none()
       const open = openTurn(conversation)
       if (open !== undefined) {
         if (open.state === "running" || open.dueAt > now) return Option.none()
@@ -74,7 +82,11 @@ export const layer = Layer.effect(
         return run(open)
       }
 
-      const taken = waitingDue(conversation, now).slice(0, most)
+      const waiting = waitingDue(conversation, now)
+      const asked = askedFor(conversation).find(({ dueAt }) => dueAt <= now)
+      if (asked !== undefined && !waiting.some(({ dueAt }) => dueAt < asked.dueAt)) return run(asked)
+
+      const taken = waiting.slice(0, most)
       if (taken[0] === undefined) return Option.none()
       // A message opens a second turn when its first one is superseded, maybe in the same millisecond.
       const wanted = `turn_${now.toString(36)}_${taken[0].id}`
@@ -92,7 +104,9 @@ export const layer = Layer.effect(
         interrupted: false,
         status: null,
         dueAt: now,
+        startedAt: now,
         error: null,
+        createdAt: now,
         finishedAt: null
       }
       data.turns.set(id, turn)
@@ -128,10 +142,18 @@ export const layer = Layer.effect(
         call("ready")(() => {
           const due = new Map<ConversationKey, { readonly at: number; readonly recovered: boolean }>()
           for (const { conversation, dueAt, interrupted, state } of turns()) {
-            if (state === "waiting" && dueAt <= now) due.set(conversation, { at: dueAt, recovered: interrupted })
+            if (state !== "waiting" || dueAt > now || isPaused(data, conversation)) continue
+            due.set(conversation, { at: dueAt, recovered: interrupted })
+          }
+          for (const turn of turns()) {
+            if (!isAskedFor(turn) || turn.dueAt > now || openTurn(turn.conversation) !== undefined) continue
+            if (isPaused(data, turn.conversation)) continue
+            const at = Math.min(turn.dueAt, due.get(turn.conversation)?.at ?? Infinity)
+            due.set(turn.conversation, { at, recovered: false })
           }
           for (const row of rows()) {
             if (!waits(row) || row.dueAt > now || openTurn(row.conversation) !== undefined) continue
+            if (isPaused(data, row.conversation)) continue
             const at = Math.min(row.dueAt, due.get(row.conversation)?.at ?? Infinity)
             due.set(row.conversation, { at, recovered: false })
           }
@@ -144,8 +166,14 @@ export const layer = Layer.effect(
         }),
       nextDueAt: call("nextDueAt")(() =>
         least([
-          ...turns().filter(({ state }) => state === "waiting").map(({ dueAt }) => dueAt),
-          ...rows().filter((row) => waits(row) && openTurn(row.conversation) === undefined).map(({ dueAt }) => dueAt)
+          ...turns().filter(({ conversation, state }) => state === "waiting" && !isPaused(data, conversation))
+            .map(({ dueAt }) => dueAt),
+          ...turns().filter((turn) =>
+            isAskedFor(turn) && openTurn(turn.conversation) === undefined && !isPaused(data, turn.conversation)
+          ).map(({ dueAt }) => dueAt),
+          ...rows().filter((row) =>
+            waits(row) && openTurn(row.conversation) === undefined && !isPaused(data, row.conversation)
+          ).map(({ dueAt }) => dueAt)
         ])
       ),
       recover: (living, now, limit) =>
@@ -195,7 +223,11 @@ export const layer = Layer.effect(
           return [...new Set(recent.map(({ conversation }) => conversation))].slice(0, limit)
         }),
       waiting: (conversation, now) =>
-        call("waiting")(() => waitingDue(conversation, now).map(({ id, message }) => ({ id, message }))),
+        call("waiting")(() =>
+          isPaused(data, conversation)
+            ? []
+            : waitingDue(conversation, now).map(({ id, message }) => ({ id, message }))
+        ),
       adopt: ({ attempt, owner, turn }, id) =>
         call("adopt")(() => {
           const { conversation } = heldTurn(data, turn, owner, attempt)
@@ -222,6 +254,8 @@ export const layer = Layer.effect(
             const seen = [...data.keys].map(([id, { seenAt }]) => ({ id, finishedAt: seenAt }))
             const keys = oldest(seen, endedBefore(keysBefore), most)
             for (const { id } of messages) data.messages.delete(id)
+            const byHand = data.byHand.filter(({ message }) => data.messages.has(message))
+            data.byHand.splice(0, Infinity, ...byHand)
             for (const { id } of ended) {
               data.turns.delete(id)
               data.steps.delete(id)
@@ -230,8 +264,8 @@ export const layer = Layer.effect(
             return Math.max(messages.length, ended.length, keys.length)
           })
         ),
-      retry: (id, owner, error, dueAt) =>
-        call("retry")(() => {
+      retryLater: (id, owner, error, dueAt) =>
+        call("retryLater")(() => {
           const turn = heldTurn(data, id, owner)
           const failures = turn.failures + 1
           const again = { state: "waiting", failures, crashes: 0, interrupted: false, status: null } as const
@@ -259,7 +293,7 @@ export const layer = Layer.effect(
         call("nearer")(() => {
           for (const row of rows().filter(waits)) row.dueAt = Math.min(row.dueAt, now + atMost.messages)
           for (const turn of turns()) {
-            if (turn.state === "waiting") turn.dueAt = Math.min(turn.dueAt, now + atMost.turns)
+            if (turn.state === "waiting" || isAskedFor(turn)) turn.dueAt = Math.min(turn.dueAt, now + atMost.turns)
           }
         }),
       makeDue: (conversations, now) =>
@@ -268,6 +302,14 @@ export const layer = Layer.effect(
             if (conversations.includes(row.conversation) && row.dueAt > now) row.dueAt = now
           }
         }),
+      backlog: call("backlog")(() => {
+        const queued = rows().filter(({ state }) => state === "queued")
+        return { queued: queued.length, oldestQueuedAt: least(queued.map(({ receivedAt }) => receivedAt)) }
+      }),
+      list: (which, page) => call("list")(() => list(data, which, page)),
+      show: (id) => call("show")(() => show(data, id)),
+      retry: (which, now) => call("retry")(() => retry(data, which, now)),
+      discard: (which, now) => call("discard")(() => discard(data, which, now)),
       counts: call("counts")(() => {
         const of = (state: MessageRow["state"]) => rows().filter((row) => row.state === state)
         return {

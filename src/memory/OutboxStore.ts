@@ -292,7 +292,10 @@ export const layer = Layer.effect(
         Effect.andThen(
           checkCutoffs("prune", { finishedBefore: finishedBefore.at, keysBefore }),
           call("prune")(() => {
-            const mayRunAgain = (turn: TurnId) => data.turns.get(turn)?.finishedAt === null
+            const mayRunAgain = (id: TurnId) => {
+              const turn = data.turns.get(id)
+              return turn !== undefined && (turn.finishedAt === null || turn.state === "failed")
+            }
             const ofTurns = rows().filter(({ turn }) => turn !== null && !mayRunAgain(turn))
             const ofHost = rows().filter(({ turn }) => turn === null)
             const answers = oldest(ofTurns, finishedBefore, most)
@@ -311,6 +314,10 @@ export const layer = Layer.effect(
       retry: (which, now) => call("retry")(() => retry(data, which, now)),
       discard: (which, now) => call("discard")(() => discard(data, which, now)),
 
+      backlog: call("backlog")(() => {
+        const queued = rows().filter(({ state }) => state === "queued" || state === "failed_retryable")
+        return { queued: queued.length, oldestQueuedAt: least(queued.map(({ enqueuedAt }) => enqueuedAt)) }
+      }),
       counts: call("counts")(() => {
         const of = (state: ReplyState) => rows().filter((row) => row.state === state)
         return {

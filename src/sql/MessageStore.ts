@@ -11,8 +11,10 @@ import { textOf } from "../Dispatch.ts"
 import { ConversationKey } from "../Message.ts"
 import { type HistoryEntry, MessageStore } from "../MessageStore.ts"
 import { makeAppend } from "./append.ts"
-import { countMessages } from "./counts.ts"
+import { allPaused, isFree, notPaused } from "./Control.ts"
+import { backlogOfMessages, countMessages } from "./counts.ts"
 import { GroupCommit } from "./GroupCommit.ts"
+import { discard, list, retry, show } from "./inboxByHand.ts"
 import { decodeMessage } from "./messageJson.ts"
 import { decodeDispatch, saidIn } from "./outboxRows.ts"
 import { cutoffOfMessages, pruneMessages } from "./pruning.ts"
@@ -42,6 +44,7 @@ export const layer = Layer.effect(
   Effect.gen(function*() {
     const group = yield* GroupCommit
     const sql = yield* SqlClient.SqlClient
+    const free = notPaused(sql, "conversation")
 
     const participates = (conversation: ConversationKey) =>
       Effect.map(
@@ -52,14 +55,26 @@ export const layer = Layer.effect(
       ).pipe(statement("participates"))
 
     /** Due work: turns to run again, and messages whose conversation has no unfinished turn. */
-    const ready = (now: number, limit: number) =>
-      Effect.map(
+    const ready = (now: number, limit: number) => {
+      const few = sql`CASE WHEN ${allPaused(sql)} THEN 0 ELSE ${limit} END`
+      return Effect.map(
         // The first waiting message of each conversation, found by index: what it costs depends on the limit, not on how
         // much waits.
         sql<{ readonly conversation: string; readonly recovered: number }>`SELECT conversation, recovered FROM (
-            SELECT * FROM (SELECT conversation, due, 0 AS recovered FROM (
+            SELECT * FROM (SELECT conversation, min(due) AS due, 0 AS recovered FROM (
               SELECT * FROM (SELECT conversation, due_at AS due FROM slackwater_turns
-                WHERE state = 'waiting' AND interrupted = 0 AND due_at <= ${now} ORDER BY due_at LIMIT ${limit})
+                WHERE state = 'waiting' AND interrupted = 0 AND due_at <= ${now} AND ${free}
+                ORDER BY due_at LIMIT ${few})
+              UNION ALL
+              SELECT * FROM (SELECT conversation, due_at AS due FROM slackwater_turns a
+                WHERE state = 'failed' AND finished_at IS NULL AND due_at <= ${now}
+                  AND NOT EXISTS (SELECT 1 FROM slackwater_turns t
+                    WHERE t.conversation = a.conversation AND t.state IN ('running', 'waiting'))
+                  AND NOT EXISTS (SELECT 1 FROM slackwater_turns e
+                    WHERE e.conversation = a.conversation AND e.state = 'failed' AND e.finished_at IS NULL
+                      AND (e.due_at, e.created_at, e.id) < (a.due_at, a.created_at, a.id))
+                  AND ${free}
+                ORDER BY due_at LIMIT ${few})
               UNION ALL
               SELECT * FROM (SELECT conversation, due_at AS due FROM slackwater_messages m
                 WHERE state = 'queued' AND turn_id IS NULL AND due_at <= ${now}
@@ -68,11 +83,13 @@ export const layer = Layer.effect(
                   AND NOT EXISTS (SELECT 1 FROM slackwater_messages e
                     WHERE e.conversation = m.conversation AND e.state = 'queued' AND e.turn_id IS NULL
                       AND (e.due_at, e.id) < (m.due_at, m.id))
-                ORDER BY due_at, id LIMIT ${limit})
-            ) ORDER BY due LIMIT ${limit})
+                  AND ${free}
+                ORDER BY due_at, id LIMIT ${few})
+            ) GROUP BY conversation ORDER BY due LIMIT ${limit})
             UNION ALL
             SELECT * FROM (SELECT conversation, due_at AS due, 1 AS recovered FROM slackwater_turns
-              WHERE state = 'waiting' AND interrupted = 1 AND due_at <= ${now} ORDER BY due_at LIMIT ${limit})
+              WHERE state = 'waiting' AND interrupted = 1 AND due_at <= ${now} AND ${free}
+              ORDER BY due_at LIMIT ${few})
           ) ORDER BY due`,
         (rows) =>
           rows.map((row) => ({
@@ -80,17 +97,23 @@ export const layer = Layer.effect(
             recovered: row.recovered === 1
           }))
       ).pipe(statement("ready"))
+    }
 
     const nextDueAt = Effect.map(
-      sql<{ readonly due: number | null }>`SELECT min(due) AS due FROM (
-          SELECT min(due_at) AS due FROM slackwater_turns WHERE state = 'waiting' AND interrupted = 0
+      sql<{ readonly due: number | null }>`SELECT CASE WHEN ${allPaused(sql)} THEN NULL ELSE (SELECT min(due) FROM (
+          SELECT min(due_at) AS due FROM slackwater_turns WHERE state = 'waiting' AND interrupted = 0 AND ${free}
           UNION ALL
-          SELECT min(due_at) AS due FROM slackwater_turns WHERE state = 'waiting' AND interrupted = 1
+          SELECT min(due_at) AS due FROM slackwater_turns WHERE state = 'waiting' AND interrupted = 1 AND ${free}
+          UNION ALL
+          SELECT min(due_at) AS due FROM slackwater_turns a
+            WHERE state = 'failed' AND finished_at IS NULL AND NOT EXISTS (
+              SELECT 1 FROM slackwater_turns t
+              WHERE t.conversation = a.conversation AND t.state IN ('running', 'waiting')) AND ${free}
           UNION ALL
           SELECT min(due_at) AS due FROM slackwater_messages m
             WHERE state = 'queued' AND turn_id IS NULL AND NOT EXISTS (
               SELECT 1 FROM slackwater_turns t
-              WHERE t.conversation = m.conversation AND t.state IN ('running', 'waiting')))`,
+              WHERE t.conversation = m.conversation AND t.state IN ('running', 'waiting')) AND ${free})) END AS due`,
       ([row]) => row?.due ?? null
     ).pipe(statement("nextDueAt"))
 
@@ -114,6 +137,9 @@ export const layer = Layer.effect(
         sql<{ readonly conversation: string }>`SELECT conversation FROM (
             SELECT * FROM (SELECT conversation, 9e15 AS ended FROM slackwater_turns
               WHERE state IN ('running', 'waiting') LIMIT ${limit * turnsEach})
+            UNION ALL
+            SELECT * FROM (SELECT conversation, 9e15 AS ended FROM slackwater_turns
+              WHERE state = 'failed' AND finished_at IS NULL LIMIT ${limit * turnsEach})
             UNION ALL
             SELECT * FROM (SELECT conversation, finished_at AS ended FROM slackwater_turns
               WHERE finished_at >= ${since} ORDER BY finished_at DESC LIMIT ${limit * turnsEach})
@@ -146,6 +172,7 @@ export const layer = Layer.effect(
         Effect.map(
           sql<{ readonly id: number; readonly message: string }>`SELECT id, message FROM slackwater_messages
             WHERE conversation = ${conversation} AND state = 'queued' AND turn_id IS NULL AND due_at <= ${now}
+              AND ${isFree(sql, conversation)}
             ORDER BY slack_ts, id`,
           (rows) =>
             rows.flatMap(({ id, message }) =>
@@ -159,18 +186,25 @@ export const layer = Layer.effect(
           group.write("prune")(pruneMessages(sql, options))
         ),
       nearer: (now, atMost) =>
-        Effect.asVoid(Effect.andThen(
+        Effect.asVoid(Effect.all([
           sql`UPDATE slackwater_messages SET due_at = ${now + atMost.messages}
             WHERE state = 'queued' AND turn_id IS NULL AND due_at > ${now + atMost.messages}`,
           sql`UPDATE slackwater_turns SET due_at = ${now + atMost.turns}
-            WHERE state = 'waiting' AND due_at > ${now + atMost.turns}`
-        )).pipe(group.write("nearer")),
+            WHERE state = 'waiting' AND due_at > ${now + atMost.turns}`,
+          sql`UPDATE slackwater_turns SET due_at = ${now + atMost.turns}
+            WHERE state = 'failed' AND finished_at IS NULL AND due_at > ${now + atMost.turns}`
+        ])).pipe(group.write("nearer")),
       makeDue: (conversations, now) =>
         Effect.asVoid(
           sql`UPDATE slackwater_messages SET due_at = ${now} WHERE state = 'queued' AND turn_id IS NULL
             AND due_at > ${now} AND ${sql.in("conversation", conversations)}`
         ).pipe(group.write("makeDue")),
-      counts: statement("counts")(countMessages(sql))
+      list: (which, page) => statement("list")(list(sql, which, page)),
+      show: (id) => statement("show")(show(sql, id)),
+      retry: (which, now) => group.write("retry")(retry(sql, which, now)),
+      discard: (which, now) => group.write("discard")(discard(sql, which, now)),
+      counts: statement("counts")(countMessages(sql)),
+      backlog: statement("backlog")(backlogOfMessages(sql))
     })
   })
 )

@@ -97,6 +97,36 @@ export const byHandContract = (test: Test) => {
         assert.deepStrictEqual(yield* page(c), [[d, "failed_terminal"]])
       }))
 
+    test("counts what waits, for its first send or for another", (store) =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* store.backlog, { queued: 0, oldestQueuedAt: null })
+        const [, , c = 0] = yield* add(store, post("a"), post("b", "D2"), post("c", "D3"))
+        yield* claim(store, now, { exclude: ["D2", "D3"] })
+        yield* store.discard({ ids: [c] }, now)
+        const { oldestQueuedAt, queued } = yield* store.backlog
+        assert.strictEqual(queued, 1)
+        assert.isNumber(oldestQueuedAt)
+      }))
+
+    test("lists the newest first, page by page, of one state or of several", (store) =>
+      Effect.gen(function*() {
+        yield* add(store, post("a"), post("b"), post("c"), post("d"), post("e"))
+        const pages = Effect.fnUntraced(function*(states?: ReadonlyArray<"queued" | "expired">) {
+          const seen: Array<number> = []
+          let before = Number.MAX_SAFE_INTEGER
+          while (true) {
+            const rows = yield* store.list(states === undefined ? {} : { states }, { before, limit: 2 })
+            seen.push(...rows.map(({ id }) => id))
+            if (rows.length < 2) return seen
+            before = rows.at(-1)?.id ?? 0
+          }
+        })
+        const all = yield* pages()
+        assert.deepStrictEqual(all, all.toSorted((a, b) => b - a))
+        assert.strictEqual(all.length, 5)
+        assert.deepStrictEqual(yield* pages(["expired", "queued"]), all)
+      }))
+
     test("lists the rows of a channel, also where Slack put them into another one", (store) =>
       Effect.gen(function*() {
         const [person = 0, , there = 0] = yield* add(store, post("a", "U1"), post("b", "D2"), post("c", "D1/1.1"))
