@@ -10,6 +10,7 @@ const processes = [
 
 /** What a handler imports is this checkout, as in `tsconfig.json`. */
 const alias = {
+  "slackwater/promise": new URL("./src/promise/index.ts", import.meta.url).pathname,
   "slackwater/sqlite": new URL("./src/sql/host.ts", import.meta.url).pathname,
   "slackwater/testing": new URL("./src/testing/index.ts", import.meta.url).pathname,
   "slackwater": new URL("./src/index.ts", import.meta.url).pathname

@@ -75,9 +75,10 @@ const quiet = <A>(promise: Promise<A>): Promise<A> => {
   return promise
 }
 
-const promiseTurn = (turn: Turn, context: Context.Context<never>): PromiseTurn => {
-  const stray = Context.get(context, StrayErrors)
-  const run = <A, E>(effect: Effect.Effect<A, E>) => quiet(stray.outside(() => Effect.runPromiseWith(context)(effect)))
+type RunPromise = <A, E>(effect: Effect.Effect<A, E>) => Promise<A>
+
+/** The handle of a reply as promises that `run` runs. */
+export const promiseReplyWith = (run: RunPromise) => {
   const promiseReply = (handle: ReplyHandle): PromiseReply => ({
     id: handle.id,
     delivered: () => run(handle.delivered),
@@ -85,6 +86,14 @@ const promiseTurn = (turn: Turn, context: Context.Context<never>): PromiseTurn =
     delete: () => promised(handle.delete()),
     react: (name, options) => promised(handle.react(name, options))
   })
+  const promised = <E>(effect: Effect.Effect<ReplyHandle, E>) => run(Effect.map(effect, promiseReply))
+  return promiseReply
+}
+
+const promiseTurn = (turn: Turn, context: Context.Context<never>): PromiseTurn => {
+  const stray = Context.get(context, StrayErrors)
+  const run: RunPromise = (effect) => quiet(stray.outside(() => Effect.runPromiseWith(context)(effect)))
+  const promiseReply = promiseReplyWith(run)
   const promised = <E>(effect: Effect.Effect<ReplyHandle, E>) => run(Effect.map(effect, promiseReply))
   return {
     id: turn.id,

@@ -13,12 +13,14 @@ import { sell, shop } from "../examples/transactional-outbox.ts"
 import { loadHandler } from "../src/cli/handlerModule.ts"
 import { version } from "../src/version.ts"
 import { has } from "./cli/process.ts"
+import { startExec } from "./fixtures/exec.ts"
 import {
   answered,
   answers,
   connected,
   dm,
   echo,
+  eventually,
   settingsFor,
   startGateway,
   temporaryDirectory,
@@ -98,6 +100,41 @@ describe("examples", () => {
       assert.notInclude(yield* answers("D0ALICE"), "Paris it is.")
     })))
 
+  it.live("activation.ts answers a question that nobody asked it, and nothing else in a channel", () =>
+    withSlack(Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const { activate, handler } = yield* loadHandler(`${fileURLToPath(root)}examples/activation.ts`)
+      yield* startGateway(yield* temporaryDirectory, handler, {}, activate === undefined ? {} : { activate })
+      const general = { channel: "C0GENERAL", user: "U0BOB" }
+      yield* slack.say({ ...general, text: "It is noon." })
+      yield* slack.say({ ...general, text: "Is it noon?" })
+      yield* answered("C0GENERAL", "A good question: Is it noon?")
+      yield* slack.say({ ...dm, text: "hello" })
+      yield* answered("D0ALICE", "A good question: hello")
+      assert.deepStrictEqual(yield* answers("C0GENERAL"), ["A good question: Is it noon?"])
+    })))
+
+  const commands: ReadonlyArray<readonly [file: string, command: string, wants: string, answer: RegExp]> = [
+    ["bot.py", "python3 examples/bot.py", "python3", /^Letters: 2 2 2 3$/],
+    ["bot.sh", "examples/bot.sh", "sh", /^You said: to be "or" not$/]
+  ]
+  for (const [file, command, wants, answer] of commands) {
+    it.live.skipIf(!has(wants))(
+      `${file} answers, as a command${has(wants) ? "" : ` (skipped: no ${wants})`}`,
+      () =>
+        withSlack(Effect.gen(function*() {
+          const slack = yield* LocalSlack
+          yield* startExec(command, { env: { BOT_COMMAND: "echo \"a 'quoted' answer\"" } })
+          yield* slack.say({ ...dm, text: file === "bot.sh" ? "to be \"or\" not" : "to be or not" })
+          yield* eventually(
+            "the answer",
+            Effect.map(answers("D0ALICE"), (texts) => texts.some((text) => answer.test(text)))
+          )
+          if (file === "bot.sh") yield* answered("D0ALICE", "a 'quoted' answer ")
+        }))
+    )
+  }
+
   it.live("transactional-outbox.ts tells once of each order, and not of what could not be sold", () =>
     withSlack(Effect.gen(function*() {
       const slack = yield* LocalSlack
@@ -134,20 +171,25 @@ const pages = [
   "CONTRIBUTING.md",
   ...readdirSync(new URL("docs/", root)).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`)
 ]
-const shownOn = (page: string) => [...read(page).matchAll(/```ts\n\/\/ (examples\/\S+)\n([\s\S]*?)```/g)]
+const shownOn = (page: string) => [
+  ...read(page).matchAll(/```(?:ts|python|sh)\n(?:\/\/|#) (examples\/\S+)\n([\s\S]*?)```/g)
+]
+/** Without what it says about itself first. */
+const bodyOf = (path: string) => read(path).replace(/^\/\*\*[\s\S]*?\*\/\n|^(?:#.*\n)+/, "")
 
 describe("the pages", () => {
   it("show examples", () => {
     const shown = pages.flatMap(shownOn).map(([, path]) => path)
-    for (const name of ["echo", "promise", "routes", "agent", "embed", "embed-local", "transactional-outbox"]) {
-      assert.include(shown, `examples/${name}.ts`)
+    // Except for one that the README tells people to run.
+    for (const name of readdirSync(new URL("examples/", root)).filter((name) => name !== "slow.ts")) {
+      assert.include(shown, `examples/${name}`)
     }
   })
 
   for (const page of pages) {
     it(`${page} shows them as they are`, () => {
       for (const [, path, code] of shownOn(page)) {
-        assert.strictEqual(code, read(path ?? "").replace(/^\/\*\*[\s\S]*?\*\/\n/, ""), path)
+        assert.strictEqual(code, bodyOf(path ?? ""), path)
       }
     })
 

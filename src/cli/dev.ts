@@ -2,14 +2,14 @@
  * `slackwater dev [handler]`: LocalSlack in this process, the gateway as a child (devGateway). Killing the gateway is a
  * real kill, and "Slack" lives on. SIGUSR1 is passed on to the gateway, which reads its settings again.
  */
-import { Config, ConfigProvider, Duration, Effect, Option, Redacted } from "effect"
+import { Config, ConfigProvider, Duration, Effect, Redacted } from "effect"
 import { Argument, Command } from "effect/cli"
 import { fileURLToPath } from "node:url"
 import { randomToken } from "../Admission.ts"
 import { GatewayConfig, GatewayConfigError, setting } from "../GatewayConfig.ts"
 import { LocalSlack } from "../testing/index.ts"
 import * as DevGateway from "./devGateway.ts"
-import { handlerFile } from "./handlerModule.ts"
+import { answering, check, handlerFlags } from "./handlerFlags.ts"
 import { settings } from "./settings.ts"
 import { patience } from "./signals.ts"
 
@@ -62,13 +62,13 @@ const read = Effect.gen(function*() {
 export const dev = Command.make(
   "dev",
   {
-    handler: Argument.String("handler").pipe(
-      Argument.withDescription("A .ts or .js module; without it messages are echoed"),
-      Argument.optional
+    ...handlerFlags,
+    handler: handlerFlags.handler.pipe(
+      Argument.withDescription("A .ts or .js module; without it, and without --exec, messages are echoed")
     )
   },
-  Effect.fn("dev")(function*({ handler }) {
-    const path = Option.getOrElse(handler, () => echo)
+  Effect.fn("dev")(function*(given) {
+    const who = yield* answering("dev", given, echo)
     const { access, dataDir, gateway, mistaken, slack, stopWithin } = yield* Effect.provideService(
       read,
       ConfigProvider.ConfigProvider,
@@ -76,7 +76,7 @@ export const dev = Command.make(
     )
     patience.ms = Duration.toMillis(stopWithin)
     // Only the gateway loads it: what it does there must not reach Slack.
-    yield* handlerFile(path)
+    yield* check(who)
     return yield* Effect.gen(function*() {
       const { apiUrl } = yield* LocalSlack
       const environment = {
@@ -86,7 +86,7 @@ export const dev = Command.make(
         SLACK_BOT_TOKEN: tokens.botToken,
         ...access
       }
-      return yield* gateway.run({ handler: path, environment, stopWithin })
+      return yield* gateway.run({ who, environment, stopWithin })
     }).pipe(
       Effect.provide(slack, { local: true }),
       Effect.catchTag(

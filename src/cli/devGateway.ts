@@ -11,6 +11,7 @@ import { Console, Deferred, type Duration, Effect, Option, Redacted, Runtime, Sc
 import { type ChildProcess, spawn } from "node:child_process"
 import { type GatewayCounts, LocalSlack, type WatchedGateway } from "../testing/index.ts"
 import { fieldIn } from "../untrustedJson.ts"
+import { type Answering, argumentsOf } from "./handlerFlags.ts"
 import { reloading } from "./signals.ts"
 
 /** Exit codes of a gateway that would end the same way again: owned elsewhere, no database, configuration. */
@@ -35,7 +36,7 @@ interface Child {
 }
 
 export interface DevGatewayOptions {
-  readonly handler: string
+  readonly who: Answering
   readonly environment: Readonly<Record<string, string>>
   readonly stopWithin: Duration.Duration
 }
@@ -62,10 +63,10 @@ export const make = (address: DevAddress | undefined): DevGateway => {
 
   /** Runs the gateway once. Interrupted, it ends the child in order and waits for it. */
   const once = Effect.fnUntraced(
-    function*({ environment, handler, stopWithin }: DevGatewayOptions) {
+    function*({ environment, stopWithin, who }: DevGatewayOptions) {
       const slack = yield* LocalSlack
       const before = (yield* slack.journal).at(-1)?.n ?? 0
-      const running = yield* Effect.acquireRelease(start(handler, environment), (started) => stop(started, stopWithin))
+      const running = yield* Effect.acquireRelease(start(who, environment), (started) => stop(started, stopWithin))
       child = running
       const pid = running.process.pid ?? -1
       yield* slack.gatewayEvent({ _tag: "GatewayStarted", pid })
@@ -113,11 +114,11 @@ export const make = (address: DevAddress | undefined): DevGateway => {
   }
 }
 
-const start = (handler: string, environment: Readonly<Record<string, string>>) =>
+const start = (who: Answering, environment: Readonly<Record<string, string>>) =>
   Effect.sync((): Child => {
     const ended = Deferred.makeUnsafe<Ending>()
     const entry = process.argv[1] ?? ""
-    const child = spawn(process.execPath, [...process.execArgv, entry, "run", handler], {
+    const child = spawn(process.execPath, [...process.execArgv, entry, "run", ...argumentsOf(who)], {
       detached: true,
       stdio: ["ignore", "inherit", "inherit", "ipc"],
       env: { ...process.env, ...environment, SLACKWATER_PARENT: String(process.pid) }

@@ -7,6 +7,7 @@ import { registerHooks } from "node:module"
 
 const names = new Map([
   ["slackwater", new URL("../index.ts", import.meta.url).href],
+  ["slackwater/promise", new URL("../promise/index.ts", import.meta.url).href],
   ["slackwater/sqlite", new URL("../sql/host.ts", import.meta.url).href],
   ["slackwater/testing", new URL("../testing/index.ts", import.meta.url).href]
 ])

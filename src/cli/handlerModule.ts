@@ -1,12 +1,13 @@
 /**
  * Loads the user's handler: a module whose default export is a `Handler`, a function or a route of functions, and which
- * may export `respond` too. Says in one line what is wrong.
+ * may export `respond` and `activate` too. Says in one line what is wrong.
  */
 import { Effect, Runtime, Schema } from "effect"
 import { spawnSync } from "node:child_process"
 import { existsSync, realpathSync, statSync } from "node:fs"
 import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
+import type { Activate } from "../Activation.ts"
 import { Handler } from "../Handler.ts"
 import { answerableKinds, isRespond } from "../Responder.ts"
 import { mistakesIn } from "../Route.ts"
@@ -51,6 +52,9 @@ const unfit = (exported: unknown) => {
     (mistakes.length === 0 ? "" : `; no entry, or no function: ${mistakes.join(", ")}`)
 }
 
+/** What it answers is seen when it is asked. */
+const isActivate = (value: unknown): value is Activate => typeof value === "function"
+
 /** The file that holds the handler; nothing in it is run. */
 export const handlerFile = (path: string): Effect.Effect<string, HandlerModuleError> =>
   Effect.suspend(() => {
@@ -64,17 +68,20 @@ export const loadHandler = Effect.fn("loadHandler")(function*(path: string) {
   const file = yield* handlerFile(path)
   const fail = (detail: string) => new HandlerModuleError({ path, detail })
   const loaded = yield* Effect.tryPromise({
-    try: () => import(pathToFileURL(file).href) as Promise<{ readonly default?: unknown; readonly respond?: unknown }>,
+    try: () => import(pathToFileURL(file).href) as Promise<{ readonly [name: string]: unknown }>,
     catch: (error) => {
       const place = placeOf(error, file)
       return fail(`it could not be loaded (${firstLine(error)}${place === undefined ? "" : `; ${path}:${place}`})`)
     }
   })
-  const handler = Handler.fromExport(loaded.default)
-  if (handler === undefined) return yield* fail(unfit(loaded.default))
-  if (loaded.respond === undefined) return { handler }
-  if (!isRespond(loaded.respond)) {
+  const { activate, default: exported, respond } = loaded
+  const handler = Handler.fromExport(exported)
+  if (handler === undefined) return yield* fail(unfit(exported))
+  if (respond !== undefined && !isRespond(respond)) {
     return yield* fail(`its export "respond" must be an object of functions named ${answerableKinds.join(", ")}`)
   }
-  return { handler, respond: loaded.respond }
+  if (activate !== undefined && !isActivate(activate)) {
+    return yield* fail(`its export "activate" must be a function of a message, see docs/handlers.md`)
+  }
+  return { handler, ...(respond === undefined ? {} : { respond }), ...(activate === undefined ? {} : { activate }) }
 })

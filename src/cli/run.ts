@@ -1,11 +1,11 @@
 /** `slackwater run <handler>`: the gateway against Slack, until a signal. */
 import { ConfigProvider, Duration, Effect, Latch } from "effect"
-import { Argument, Command } from "effect/cli"
-import { GatewayConfig } from "../GatewayConfig.ts"
+import { Command } from "effect/cli"
+import { GatewayConfig, type Settings } from "../GatewayConfig.ts"
 import type { Turn } from "../Handler.ts"
 import * as Reload from "../Reload.ts"
 import { StrayErrors } from "../StrayErrors.ts"
-import { loadHandler } from "./handlerModule.ts"
+import { type Answering, answering, handlerFlags, load } from "./handlerFlags.ts"
 import { settings } from "./settings.ts"
 import { patience, reloading, uncaught } from "./signals.ts"
 import { strayErrors } from "./strayErrors.ts"
@@ -15,6 +15,12 @@ const read = Effect.flatMap(
   settings,
   (provider) => Effect.provideService(GatewayConfig.read(), ConfigProvider.ConfigProvider, provider)
 )
+
+/** A turn that waited for a worker would use up its time: as many run at once as there are workers. */
+const fitting = (who: Answering) => (settings: Settings): Settings =>
+  who._tag === "Module" || who.workers === 0
+    ? settings
+    : { ...settings, concurrency: Math.min(settings.concurrency, who.workers) }
 
 const mayTake = (timeout: Duration.Duration) =>
   Effect.sync(() => {
@@ -40,15 +46,13 @@ const uncaughtErrors = Effect.sync(() => {
 
 export const run = Command.make(
   "run",
-  {
-    handler: Argument.String("handler").pipe(
-      Argument.withDescription("A .ts or .js module; its default export answers")
-    )
-  },
-  Effect.fn("run")(function*({ handler: path }) {
+  handlerFlags,
+  Effect.fn("run")(function*(given) {
+    const who = yield* answering("run", given)
+    const fitted = Effect.map(read, fitting(who))
     // Checked before the module is loaded and before anything is written.
-    const first = yield* read
-    const loaded = yield* loadHandler(path)
+    const first = yield* fitted
+    const loaded = yield* load(who)
     const handler = {
       ...loaded.handler,
       run: (turn: Turn) => Effect.provideService(loaded.handler.run(turn), StrayErrors, strayErrors)
@@ -57,13 +61,17 @@ export const run = Command.make(
       ...loaded,
       handler,
       settings: first,
-      read,
+      read: fitted,
       requested: yield* requests,
       doomed: yield* uncaughtErrors,
       mayTake,
       whenUp: tellSystemd
     })
-  })
+  }, Effect.scoped)
 ).pipe(
-  Command.withDescription("Run the gateway against Slack until SIGTERM (needs SLACK_APP_TOKEN and SLACK_BOT_TOKEN)")
+  Command.withDescription("Run the gateway against Slack until SIGTERM (needs SLACK_APP_TOKEN and SLACK_BOT_TOKEN)"),
+  Command.withExamples([
+    { command: "slackwater run bot.ts", description: "A module that answers" },
+    { command: "slackwater run --exec \"python3 bot.py\"", description: "A command that answers, in any language" }
+  ])
 )

@@ -5,16 +5,16 @@ import { type JournalEntry, LocalSlack } from "../../src/testing/index.ts"
 import { request } from "./http.ts"
 import { connected, directory, eventually, freePort, slackwater, tokens } from "./process.ts"
 
-/** Starts it in `cwd` and does not wait for anything. */
+/** Starts it in `cwd`, with a module or with flags, and does not wait for anything. */
 export const startGateway = Effect.fnUntraced(function*(
-  handler: string,
+  handler: string | ReadonlyArray<string>,
   env: Readonly<Record<string, string | undefined>> = {},
   given?: string
 ) {
   const slack = yield* LocalSlack
   const cwd = given ?? (yield* directory)
   const port = yield* freePort
-  const running = yield* slackwater(["run", handler], {
+  const running = yield* slackwater(["run", ...(typeof handler === "string" ? [handler] : handler)], {
     cwd,
     env: { ...tokens, SLACK_API_URL: slack.apiUrl, SLACKWATER_PORT: String(port), ...env }
   })

@@ -31,6 +31,13 @@ const handler = (what: string, source: string, line: RegExp): Mistake => ({
   files: { "bad.mjs": source }
 })
 
+const command = (of: "run" | "dev", what: string, exec: string, line: RegExp): Mistake => ({
+  what: `${of} --exec: a command that ${what}`,
+  code: 78,
+  line,
+  args: [of, "--exec", exec]
+})
+
 const database = (what: string, dataDir: string, line: RegExp, files: Mistake["files"] = {}): Mistake => ({
   what,
   code: 74,
@@ -74,7 +81,14 @@ export const mistakes: Readonly<Record<string, ReadonlyArray<Mistake>>> = {
     usage("a misspelt command", ["rnu", echo], /"rnu".* Did you mean this\? run; see slackwater --help$/m),
     usage("an unknown flag", ["--frob"], /Unrecognized flag: --frob.*; see slackwater --help$/m),
     usage("an unknown flag of a command", ["run", "--frob", echo], /--frob.*; see slackwater run --help$/m),
-    usage("a missing argument", ["run"], /Missing required argument: handler; see slackwater run --help$/m),
+    usage(
+      "a missing argument",
+      ["run"],
+      /Missing required argument: handler, or --exec "<command>"; see slackwater run --help$/m
+    ),
+    usage("a handler and a command", ["run", echo, "--exec", "x"], /give one of them; see slackwater run --help$/m),
+    usage("workers of a module", ["dev", "--exec-workers", "2"], /--exec-workers is for --exec; see slackwater dev/),
+    usage("no workers", ["run", "--exec", "x", "--exec-workers", "0"], /must be a whole number from 1 to 256; see/),
     usage("an argument too many", ["run", echo, "more"], /"more"; see slackwater run --help$/m),
     usage("a flag's value", ["run", echo, "--log-level", "loud"], /"loud".*; see slackwater run --help$/m)
   ],
@@ -124,6 +138,18 @@ export const mistakes: Readonly<Record<string, ReadonlyArray<Mistake>>> = {
       ...handler("is a directory", "", /folder: no such file; give/),
       args: ["run", "folder"],
       files: { folder: null }
+    },
+    command("run", "does not exist", "gone.py --fast", /there is no gone\.py, or it is not executable; check the path/),
+    command("dev", "does not exist, behind a variable", "A=1 ./gone", /there is no \.\/gone, or it is not executable/),
+    command("run", "is empty", " ", /it is empty; give the command that answers/),
+    {
+      ...command(
+        "run",
+        "is not executable",
+        "./bot.sh",
+        /there is no \.\/bot\.sh, or it is not executable; .*chmod \+x/
+      ),
+      files: { "bot.sh": "#!/bin/sh\n" }
     },
     handler(
       "throws on import",

@@ -109,16 +109,16 @@ export interface Gateway extends Child {
   readonly dataDir: string
 }
 
-/** Starts `slackwater run` on the directory and does not wait for anything. */
+/** Starts `slackwater run` on the directory, with a program or with flags, and does not wait for anything. */
 export const startGateway = Effect.fnUntraced(function*(
   dataDir: string,
   settings: Readonly<Record<string, string>> = {},
-  handler = "scripted",
+  handler: string | ReadonlyArray<string> = "scripted",
   how: How = {}
 ): Effect.fn.Return<Gateway, never, LocalSlack | Scope.Scope> {
   const slack = yield* LocalSlack
   const run = ++runs
-  const child = yield* start(["src/bin.ts", "run", program(handler)], {
+  const child = yield* start(["src/bin.ts", "run", ...(typeof handler === "string" ? [program(handler)] : handler)], {
     SLACK_API_URL: slack.apiUrl,
     SLACK_APP_TOKEN: "xapp-test",
     SLACK_BOT_TOKEN: `xoxb-test-${run}`,

@@ -1,0 +1,13 @@
+/** The public names of `slackwater/promise`: the gateway for people who do not write Effect. */
+export { type Activate, type Activation, defaultActivation } from "../Activation.ts"
+export type { SlackMessage } from "../Dispatch.ts"
+export { type EventBody, type EventKind, eventOf } from "../Event.ts"
+export type { Mode } from "../GatewayConfig.ts"
+export type { Snapshot } from "../GatewayStatus.ts"
+export type { Answer, PromiseReply, PromiseRoutes, PromiseStream, PromiseTurn } from "../Handler.ts"
+export type { InboundMessage, Reply } from "../Message.ts"
+export type { FilePost, Post } from "../Outbox.ts"
+export type { AckAnswer, AnswerableKind, Respond } from "../Responder.ts"
+export type { DurationText, PlainSettings } from "./PlainSettings.ts"
+export { SlackwaterError } from "./SlackwaterError.ts"
+export { type RunningGateway, start, type StartOptions } from "./start.ts"
