@@ -3,9 +3,8 @@ import { WebClient } from "@slack/web-api"
 import { Effect } from "effect"
 import { type EventBody, Handler, type Turn } from "slackwater"
 
-const slack = new WebClient(process.env["SLACK_BOT_TOKEN"], {
-  ...(process.env["SLACK_API_URL"] === undefined ? {} : { slackApiUrl: process.env["SLACK_API_URL"] })
-})
+const slackApiUrl = process.env["SLACK_API_URL"]
+const slack = new WebClient(process.env["SLACK_BOT_TOKEN"], slackApiUrl === undefined ? {} : { slackApiUrl })
 const steps = ["is reading…", "is looking things up…", "is writing…"]
 
 /** After a kill it goes on with the step that it was in. */
