@@ -18,6 +18,7 @@ const think = (turn: Turn) =>
     return `You said: ${turn.text}\nI thought about it in ${steps.length} steps${again}.`
   })
 
+const plain = (text: string) => ({ type: "plain_text" as const, text })
 const order = {
   text: "What may it be?",
   blocks: [
@@ -25,26 +26,18 @@ const order = {
     {
       type: "actions",
       elements: [
-        { type: "button", style: "primary", action_id: "order", text: { type: "plain_text", text: "Order lunch" } },
-        { type: "button", action_id: "later", value: "no", text: { type: "plain_text", text: "Not now" } }
+        { type: "button", style: "primary", action_id: "order", text: plain("Order lunch") },
+        { type: "button", action_id: "later", text: plain("Not now") }
       ]
     }
   ]
 }
+const input = { type: "plain_text_input" as const, action_id: "name", placeholder: plain("Soup") }
 const form = {
   type: "modal" as const,
-  title: { type: "plain_text" as const, text: "Lunch" },
-  submit: { type: "plain_text" as const, text: "Order" },
-  blocks: [{
-    type: "input" as const,
-    block_id: "dish",
-    label: { type: "plain_text" as const, text: "Dish" },
-    element: {
-      type: "plain_text_input" as const,
-      action_id: "name",
-      placeholder: { type: "plain_text" as const, text: "Soup" }
-    }
-  }]
+  title: plain("Lunch"),
+  submit: plain("Order"),
+  blocks: [{ type: "input" as const, block_id: "dish", label: plain("Dish"), element: input }]
 }
 
 export default Handler.route({
