@@ -84,6 +84,24 @@ inBrowser("killing the gateway", (it) => {
       })
     }))
 
+  it.effect("the page links to the gateway's dashboard, with what opens it", () =>
+    Effect.gen(function*() {
+      const { page } = yield* gated()
+      const href = yield* inPage(page, (page) => page.getByRole("link", { name: "dashboard" }).getAttribute("href"))
+      const { hash, origin } = new URL(href ?? "")
+      assert.match(hash, /^#token=.{20,}$/)
+      const token = decodeURIComponent(hash.replace("#token=", ""))
+      const login = yield* Effect.promise(() =>
+        fetch(`${origin}/login`, {
+          method: "POST",
+          headers: { "content-type": "application/json", connection: "close" },
+          body: JSON.stringify({ token }),
+          redirect: "manual"
+        })
+      )
+      assert.include([200, 204, 302, 303], login.status)
+    }))
+
   it.effect("nobody else can kill it: not without the page's secret, not another site, not another process", () =>
     Effect.gen(function*() {
       const { dev, page, url } = yield* gated({ ...desktop, expected: [/status of 40[03]/] })
