@@ -5,7 +5,9 @@ const processes = [
   "test/cli/**/*.test.ts",
   "test/crash/**/*.test.ts",
   "test/cluster/**/*.test.ts",
-  "test/browser/**/*.test.ts"
+  "test/browser/**/*.test.ts",
+  // What the pages show of testing a bot is run, too.
+  "examples/*.test.ts"
 ]
 
 /** What a handler imports is this checkout, as in `tsconfig.json`. */

@@ -1,99 +1,28 @@
 /**
- * `slackwater dev [handler]`: LocalSlack in this process, the gateway as a child. Killing the gateway is a real kill,
- * and "Slack" lives on.
- *
- * The child has a process group of its own, so that Ctrl-C in a terminal reaches only this process. It holds an IPC
- * channel to us and stops when that closes: that is how we stop it, so whoever else signals it, it is one stop and not
- * two, and it does not outlive a parent that was killed. It is started again when it dies, but not when it says that
- * starting again cannot help.
+ * `slackwater dev [handler]`: LocalSlack in this process, the gateway as a child (devGateway). Killing the gateway is a
+ * real kill, and "Slack" lives on. SIGUSR1 is passed on to the gateway, which reads its settings again.
  */
-import { Config, ConfigProvider, Console, Deferred, Duration, Effect, Option, Redacted, Runtime, Schema } from "effect"
+import { Config, ConfigProvider, Duration, Effect, Redacted } from "effect"
 import { Argument, Command } from "effect/cli"
-import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { randomToken } from "../Admission.ts"
 import { GatewayConfig, GatewayConfigError, setting } from "../GatewayConfig.ts"
-import { isLoopback } from "../loopback.ts"
 import { LocalSlack } from "../testing/index.ts"
-import { type Answering, answering, argumentsOf, check, handlerFlags } from "./handlerFlags.ts"
+import * as DevGateway from "./devGateway.ts"
+import { answering, check, handlerFlags } from "./handlerFlags.ts"
 import { settings } from "./settings.ts"
 import { patience } from "./signals.ts"
 
-/** Exit codes of a gateway that would end the same way again: owned elsewhere, no database, configuration. */
-const pointless = new Set([73, 74, 78])
-const restartAfter = "500 millis"
 /** The child keeps its own deadline; one that cannot even do that is killed this much later. */
 const killAfter = Duration.seconds(3)
 const tokens = { appToken: "xapp-local", botToken: "xoxb-local" }
 
-/** The child has said why. */
-export class GatewayEnded extends Schema.TaggedError<GatewayEnded>()("GatewayEnded", { code: Schema.Int }) {
-  override readonly [Runtime.errorExitCode] = this.code
-  override readonly [Runtime.errorReported] = false
-}
-
-interface Ending {
-  readonly code: number | null
-  readonly signal: NodeJS.Signals | null
-}
-
-interface Child {
-  readonly process: ChildProcess
-  readonly ended: Deferred.Deferred<Ending>
-}
-
 const echo = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./echo.ts" : "./echo.js", import.meta.url))
 
-const start = (who: Answering, environment: Record<string, string>) =>
-  Effect.sync((): Child => {
-    const ended = Deferred.makeUnsafe<Ending>()
-    const entry = process.argv[1] ?? ""
-    const child = spawn(process.execPath, [...process.execArgv, entry, "run", ...argumentsOf(who)], {
-      detached: true,
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
-      env: { ...process.env, ...environment, SLACKWATER_PARENT: String(process.pid) }
-    })
-    // Whoever leaves in a hurry leaves nobody behind.
-    const leaving = () => child.kill("SIGKILL")
-    process.on("exit", leaving)
-    child.on("exit", (code, signal) => {
-      process.off("exit", leaving)
-      Deferred.doneUnsafe(ended, Effect.succeed({ code, signal }))
-    })
-    child.on("error", () => Deferred.doneUnsafe(ended, Effect.succeed({ code: 70, signal: null })))
-    return { process: child, ended }
-  })
-
-const stop = ({ ended, process: child }: Child, within: Duration.Duration) =>
-  Effect.suspend(() => {
-    if (Deferred.isDoneUnsafe(ended)) return Effect.void
-    if (child.connected) child.disconnect()
-    return Effect.flatMap(Effect.timeoutOption(Deferred.await(ended), within), (ending) => {
-      if (Option.isSome(ending)) return Effect.void
-      child.kill("SIGKILL")
-      return Console.log("Gateway:  did not stop in time and was killed")
-    })
-  })
-
-/** Runs the gateway once. Interrupted, it ends the child in order and waits for it. */
-const once = Effect.fnUntraced(
-  function*(who: Answering, environment: Record<string, string>, within: Duration.Duration) {
-    const child = yield* Effect.acquireRelease(start(who, environment), (running) => stop(running, within))
-    const pid = child.process.pid ?? "unknown"
-    yield* Console.log(`Gateway:  pid ${pid} (try: kill -9 ${pid}, in the middle of an answer)`)
-    return yield* Deferred.await(child.ended)
-  },
-  Effect.scoped
-)
-
-/**
- * Where the chat page finds the dashboard, and what opens it there. The part behind `#` stays in the browser. Of a port
- * that is taken as it comes nobody knows the number.
- */
-const dashboard = (host: string, port: number, token: Redacted.Redacted) => {
-  if (port === 0) return {}
-  const name = isLoopback(host) && host.includes(":") ? `[${host.replace(/^\[(.*)\]$/, "$1")}]` : "127.0.0.1"
-  return { dashboardUrl: `http://${name}:${port}/#token=${encodeURIComponent(Redacted.value(token))}` }
+/** Where the gateway answers; of a port that is taken as it comes nobody knows the number. */
+const addressOf = (host: string, port: number) => {
+  const name = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host
+  return port === 0 ? undefined : `http://${name}:${port}`
 }
 
 /** What the gateway will read too, so that a mistake is found before anything is started. */
@@ -115,10 +44,19 @@ const read = Effect.gen(function*() {
     Effect.filterOrFail((port) => port >= 0 && port <= 65_535),
     Effect.mapError(() => mistaken("must be a port from 0 to 65535"))
   )
-  const slack = LocalSlack.layer({ port, ...dashboard(host, gatewayPort, adminToken) })
+  const address = addressOf(host, gatewayPort)
+  const gateway = DevGateway.make(address === undefined ? undefined : { url: address, token: adminToken })
+  const slack = LocalSlack.layer({
+    port,
+    gateway: gateway.watched,
+    // The part behind `#` stays in the browser.
+    ...(address === undefined
+      ? {}
+      : { dashboardUrl: `${address}/#token=${encodeURIComponent(Redacted.value(adminToken))}` })
+  })
   // One that was set reaches the gateway by itself, and can change there in a reload.
   const access = given === null ? { SLACKWATER_ADMIN_TOKEN: Redacted.value(adminToken) } : {}
-  return { dataDir, slack, mistaken, access, stopWithin: Duration.sum(shutdownTimeout, killAfter) }
+  return { dataDir, gateway, slack, mistaken, access, stopWithin: Duration.sum(shutdownTimeout, killAfter) }
 })
 
 export const dev = Command.make(
@@ -131,7 +69,7 @@ export const dev = Command.make(
   },
   Effect.fn("dev")(function*(given) {
     const who = yield* answering("dev", given, echo)
-    const { access, dataDir, mistaken, slack, stopWithin } = yield* Effect.provideService(
+    const { access, dataDir, gateway, mistaken, slack, stopWithin } = yield* Effect.provideService(
       read,
       ConfigProvider.ConfigProvider,
       yield* settings
@@ -140,8 +78,7 @@ export const dev = Command.make(
     // Only the gateway loads it: what it does there must not reach Slack.
     yield* check(who)
     return yield* Effect.gen(function*() {
-      const { apiUrl, url } = yield* LocalSlack
-      yield* Console.log(`Chat:     ${url}/`)
+      const { apiUrl } = yield* LocalSlack
       const environment = {
         SLACKWATER_DATA_DIR: dataDir,
         SLACK_API_URL: apiUrl,
@@ -149,12 +86,7 @@ export const dev = Command.make(
         SLACK_BOT_TOKEN: tokens.botToken,
         ...access
       }
-      while (true) {
-        const { code, signal } = yield* once(who, environment, stopWithin)
-        if (code !== null && pointless.has(code)) return yield* new GatewayEnded({ code })
-        yield* Console.log(`Gateway:  ended (${signal ?? code}); starting it again`)
-        yield* Effect.sleep(restartAfter)
-      }
+      return yield* gateway.run({ who, environment, stopWithin })
     }).pipe(
       Effect.provide(slack, { local: true }),
       Effect.catchTag(

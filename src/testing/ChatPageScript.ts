@@ -1,18 +1,26 @@
 /**
- * ChatPageScript: what the chat page does, as the text of its one script.
+ * ChatPageScript: what the chat page does, as the text of its one script; its parts are ChatPageMarkup, -Messages, -Lab and
+ * -Forms.
  *
  * Keeps the page in step with `/_local/stream`: on every (re)connect it asks for everything, then applies entries as
  * they come. Whatever people or bots wrote reaches the page as text nodes only, never as markup. New messages are read
  * out through one live region, because the lists are redrawn for edits and reply counts that nobody should hear twice.
  */
+import { chatPageForms } from "./ChatPageForms.ts"
+import { chatPageLab } from "./ChatPageLab.ts"
+import { chatPageMarkup } from "./ChatPageMarkup.ts"
+import { chatPageMessages } from "./ChatPageMessages.ts"
+
 export const chatPageScript = String.raw`"use strict";
 (() => {
 const $ = (id) => document.getElementById(id);
+const secret = document.querySelector('meta[name="local-secret"]').content;
 const shown = 500;
 const emoji = { eyes: "👀", "+1": "👍", thumbsup: "👍", "-1": "👎", heart: "❤️", tada: "🎉", rocket: "🚀", wave: "👋", x: "❌",
   white_check_mark: "✅", heavy_check_mark: "✔️", hourglass: "⌛", hourglass_flowing_sand: "⏳", thinking_face: "🤔", warning: "⚠️" };
 const world = { bot: { userId: "U0BOT" }, people: [], channels: [], connections: 0, me: "U0ALICE", at: "D0ALICE",
-  thread: undefined, opener: undefined, messages: new Map(), unread: new Map(), lost: true };
+  thread: undefined, opener: undefined, editing: undefined, messages: new Map(), unread: new Map(), ways: new Map(),
+  statuses: new Map(), faults: {}, gateway: { running: false, starts: 0 }, hasGateway: false, armed: false, lost: true };
 
 const el = (tag, attributes, ...children) => {
   const node = document.createElement(tag);
@@ -27,86 +35,24 @@ const repliesOf = (id, ts) => [...here(id).values()].filter((m) => m.thread_ts =
 const conversation = () => world.channels.find((c) => c.id === world.at) || { id: world.at, kind: "channel", name: "" };
 const mine = (c) => c.kind === "channel" || c.user === world.me;
 
-// --- text: Slack's markup to text nodes
-const unescape = (text) => text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
-const escape = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-const typed = (text) => escape(text).replace(/(^|[^\w@])@(bot|alice|bob)\b/gi, (all, before, name) =>
-  before + "<@U0" + name.toUpperCase() + ">");
-const markup = /\x60\x60\x60([\s\S]+?)\x60\x60\x60|\x60([^\x60\n]+)\x60|<([^<>\n]+)>|(?<![\w*])\*([^*\n]+)\*(?![\w*])|(?<!\w)_([^_\n]+)_(?!\w)|(?<!\w)~([^~\n]+)~(?!\w)/g;
-const reference = (inner) => {
-  const [target, label] = inner.split("|");
-  if (/^@/.test(target)) return el("span", { class: "mention" }, "@" + nameOf(target.slice(1)).toLowerCase());
-  if (/^#/.test(target)) return el("span", { class: "mention" }, "#" + (label || target.slice(1)));
-  if (/^!/.test(target)) return el("span", { class: "mention" }, "@" + (label || target.slice(1)));
-  if (/^(https?:\/\/|mailto:)/i.test(target)) {
-    return el("a", { href: unescape(target), rel: "noopener noreferrer", target: "_blank" }, unescape(label || target));
-  }
-  return document.createTextNode(unescape("<" + inner + ">"));
-};
-const rich = (text) => {
-  const out = document.createDocumentFragment();
-  let last = 0;
-  for (const match of text.matchAll(markup)) {
-    out.append(unescape(text.slice(last, match.index)));
-    last = match.index + match[0].length;
-    if (match[1] !== undefined) {
-      out.append(el("pre", {}, unescape(match[1].replace(/^\n|\n$/g, ""))));
-      if (text[last] === "\n") last++;
-    }
-    else if (match[2] !== undefined) out.append(el("code", {}, unescape(match[2])));
-    else if (match[3] !== undefined) out.append(reference(match[3]));
-    else if (match[4] !== undefined) out.append(el("strong", {}, rich(match[4])));
-    else if (match[5] !== undefined) out.append(el("em", {}, rich(match[5])));
-    else out.append(el("s", {}, rich(match[6])));
-  }
-  out.append(unescape(text.slice(last)));
-  return out;
-};
-const fromBlocks = (value) => Array.isArray(value) ? value.map(fromBlocks).filter(Boolean).join("\n")
-  : value && typeof value === "object" ? (typeof value.text === "string" ? value.text : fromBlocks(Object.values(value))) : "";
-const wording = (message) => message.text || fromBlocks(message.blocks) || (message.files ? "" : "(no text)");
-const plain = (message) => rich(wording(message)).textContent.replace(/\s+/g, " ");
-
+${chatPageMarkup}
+${chatPageMessages}
 // --- drawing
-const drawMessage = (message, channel, inThread) => {
-  const at = new Date(Number(message.ts) * 1000);
-  const gone = message.user === "USLACKBOT";
-  const name = gone ? "Slack" : nameOf(message.user);
-  const below = el("div", { class: "below" });
-  for (const file of message.files || []) below.append(el("span", { class: "chip" }, "📎 " + file.title));
-  for (const reaction of message.reactions || []) {
-    const sign = emoji[reaction.name.split("::")[0]];
-    below.append(el("span", { class: "chip", role: "img", title: reaction.users.map(nameOf).join(", "),
-      "aria-label": reaction.name + ", " + reaction.users.length }, (sign || ":" + reaction.name + ":") + " " + reaction.users.length));
-  }
-  if (!inThread) {
-    const replies = repliesOf(channel, message.ts);
-    const last = replies[replies.length - 1];
-    const count = replies.length === 1 ? "1 reply" : replies.length + " replies";
-    const button = el("button", { type: "button", class: last ? "open" : "open bare", "data-act": "thread" }, ...(last
-      ? [el("b", {}, count), el("span", {}, nameOf(last.user) + ": " + plain(last))]
-      : [el("b", {}, "Reply in thread")]));
-    button.addEventListener("click", () => openThread(message.ts, true));
-    below.append(button);
-  }
-  return el("li", { class: "message", "data-ts": message.ts },
-    el("div", { class: "face", "data-who": isBot(message) ? "bot" : message.user, "aria-hidden": "true" }, name.slice(0, 1)),
-    el("div", {},
-      el("div", { class: "by" }, el("b", {}, name), isBot(message) ? el("span", { class: "tag" }, "bot") : undefined,
-        el("time", { datetime: at.toISOString(), title: at.toLocaleString() },
-          at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })),
-        message.edited ? el("span", { class: "edited" }, "(edited)") : undefined),
-      el("div", { class: gone ? "text gone" : "text" }, rich(wording(message))),
-      below.childNodes.length > 0 ? below : undefined));
-};
 const put = (list, node) => {
   const scroll = list.parentElement;
   const atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
   const old = [...list.children].find((child) => child.dataset.ts === node.dataset.ts);
-  const focused = old && old.contains(document.activeElement) ? document.activeElement.dataset.act : undefined;
+  const active = old && old.contains(document.activeElement) ? document.activeElement : undefined;
+  const focused = active && active.dataset.act;
+  const editing = active && active.dataset.edit && [active.selectionStart, active.selectionEnd];
+  const menu = old && old.querySelector("details.more[open]");
+  if (menu && node.querySelector("details.more")) node.querySelector("details.more").open = true;
   if (old) old.replaceWith(node);
   else list.insertBefore(node, [...list.children].find((child) => child.dataset.ts > node.dataset.ts) || null);
-  if (focused) node.querySelector('[data-act="' + focused + '"]').focus();
+  const again = focused && [...node.querySelectorAll("[data-act]")].find((one) => one.dataset.act === focused);
+  if (again) again.focus();
+  const field = editing && node.querySelector("[data-edit]");
+  if (field) { field.focus(); field.setSelectionRange(...editing); }
   while (list.children.length > shown) list.firstElementChild.remove();
   if (atEnd) scroll.scrollTop = scroll.scrollHeight;
 };
@@ -134,7 +80,8 @@ const drawRoom = () => {
   const roots = [...here(c.id).values()].filter((m) => !m.thread_ts).slice(-shown);
   $("messages").replaceChildren(...roots.map((m) => drawMessage(m, c.id, false)));
   $("empty").hidden = roots.length > 0;
-  $("empty-hint").textContent = direct ? "Say something to the bot." : "Mention the bot to get an answer: @bot hello";
+  $("empty-hint").textContent = direct
+    ? "Say something to the bot." + (world.hasGateway ? " While it answers, kill its gateway: the message survives." : "") : "Mention the bot to get an answer: @bot hello";
   $("room-scroll").scrollTop = $("room-scroll").scrollHeight;
 };
 const drawThread = () => {
@@ -144,6 +91,7 @@ const drawThread = () => {
   $("reply-label").textContent = "Reply in this thread as " + nameOf(world.me);
   $("replies").replaceChildren(...[root, ...repliesOf(world.at, root.ts)].map((m) => drawMessage(m, world.at, true)));
   $("thread-scroll").scrollTop = $("thread-scroll").scrollHeight;
+  drawBusy();
 };
 const drawLink = () => {
   const [state, text] = world.lost ? ["lost", "LocalSlack does not answer"]
@@ -153,7 +101,19 @@ const drawLink = () => {
   $("link").dataset.state = state;
   $("link").textContent = text;
 };
-const drawAll = () => { drawNav(); drawRoom(); drawThread(); drawLink(); };
+const redraw = (channel, ts) => {
+  const message = here(channel).get(ts);
+  if (message === undefined || channel !== world.at) return;
+  if (!message.thread_ts) put($("messages"), drawMessage(message, channel, false));
+  if (world.thread !== undefined && (world.thread === ts || message.thread_ts === world.thread)) put($("replies"), drawMessage(message, channel, true));
+};
+const drawBusy = () => {
+  const status = world.thread === undefined ? undefined : world.statuses.get(world.at + "/" + world.thread);
+  $("reply-busy").textContent = status ? "Bot " + status : "";
+  $("reply-busy").hidden = !status;
+};
+${chatPageLab}
+const drawAll = () => { drawNav(); drawRoom(); drawThread(); drawLink(); drawBusy(); drawTrouble(); drawGateway(); };
 
 // --- going places
 const enter = (id) => {
@@ -191,7 +151,6 @@ const settled = (message) => {
   }, 1500));
 };
 const arrived = (channel, message, fresh) => {
-  if (fresh && isBot(message)) busy(channel, "", "");
   if (fresh && message.user !== world.me) {
     const c = world.channels.find((one) => one.id === channel);
     if (c && mine(c)) announce(nameOf(message.user) + ": " + plain(message));
@@ -216,29 +175,39 @@ const left = (channel, ts) => {
 };
 const whisper = (entry) => {
   if (entry.to !== world.me || entry.channel !== world.at) return;
-  const node = drawMessage({ ts: entry.ts, user: world.bot.userId, bot_id: "", text: entry.text }, entry.channel, true);
+  const node = drawMessage({ whisper: true, ts: entry.ts, user: world.bot.userId, bot_id: "", text: entry.text }, entry.channel, true);
   node.classList.add("whisper");
   node.querySelector(".by").append(el("span", { class: "edited" }, "only visible to you"));
   $("empty").hidden = true;
   put($("messages"), node);
   announce("Bot, to you only: " + rich(entry.text).textContent);
 };
-let busyTimer;
 const busy = (channel, thread, status) => {
-  clearTimeout(busyTimer);
-  const visible = status !== "" && channel === world.at;
-  for (const id of ["busy", "reply-busy"]) {
-    const here = visible && (id === "busy" ? conversation().kind === "im" || world.thread !== thread : world.thread === thread);
-    $(id).textContent = here ? "Bot " + status : "";
-    $(id).hidden = !here;
-  }
-  if (visible) busyTimer = setTimeout(() => busy(channel, thread, ""), 120000);
+  const key = channel + "/" + thread;
+  const before = world.statuses.get(key);
+  if (status === "") world.statuses.delete(key); else world.statuses.set(key, status);
+  if (status !== "" && !before && channel === world.at) announce("Bot " + status);
+  // Slack forgets it after two minutes.
+  if (status !== "") setTimeout(() => { if (world.statuses.get(key) === status) busy(channel, thread, ""); }, 120000);
+  redraw(channel, thread);
+  drawBusy();
 };
 const apply = (entry) => {
   if (entry._tag === "ConnectionOpened" || entry._tag === "ConnectionClosed") {
     world.connections = entry.live;
     drawNav();
     return drawLink();
+  }
+  switch (entry._tag) {
+    case "FaultsChanged": world.faults = entry.faults; return drawTrouble();
+    case "GatewayChanged": world.gateway = { ...world.gateway, phase: "", ...entry.gateway }; return drawGateway();
+    case "GatewaySeen": world.gateway.phase = entry.phase; return drawGateway();
+    case "GatewaySignalled": world.armed = false; return drawGateway();
+    case "WayChanged":
+      world.ways.set(entry.way.channel + "/" + entry.way.ts, entry.way);
+      return redraw(entry.way.channel, entry.way.ts);
+    case "ChannelCreated": return void refresh();
+    case "ViewOpened": case "ViewClosed": case "ViewRefused": return views(entry);
   }
   if (!entry.channel) return;
   if (entry._tag === "EphemeralPosted") return whisper(entry);
@@ -253,7 +222,7 @@ const apply = (entry) => {
 
 // --- talking to LocalSlack
 const ask = async (path, body) => {
-  const response = await fetch(path, body === undefined ? {} : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  const response = await fetch(path, body === undefined ? {} : { method: "POST", headers: { "content-type": "application/json", "x-local-secret": secret }, body: JSON.stringify(body) });
   return await response.json();
 };
 let asked = 0;
@@ -264,6 +233,10 @@ const refresh = async () => {
     const lists = await Promise.all(state.channels.map((c) => ask("/_local/messages?channel=" + encodeURIComponent(c.id))));
     if (turn !== asked) return;
     world.bot = state.bot; world.people = state.people; world.channels = state.channels; world.connections = state.connections;
+    world.faults = state.faults; world.gateway = { phase: "", ...state.gateway }; world.hasGateway = state.hasGateway; world.armed = state.armed;
+    world.dashboardUrl = state.dashboardUrl;
+    world.statuses = new Map(state.statuses.map((one) => [one.channel + "/" + one.thread_ts, one.status]));
+    world.ways = new Map(state.ways.map((way) => [way.channel + "/" + way.ts, way]));
     state.channels.forEach((c, i) => world.messages.set(c.id, new Map(lists[i].messages.map((m) => [m.ts, m]))));
     world.lost = false;
     drawAll();
@@ -289,42 +262,7 @@ const listen = () => {
   };
   stream.onerror = () => { world.lost = true; drawLink(); };
 };
-const problems = { dispatch_failed: "The command failed: the bot is down.", not_in_channel: "You are not in this conversation.", thread_not_found: "This thread is gone." };
-const say = async (field, problem, thread) => {
-  const text = field.value.trim();
-  if (text === "") return;
-  problem.hidden = true;
-  field.value = "";
-  let error;
-  try {
-    const from = { channel: world.at, user: world.me };
-    const command = thread ? null : /^(\/[\w-]+)(?:\s+([^]*))?$/.exec(text);
-    const said = command ? await ask("/_local/commands", { ...from, command: command[1], text: command[2] || "" })
-      : await ask("/_local/messages", { ...from, text: typed(text), ...(thread ? { thread_ts: thread } : {}) });
-    if (!said.ok) error = problems[said.error] || "Not sent: " + said.error;
-  } catch (_) {
-    error = "Not sent: LocalSlack does not answer.";
-  }
-  if (error === undefined) return;
-  if (field.value === "") field.value = text;
-  problem.textContent = error;
-  problem.hidden = false;
-};
-const compose = (form, field, problem, at, thread) => {
-  const send = () => void say(field, problem, thread());
-  form.addEventListener("submit", (event) => { event.preventDefault(); send(); field.focus(); });
-  field.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    send();
-  });
-  at.addEventListener("click", () => {
-    field.setRangeText("@bot ", field.selectionStart, field.selectionEnd, "end");
-    field.focus();
-  });
-};
-compose($("form"), $("text"), $("problem"), $("at"), () => undefined);
-compose($("reply-form"), $("reply"), $("reply-problem"), $("reply-at"), () => world.thread);
+${chatPageForms}
 $("close").addEventListener("click", closeThread);
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && world.thread !== undefined) closeThread();

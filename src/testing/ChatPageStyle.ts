@@ -35,7 +35,7 @@ button { cursor: pointer }
 .skip { position: absolute; left: 8px; top: -60px; z-index: 5; padding: 8px 12px; background: var(--panel); color: var(--accent); border-radius: 8px }
 .skip:focus { top: 8px }
 
-#app { display: grid; height: 100dvh; grid-template: "head" auto "nav" auto "room" minmax(0, 1fr) / minmax(0, 1fr) }
+#app { display: grid; height: 100dvh; grid-template: "head" auto "trouble" auto "nav" auto "room" minmax(0, 1fr) / minmax(0, 1fr) }
 
 header.top {
   grid-area: head; display: flex; flex-wrap: wrap; align-items: center; gap: 8px 14px; padding: 10px 14px;
@@ -80,7 +80,7 @@ nav .count { margin-left: auto; min-width: 20px; padding: 0 6px; border-radius: 
 .empty { max-width: 34em; margin: 14vh auto 0; padding: 0 24px; text-align: center; color: var(--muted) }
 .empty strong { display: block; margin-bottom: 4px; color: var(--ink); font-size: 17px }
 
-.message { display: grid; grid-template-columns: 36px minmax(0, 1fr); gap: 0 12px; padding: 7px 16px }
+.message { position: relative; display: grid; grid-template-columns: 36px minmax(0, 1fr); gap: 0 12px; padding: 8px 16px }
 .message:hover { background: var(--raised) }
 .face { display: grid; place-items: center; width: 36px; height: 36px; border-radius: var(--radius); background: var(--who); color: var(--panel); font-weight: 650 }
 .face[data-who="bot"] { --who: var(--bot) } .face[data-who="U0ALICE"] { --who: var(--alice) } .face[data-who="U0BOB"] { --who: var(--bob) }
@@ -102,12 +102,8 @@ nav .count { margin-left: auto; min-width: 20px; padding: 0 6px; border-radius: 
 .open span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap }
 .open:hover { background: var(--tint) }
 .open:first-child { margin-left: -8px }
-@media (hover: hover) {
-  .open.bare { opacity: 0 }
-  .message:hover .open.bare, .message:focus-within .open.bare { opacity: 1 }
-}
 .whisper { background: var(--raised) }
-.busy { margin: 0 18px; font-size: 13px; color: var(--muted) }
+.busy { margin: 2px 0; font-size: 13px; color: var(--muted) }
 
 form { padding: 8px 14px max(12px, env(safe-area-inset-bottom)); background: var(--panel) }
 .box { border: 1px solid var(--line); border-radius: var(--radius); background: var(--panel) }
@@ -124,15 +120,16 @@ textarea::placeholder { color: var(--muted); opacity: 1 }
 .error { margin: 6px 2px 0; font-size: 13px; color: var(--bad) }
 
 @media (min-width: 800px) {
-  #app { grid-template: "head head head" auto "nav room thread" minmax(0, 1fr) / 232px minmax(0, 1fr) auto }
+  #app { grid-template: "head head head" auto "trouble trouble trouble" auto "nav room thread" minmax(0, 1fr) / 208px minmax(0, 1fr) auto }
   nav { border: 0; border-right: 1px solid var(--line); background: var(--ground) }
   nav h2 { display: block }
   nav ul { flex-direction: column; padding: 0 8px }
-  .thread { position: static; grid-area: thread; width: clamp(300px, 32vw, 420px); border-left: 1px solid var(--line) }
+  .thread { position: static; grid-area: thread; width: clamp(300px, 27vw, 420px); border-left: 1px solid var(--line) }
   textarea { font-size: 15px }
 }
 @media (max-width: 799px) {
-  #link { order: 3; flex-basis: 100%; border-radius: 8px }
+  #link { order: 3; flex: 1 }
+  #lab-open { order: 4 }
   .hint { display: none }
   .room .title { position: absolute; width: 1px; height: 1px; min-height: 0; padding: 0; overflow: hidden; clip-path: inset(50%) }
 }

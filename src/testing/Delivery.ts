@@ -39,6 +39,7 @@ interface Parcel {
   readonly label: string
   readonly payload: Json
   readonly eventId: string | undefined
+  readonly about: string | undefined
   readonly acceptsResponse: boolean
   readonly envelopeIds: Array<string>
   /** The last attempt that was sent; -1 before the first. */
@@ -81,7 +82,13 @@ export class Delivery {
   submit(
     type: string,
     payload: Json,
-    options: { readonly label: string; readonly eventId?: string; readonly acceptsResponse?: boolean },
+    options: {
+      readonly label: string
+      readonly eventId?: string
+      readonly acceptsResponse?: boolean
+      /** The message it tells of, for the journal. */
+      readonly about?: string | undefined
+    },
     now: number
   ): string {
     const parcel: Parcel = {
@@ -89,6 +96,7 @@ export class Delivery {
       label: options.label,
       payload,
       eventId: options.eventId,
+      about: options.about,
       acceptsResponse: options.acceptsResponse ?? false,
       envelopeIds: [],
       attempt: -1,
@@ -123,6 +131,7 @@ export class Delivery {
       envelopeId,
       ...(parcel?.eventId === undefined ? {} : { eventId: parcel.eventId }),
       connection,
+      ...(parcel?.about === undefined ? {} : { about: parcel.about }),
       ignored,
       ...(frame["payload"] === undefined ? {} : { payload: frame["payload"] })
     }, now)
@@ -176,7 +185,14 @@ export class Delivery {
       ...(parcel.type === "events_api" ? retry : {})
     })
     this.#options.emit({ _tag: "Frame", connection, text })
-    this.#options.record({ _tag: "EnvelopeSent", envelopeId, ...this.#names(parcel), attempt, connection }, now)
+    this.#options.record({
+      _tag: "EnvelopeSent",
+      envelopeId,
+      ...this.#names(parcel),
+      attempt,
+      connection,
+      ...(parcel.about === undefined ? {} : { about: parcel.about })
+    }, now)
     const delay = (this.#options.faults.current.retryDelaysMs ?? defaultRetryDelaysMs)[attempt]
     if (parcel.acked || delay === undefined || parcel.eventId === undefined) this.#pending.delete(parcel)
     else this.#schedule(parcel.dueAt = now + delay)

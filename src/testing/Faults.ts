@@ -137,6 +137,21 @@ export class FaultDesk {
     return this.#current
   }
 
+  /** Those that still do something: rules that are used up are left out. */
+  get active(): Faults {
+    const left = Object.entries(this.#current).flatMap(([key, value]) => {
+      if (!Array.isArray(value)) return this.#isSpent(value) ? [] : [[key, value]]
+      const rules = value.filter((rule) => !this.#isSpent(rule))
+      return rules.length === 0 && value.length > 0 ? [] : [[key, rules]]
+    })
+    return Object.fromEntries(left)
+  }
+
+  #isSpent(rule: unknown): boolean {
+    if (typeof rule !== "object" || rule === null || !("times" in rule)) return false
+    return (this.#used.get(rule as AnyRule) ?? 0) >= Number(rule.times)
+  }
+
   patch(patch: FaultPatch): Faults {
     // Cloned, so that a rule that is patched in again starts over with all its times, and the others keep their count.
     const merged = { ...this.#current, ...structuredClone(patch) }

@@ -2,7 +2,7 @@
  * Gestures: what people do in Slack besides writing, and the event or interaction that the app gets for each.
  *
  * Owns the schema of a gesture, which is also the body of `POST /_local/gestures`, and the payloads of interactions. A
- * modal exists only in the gesture: nothing here opens views. Pure.
+ * modal may be one that the app has opened (`views.open`), or exist only in the gesture. Pure.
  */
 import { Schema } from "effect"
 import { type Json, messageShape } from "./SlackShapes.ts"
@@ -66,9 +66,14 @@ export const performGesture = (world: SlackWorld, gesture: Gesture, origin: stri
   switch (gesture.does) {
     case "submit":
     case "close": {
-      const view = viewShape(gesture.view, now)
+      const opened = world.views.find(String(gesture.view["id"]))
+      const view = viewShape({ ...opened?.view, ...gesture.view }, now)
+      if (gesture.does === "close" && opened !== undefined) {
+        world.views.close(opened.id)
+        world.record({ _tag: "ViewClosed", view: opened.id, to: opened.user }, now)
+      }
       return gesture.does === "submit"
-        ? interact({ type: "view_submission", trigger_id: world.triggerId(), view, response_urls: [] })
+        ? interact({ type: "view_submission", trigger_id: world.triggerId(person.id, now), view, response_urls: [] })
         : interact({ type: "view_closed", view, is_cleared: false })
     }
     case "search":
@@ -83,7 +88,7 @@ export const performGesture = (world: SlackWorld, gesture: Gesture, origin: stri
       return interact({
         type: "shortcut",
         callback_id: gesture.callback_id,
-        trigger_id: world.triggerId(),
+        trigger_id: world.triggerId(person.id, now),
         action_ts: workspace.nextTs(now)
       })
     case "openHome": {
@@ -124,7 +129,7 @@ export const performGesture = (world: SlackWorld, gesture: Gesture, origin: stri
       return world.react(message, gesture.reaction, person.id, "remove", now) ? done : refused("no_reaction")
     case "press":
     case "messageShortcut": {
-      const trigger = world.triggerId()
+      const trigger = world.triggerId(person.id, now)
       const about = {
         trigger_id: trigger,
         channel: { id: conversation.id, name: conversation.name },

@@ -16,6 +16,8 @@ export type JournalEvent =
     readonly type: string
     readonly attempt: number
     readonly connection: string
+    /** The message it tells of: `channel/ts`. */
+    readonly about?: string
   }
   /** Nobody was connected, and the faults say that Slack does not keep it. */
   | { readonly _tag: "EnvelopeLost"; readonly envelopeId: string; readonly eventId?: string; readonly type: string }
@@ -25,6 +27,7 @@ export type JournalEvent =
     readonly envelopeId: string
     readonly eventId?: string
     readonly connection: string
+    readonly about?: string
     readonly ignored: boolean
     readonly payload?: unknown
   }
@@ -64,6 +67,26 @@ export type JournalEvent =
   }
   /** The line under a thread that says what the bot is doing; empty when it stops. */
   | { readonly _tag: "StatusSet"; readonly channel: string; readonly threadTs: string; readonly status: string }
+  | { readonly _tag: "ChannelCreated"; readonly channel: string; readonly name: string }
+  /** A modal is shown to somebody, or shown anew. */
+  | { readonly _tag: "ViewOpened"; readonly view: string; readonly to: string }
+  | { readonly _tag: "ViewClosed"; readonly view: string; readonly to: string }
+  /** The app found mistakes in what was submitted. */
+  | { readonly _tag: "ViewRefused"; readonly view: string; readonly to: string; readonly errors: unknown }
+  /** What whoever runs the gateway tells of it (`WatchedGateway`). */
+  | { readonly _tag: "GatewayStarted"; readonly pid: number }
+  | { readonly _tag: "GatewaySignalled"; readonly signal: string }
+  | { readonly _tag: "GatewayEnded"; readonly code: number | null; readonly signal: string | null }
+  /** Messages that wait and are handled, and replies that are not delivered yet. */
+  | {
+    readonly _tag: "GatewaySeen"
+    /** It was asked after this entry. */
+    readonly after: number
+    readonly phase: string
+    readonly queued: number
+    readonly processing: number
+    readonly replies: number
+  }
 
 /** An event with its number and the time (epoch ms) at which it happened. */
 export type JournalEntry = JournalEvent & { readonly n: number; readonly at: number }

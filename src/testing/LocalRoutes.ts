@@ -3,19 +3,19 @@
  *
  * Owns the paths: `/api/*` for apps, `/_local/*` for people and tests, and `/` for the chat page; and the translation
  * between HTTP and the world. Every change comes back from the world as journal entries, which `/_local/stream` passes
- * on as server-sent events. Does not read bodies or guard against other sites: HttpDoor has done both.
+ * on as server-sent events. Does not read bodies or guard against other sites: HttpDoor has done both; whether a browser
+ * may change something PageRoutes decides.
  */
 import { Result, Schema } from "effect"
 import type { ServerResponse } from "node:http"
-import { chatPage } from "./ChatPage.ts"
 import { FaultPatch } from "./Faults.ts"
 import { Gesture, performGesture } from "./Gestures.ts"
 import { answer, answerJson, type Request, reset } from "./HttpDoor.ts"
 import type { JournalEntry } from "./Journal.ts"
+import { Kill, NewChannel, type PageOptions, PageRoutes } from "./PageRoutes.ts"
 import { localMessage } from "./SlackShapes.ts"
 import type { SlackWorld } from "./SlackWorld.ts"
 import { type Answer, answerApi } from "./WebApi.ts"
-import { bot, team } from "./Workspace.ts"
 
 export interface LocalRoutesOptions {
   readonly world: SlackWorld
@@ -27,6 +27,7 @@ export interface LocalRoutesOptions {
   /** Resets all WebSockets. */
   readonly drop: () => number
   readonly origin: () => string
+  readonly page: PageOptions
 }
 
 const Say = Schema.Struct({
@@ -53,14 +54,24 @@ const readersLimit = 32
 
 export class LocalRoutes {
   readonly #options: LocalRoutesOptions
+  readonly #page: PageRoutes
   readonly #readers = new Set<ServerResponse>()
 
   constructor(options: LocalRoutesOptions) {
     this.#options = options
+    this.#page = new PageRoutes(options.world, options.now, options.page)
+  }
+
+  /** Whether anybody looks. */
+  get isWatched(): boolean {
+    return this.#readers.size > 0
   }
 
   handle(request: Request): void {
     const { method, url } = request
+    if (method !== "GET" && method !== "HEAD" && !this.#page.mayChange(request)) {
+      return answerJson(request.response, 403, { ok: false, error: "secret_needed" })
+    }
     const outside = /^\/(?:api\/(?<api>.*)|upload\/v1\/(?<upload>[^/]+)|respond\/(?<respond>[^/]+))$/.exec(url.pathname)
     if (outside?.groups?.["api"] !== undefined) return this.#api(request, outside.groups["api"], {})
     if (outside?.groups?.["upload"] !== undefined) {
@@ -73,12 +84,14 @@ export class LocalRoutes {
     }
     const { drop, now, world } = this.#options
     switch (`${method} ${url.pathname}`) {
-      case "GET /": {
-        const page = chatPage()
-        return answer(request.response, 200, page.html, page.headers)
-      }
+      case "GET /":
+        return this.#page.page(request)
       case "GET /_local/state":
-        return answerJson(request.response, 200, this.#state())
+        return this.#page.state(request)
+      case "POST /_local/channels":
+        return this.#change(request, NewChannel, ({ name }) => this.#page.createChannel(name))
+      case "POST /_local/gateway":
+        return this.#change(request, Kill, (kill) => this.#page.kill(kill))
       case "GET /_local/messages":
         return answerJson(request.response, 200, {
           messages: world.messages(url.searchParams.get("channel") ?? "", now())
@@ -136,14 +149,21 @@ export class LocalRoutes {
 
   /** Passes journal entries on to whoever listens to the stream. */
   publish(entries: ReadonlyArray<JournalEntry>): void {
-    if (this.#readers.size === 0) return
     const { now, world } = this.#options
-    for (const entry of entries) {
+    const news = this.#page.news(entries)
+    for (const entry of this.isWatched ? entries : []) {
       if (entry._tag === "ApiCall" || entry._tag === "EnvelopeSent" || entry._tag === "AckReceived") continue
       const message = "ts" in entry ? world.workspace.find(entry.channel, entry.ts) : undefined
-      const shown = message === undefined ? entry : { ...entry, message: localMessage(message, now()) }
+      const view = entry._tag === "ViewOpened" ? world.views.find(entry.view)?.view : undefined
+      const shown = {
+        ...entry,
+        ...(message && { message: localMessage(message, now()) }),
+        ...(view && { shows: view })
+      }
       this.#write(`id: ${entry.n}\ndata: ${JSON.stringify(shown)}\n\n`)
     }
+    for (const one of news) this.#write(`data: ${JSON.stringify(one)}\n\n`)
+    this.#page.fire(entries)
   }
 
   /** Keeps idle streams open, and notices readers that are gone. */
@@ -173,19 +193,6 @@ export class LocalRoutes {
     if (content === undefined) return answerJson(response, 404, { ok: false, error: "file_not_found" })
     response.writeHead(200, { "content-type": "application/octet-stream", "cache-control": "no-store" })
     response.end(content)
-  }
-
-  #state() {
-    const { world } = this.#options
-    const { workspace } = world
-    return {
-      team,
-      bot,
-      channels: workspace.conversations,
-      people: workspace.people.filter((person) => !person.isBot),
-      connections: world.live.length,
-      unacked: world.unacked.length
-    }
   }
 
   /** Decodes the body, changes the world, answers. A refusal of the world is a 400 with its code. */

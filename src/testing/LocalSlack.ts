@@ -14,9 +14,11 @@ import { type Gesture, performGesture } from "./Gestures.ts"
 import { ListenFailed, open, PortInUse } from "./HttpDoor.ts"
 import type { JournalEntry } from "./Journal.ts"
 import { LocalRoutes } from "./LocalRoutes.ts"
+import type { PageOptions } from "./PageRoutes.ts"
 import type { LocalMessage } from "./SlackShapes.ts"
 import { type Said, SlackWorld, type Status, type WorldOptions } from "./SlackWorld.ts"
 import { SocketDoor } from "./SocketDoor.ts"
+import type { GatewayEvent } from "./WatchedGateway.ts"
 
 /** Slack would not do that: `code` is its error code. */
 export class Refused extends Schema.TaggedError<Refused>()("Refused", { code: Schema.String }) {
@@ -35,13 +37,11 @@ export class LocalSlackError extends Schema.TaggedError<LocalSlackError>()("Loca
   }
 }
 
-export interface LocalSlackOptions extends Omit<WorldOptions, "startedAt"> {
+export interface LocalSlackOptions extends Omit<WorldOptions, "startedAt">, PageOptions {
   /** The port on 127.0.0.1; 0, the default, takes a free one. */
   readonly port?: number
   /** How often the server pings its clients (default 10 seconds). */
   readonly pingInterval?: Duration.Input
-  /** Where the gateway's own page is, with what opens it: the chat page links there. */
-  readonly dashboardUrl?: string
 }
 
 export interface AwaitOptions {
@@ -87,6 +87,8 @@ export class LocalSlack extends Context.Service<LocalSlack, {
     <E extends JournalEntry>(is: (entry: JournalEntry) => entry is E, options?: AwaitOptions): Effect.Effect<E>
     (matches: (entry: JournalEntry) => boolean, options?: AwaitOptions): Effect.Effect<JournalEntry>
   }
+  /** Whoever runs the gateway tells what became of it, for the chat page. */
+  readonly gatewayEvent: (event: GatewayEvent) => Effect.Effect<void>
   /** How many connections are live. */
   readonly connections: Effect.Effect<number>
   /** Ids of events that were not acked yet. */
@@ -95,6 +97,9 @@ export class LocalSlack extends Context.Service<LocalSlack, {
   static readonly layer = (options: LocalSlackOptions = {}): Layer.Layer<LocalSlack, LocalSlackError> =>
     Layer.effect(LocalSlack, make(options))
 }
+
+/** How often the gateway is asked what it does, while somebody looks at the page. */
+const lookEvery = "200 millis"
 
 interface Waiter {
   readonly matches: (entry: JournalEntry) => boolean
@@ -126,7 +131,7 @@ const make = Effect.fn("LocalSlack.make")(function*(options: LocalSlackOptions) 
     socketDoor.faultsChanged()
     const { entries, output } = world.drain()
     for (const one of output) socketDoor.perform(one)
-    if (entries.length > 0) routes.publish(entries)
+    routes.publish(entries)
     for (const waiter of waiters) answerWaiter(waiter, entries)
     if ((world.nextDue ?? Infinity) < sleepsUntil) wake.openUnsafe()
   }
@@ -139,7 +144,8 @@ const make = Effect.fn("LocalSlack.make")(function*(options: LocalSlackOptions) 
       runFork(Effect.andThen(Effect.sleep(ms), Effect.sync(run)))
     },
     drop: () => socketDoor.drop(),
-    origin: () => origin
+    origin: () => origin,
+    page: options
   })
   const port = yield* open({
     port: options.port ?? 0,
@@ -167,6 +173,24 @@ const make = Effect.fn("LocalSlack.make")(function*(options: LocalSlackOptions) 
   }).pipe(Effect.delay(options.pingInterval ?? "10 seconds"))
   yield* supervised(clockwork)
   yield* supervised(pings)
+
+  if (options.gateway !== undefined) {
+    const { look } = options.gateway
+    let last = ""
+    yield* supervised(Effect.gen(function*() {
+      yield* Effect.sleep(lookEvery)
+      if (!routes.isWatched) return
+      const after = world.journal.at(-1)?.n ?? 0
+      const news = world.journal.findLast(({ _tag }) => _tag === "AckReceived" || _tag === "ConnectionOpened")?.n
+      const seen = yield* look
+      // The same again is news to a message that was acked since, and after a restart.
+      const told = `${JSON.stringify(seen)} ${news}`
+      if (seen === undefined || told === last) return
+      last = told
+      world.record({ _tag: "GatewaySeen", after, ...seen }, now())
+      changed()
+    }))
+  }
 
   const change = <A>(run: () => A): Effect.Effect<A> =>
     Effect.sync(() => {
@@ -222,6 +246,9 @@ const make = Effect.fn("LocalSlack.make")(function*(options: LocalSlackOptions) 
         waiters.add(waiter)
         return Effect.ensuring(Deferred.await(waiter.found), Effect.sync(() => waiters.delete(waiter)))
       })
+    ),
+    gatewayEvent: Effect.fn("LocalSlack.gatewayEvent")((event: GatewayEvent) =>
+      change(() => world.record(event, now()))
     ),
     connections: Effect.sync(() => world.live.length),
     unacked: Effect.sync(() => world.unacked)

@@ -26,6 +26,7 @@ import {
   messageEvent,
   reactionEvent
 } from "./SlackShapes.ts"
+import { Views } from "./Views.ts"
 import { bot, type Conversation, type Draft, type Message, team, Workspace } from "./Workspace.ts"
 
 export interface WorldOptions {
@@ -75,6 +76,7 @@ export type Sent = { readonly ok: true; readonly envelope_id: string } | { reado
 export class SlackWorld {
   readonly workspace: Workspace
   readonly commands = new Commands()
+  readonly views = new Views()
   readonly faults: FaultDesk
   readonly #journal: Journal
   readonly #connections: Connections
@@ -162,6 +164,8 @@ export class SlackWorld {
   received(connection: string, text: string, now: number): void {
     const acked = this.#delivery.received(connection, text, now)
     if (acked?.type === "slash_commands") this.#answered(acked, now)
+    const outcome = acked === undefined ? undefined : this.views.answered(acked, now)
+    if (outcome !== undefined) this.record(outcome, now)
   }
 
   disconnect(reason: string, now: number, only?: string): number {
@@ -190,9 +194,12 @@ export class SlackWorld {
   /** Any event of the Events API; answers its event id. */
   event(event: Json, now: number): string {
     const eventId = `Ev${this.#seed.toString(36).toUpperCase()}${String(++this.#counter).padStart(6, "0")}`
+    const { channel, subtype, ts, type } = event
+    const isNew = (type === "message" || type === "app_mention") && (subtype === undefined || subtype === "file_share")
     this.#delivery.submit("events_api", eventPayload(event, eventId, now), {
-      label: String(event["type"]),
-      eventId
+      label: String(type),
+      eventId,
+      about: isNew && typeof channel === "string" && typeof ts === "string" ? `${channel}/${ts}` : undefined
     }, now)
     return eventId
   }
@@ -212,6 +219,7 @@ export class SlackWorld {
     const down = this.live.length === 0
     const id = this.#uuid("4003")
     const payload = this.commands.payload(command, { conversation, person, id, origin }, now)
+    this.views.allow(String(payload["trigger_id"]), person.id, now)
     const envelope = this.envelope("slash_commands", payload, now)
     return down ? { ok: false, error: "dispatch_failed" } : { ok: true, envelope_id: envelope }
   }
@@ -228,8 +236,9 @@ export class SlackWorld {
     return down ? { ok: false, error: "dispatch_failed" } : { ok: true, envelope_id: envelope }
   }
 
-  triggerId(): string {
-    return this.#uuid("4004")
+  /** Allows the app to open a modal for this person. */
+  triggerId(user: string, now: number): string {
+    return this.views.allow(this.#uuid("4004"), user, now)
   }
 
   /** The ack of a command may carry a message, which only the person sees unless it says otherwise. */

@@ -23,6 +23,7 @@ import {
 import { conversationsList, usersConversations } from "./WebApiConversations.ts"
 import { history, replies } from "./WebApiHistory.ts"
 import { fail, inChannel, type Method, text } from "./WebApiParams.ts"
+import { viewsOpen, viewsUpdate } from "./WebApiViews.ts"
 import { bot, team } from "./Workspace.ts"
 
 const connectionsOpen: Method = {
@@ -110,5 +111,7 @@ export const methods: ReadonlyMap<string, Method> = new Map(Object.entries({
   "upload": upload,
   "users.conversations": usersConversations,
   "users.info": usersInfo,
-  "users.list": usersList
+  "users.list": usersList,
+  "views.open": viewsOpen,
+  "views.update": viewsUpdate
 }))

@@ -216,6 +216,14 @@ export class Workspace {
     }
   }
 
+  /** A new channel; undefined when the name is taken. */
+  createChannel(name: string): Conversation | undefined {
+    if (this.conversations.some((c) => c.kind === "channel" && c.name === name)) return undefined
+    const id = `C0${name.replace(/[^a-z0-9]/g, "").toUpperCase()}`
+    const free = this.#conversations.has(id) || id === "C0" ? `${id}X${this.#conversations.size}` : id
+    return this.#add({ id: free, kind: "channel", name })
+  }
+
   /** A file that a person shares. */
   shareFile(name: string): File {
     return { id: `F0${String(++this.#fileCount).padStart(6, "0")}`, name, title: name, size: 0 }

@@ -104,6 +104,16 @@ it.live("a gateway that ends by itself is started again, too", () =>
     yield* running.awaitOutput(connected, 2)
   }))
 
+it.live("SIGUSR1 to dev is passed on, and the gateway reads its settings again", () =>
+  Effect.gen(function*() {
+    const running = yield* slackwater(["dev"])
+    yield* running.awaitOutput(connected)
+    yield* running.signal("SIGUSR1")
+    yield* running.awaitOutput(/reloaded; the rooms of before end/)
+    yield* running.awaitOutput(connected, 2)
+    assert.strictEqual(running.count(/^Gateway: +pid/), 1)
+  }))
+
 /** Runs `dev` until it gives up. */
 const givenUp = Effect.fnUntraced(function*(
   cwd: string,
@@ -116,6 +126,7 @@ const givenUp = Effect.fnUntraced(function*(
     code,
     starts: running.count(/^Gateway: +pid/),
     restarts: running.count(/starting it again/),
+    addresses: running.count(/^Chat:/),
     stderr: lines(running.stderr)
   }
 })
@@ -126,7 +137,7 @@ it.live("a gateway that ends with 73 is not started again: its data directory is
     const owner = yield* slackwater(["dev"], { cwd })
     yield* owner.awaitOutput(connected)
     const { stderr, ...rest } = yield* givenUp(cwd, {})
-    assert.deepStrictEqual(rest, { code: 73, starts: 1, restarts: 0 })
+    assert.deepStrictEqual(rest, { code: 73, starts: 1, restarts: 0, addresses: 0 })
     assert.lengthOf(stderr, 1)
     assert.match(stderr[0] ?? "", /^slackwater: another gateway owns .*\(pid \d+, since .*\); stop it, or/)
     assert.isFalse(owner.hasEnded)
@@ -137,7 +148,7 @@ it.live("a gateway that ends with 74 is not started again: its database cannot b
     const cwd = yield* directory
     writeFileSync(join(cwd, "file"), "")
     const { stderr, ...rest } = yield* givenUp(cwd, { SLACKWATER_DATA_DIR: "file/data" })
-    assert.deepStrictEqual(rest, { code: 74, starts: 1, restarts: 0 })
+    assert.deepStrictEqual(rest, { code: 74, starts: 1, restarts: 0, addresses: 0 })
     assert.lengthOf(stderr, 1)
     assert.match(stderr[0] ?? "", /^slackwater: cannot use file\/data: .*set SLACKWATER_DATA_DIR/)
   }))
@@ -152,7 +163,7 @@ it.live("a gateway that ends with 78 is not started again: its port is in use", 
     )
     const { port } = taken.address() as AddressInfo
     const { stderr, ...rest } = yield* givenUp(yield* directory, { SLACKWATER_PORT: String(port) })
-    assert.deepStrictEqual(rest, { code: 78, starts: 1, restarts: 0 })
+    assert.deepStrictEqual(rest, { code: 78, starts: 1, restarts: 0, addresses: 0 })
     assert.lengthOf(stderr, 1)
     assert.match(stderr[0] ?? "", /^slackwater: cannot listen on 127\.0\.0\.1:\d+ \(the port is in use\); stop what/)
   }))
@@ -162,6 +173,6 @@ it.live("a gateway whose handler cannot be loaded ends with 78 and is not starte
     const cwd = yield* directory
     writeFileSync(join(cwd, "bad.mjs"), "throw new Error('no key')\n")
     const { stderr, ...rest } = yield* givenUp(cwd, {}, "bad.mjs")
-    assert.deepStrictEqual(rest, { code: 78, starts: 1, restarts: 0 })
+    assert.deepStrictEqual(rest, { code: 78, starts: 1, restarts: 0, addresses: 0 })
     assert.deepStrictEqual(stderr, ["slackwater: handler bad.mjs: it could not be loaded (no key; bad.mjs:1:7)"])
   }))

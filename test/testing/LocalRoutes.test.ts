@@ -39,6 +39,9 @@ const send = (
       outgoing.end(typeof options.body === "string" ? options.body : JSON.stringify(options.body))
     }))
 
+/** What is in the page, and nowhere else. */
+const secret = Effect.map(send("GET", "/"), ({ text }) => /name="local-secret" content="([^"]+)"/.exec(text)?.[1] ?? "")
+
 it.effect("people and tests write and read messages", () =>
   Effect.gen(function*() {
     const posted = JSON.parse((yield* send("POST", "/_local/messages", { body: hello })).text)
@@ -136,7 +139,60 @@ it.effect("requests of other sites are refused", () =>
     assert.strictEqual(yield* statusOf({ host: `evil.example:${slack.port}` }), 403)
     assert.strictEqual(yield* statusOf({ "sec-fetch-site": "cross-site" }), 403)
     assert.deepStrictEqual(yield* slack.messages("C0GENERAL"), [])
-    assert.strictEqual(yield* statusOf({ origin: slack.url }), 200)
+    // Our own address is not enough: what a browser changes must bring the page's secret.
+    assert.strictEqual(yield* statusOf({ origin: slack.url }), 403)
+    assert.strictEqual(yield* statusOf({ origin: slack.url, "x-local-secret": "guessed" }), 403)
+    assert.strictEqual(yield* statusOf({ "sec-fetch-site": "same-origin" }), 403)
+    assert.deepStrictEqual(yield* slack.messages("C0GENERAL"), [])
+    assert.strictEqual(yield* statusOf({ origin: slack.url, "x-local-secret": yield* secret }), 200)
+  }).pipe(withSlack))
+
+it.effect("every LocalSlack has a secret of its own", () =>
+  Effect.gen(function*() {
+    const mine = yield* secret
+    const other = yield* Effect.provide(secret, LocalSlack.layer(), { local: true })
+    assert.isAtLeast(mine.length, 32)
+    assert.notStrictEqual(mine, other)
+  }).pipe(withSlack))
+
+it.effect("a gateway is signalled by the page only, and only by the signals it knows", () =>
+  Effect.gen(function*() {
+    const signals: Array<string> = []
+    const gateway = {
+      signal: (name: string) => signals.push(name) > 0,
+      look: Effect.succeed(undefined)
+    }
+    yield* Effect.gen(function*() {
+      const slack = yield* LocalSlack
+      const kill = (body: unknown, headers: Record<string, string>) =>
+        Effect.map(send("POST", "/_local/gateway", { body, headers }), ({ status }) => status)
+      const mine = { "x-local-secret": yield* secret }
+      assert.strictEqual(yield* kill({ signal: "SIGKILL" }, {}), 403)
+      assert.strictEqual(yield* kill({ signal: "SIGKILL" }, { ...mine, origin: "https://evil.example" }), 403)
+      assert.strictEqual(yield* kill({ signal: "SIGKILL" }, { ...mine, host: `evil.example:${slack.port}` }), 403)
+      assert.strictEqual(yield* kill({ signal: "SIGSTOP" }, mine), 400)
+      assert.strictEqual(yield* kill({ signal: "SIGKILL", pid: 1 }, mine), 400)
+      assert.deepStrictEqual(signals, [])
+      assert.strictEqual(yield* kill({ signal: "SIGTERM" }, { ...mine, origin: slack.url }), 200)
+      assert.deepStrictEqual(signals, ["SIGTERM"])
+    }).pipe(Effect.provide(LocalSlack.layer({ gateway })))
+  }))
+
+it.effect("a LocalSlack that runs no gateway has none to signal", () =>
+  Effect.gen(function*() {
+    const headers = { "x-local-secret": yield* secret }
+    const { status, text } = yield* send("POST", "/_local/gateway", { body: { signal: "SIGKILL" }, headers })
+    assert.deepStrictEqual([status, JSON.parse(text).error], [400, "no_gateway"])
+  }).pipe(withSlack))
+
+it.effect("a new channel is one that bots see too", () =>
+  Effect.gen(function*() {
+    const make = (name: string) =>
+      Effect.map(send("POST", "/_local/channels", { body: { name } }), ({ status, text }) => [status, JSON.parse(text)])
+    const [, { channel }] = yield* make("plans-2")
+    assert.deepStrictEqual([channel, (yield* make("plans-2"))[0], (yield* make("No Good"))[0]], ["C0PLANS2", 400, 400])
+    const listed = yield* send("POST", "/api/conversations.list", { headers: { authorization: "Bearer xoxb-test" } })
+    assert.include(listed.text, `"name":"plans-2"`)
   }).pipe(withSlack))
 
 it.effect("a WebSocket of another site is refused", () =>
