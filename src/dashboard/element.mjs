@@ -31,7 +31,9 @@ export const el = (tag, attributes = {}, ...children) => {
  * @returns {Array<Node | string>}
  */
 const present = (children) =>
-  children.flatMap((child) => child == null || child === false ? [] : [typeof child === "number" ? String(child) : child])
+  children.flatMap((child) =>
+    child == null || child === false ? [] : [typeof child === "number" ? String(child) : child]
+  )
 
 /**
  * @param {Element} node
@@ -60,6 +62,9 @@ export const byId = (id) => {
   return node
 }
 
+/** What each child of a list was drawn from. @type {WeakMap<Element, string>} */
+const drawnFrom = new WeakMap()
+
 /**
  * Makes the children of a list those of `items`: what did not change stays as it is, with its focus, its selection and
  * its place; what changed is drawn anew, and the focus goes to the same control in it.
@@ -77,20 +82,20 @@ export const sync = (list, items, keyOf, draw) => {
   let before = list.firstElementChild
   for (const item of items) {
     const key = String(keyOf(item))
-    const drawnFrom = JSON.stringify(item)
+    const from = JSON.stringify(item)
     const there = old.get(key)
     old.delete(key)
     let node = there
-    if (there === undefined || there.dataset["from"] !== drawnFrom) {
+    if (there === undefined || drawnFrom.get(there) !== from) {
       const act = there?.contains(document.activeElement) ? focusedAct() : undefined
       node = draw(item)
       node.dataset["key"] = key
-      node.dataset["from"] = drawnFrom
+      drawnFrom.set(node, from)
       if (there !== undefined) {
         if (before === there) before = node
         there.replaceWith(node)
       }
-      if (act !== undefined) node.querySelector(`[data-act="${CSS.escape(act)}"]`)?.focus()
+      if (act !== undefined) within(node, act)?.focus()
     }
     if (node === undefined) continue
     if (node === before) before = node.nextElementSibling
@@ -99,4 +104,12 @@ export const sync = (list, items, keyOf, draw) => {
   for (const node of old.values()) node.remove()
 }
 
-const focusedAct = () => document.activeElement instanceof HTMLElement ? document.activeElement.dataset["act"] : undefined
+/**
+ * @param {Element} node
+ * @param {string} act
+ * @returns {HTMLElement | null}
+ */
+const within = (node, act) => node.querySelector(`[data-act="${CSS.escape(act)}"]`)
+
+const focusedAct = () =>
+  document.activeElement instanceof HTMLElement ? document.activeElement.dataset["act"] : undefined

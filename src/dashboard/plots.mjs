@@ -1,0 +1,313 @@
+/**
+ * The last hour as three plots, drawn by uPlot: throughput, latency, what waits. Lines differ by dash as well as by
+ * colour, every plot has a legend with numbers (of the moment under the pointer, else the last), and the same numbers as
+ * a table.
+ */
+import { el, fill, say } from "./element.mjs"
+import { clockTime, duration } from "./times.mjs"
+import { world } from "./world.mjs"
+
+/** @import UPlot from "uplot" */
+/** @import { Activity, SeriesName } from "./shapes.ts" */
+
+/** @typedef {{ name: SeriesName, label: string, colour: string, dash: number[], axis?: "age" }} Line */
+/** @typedef {{ id: string, title: string, lines: Line[], unit: "rate" | "ms" | "count" }} Plot */
+
+const solid = /** @type {number[]} */ ([])
+
+/** @type {Plot[]} */
+const plots = [
+  {
+    id: "throughput",
+    title: "Throughput, per minute",
+    unit: "rate",
+    lines: [
+      { name: "received", label: "received", colour: "--plot-1", dash: solid },
+      { name: "turnsDone", label: "turns done", colour: "--plot-2", dash: [6, 3] },
+      { name: "delivered", label: "replies delivered", colour: "--plot-3", dash: [2, 3] },
+      { name: "turnsFailed", label: "turns failed", colour: "--plot-4", dash: [10, 3, 2, 3] }
+    ]
+  },
+  {
+    id: "latency",
+    title: "Latency, 95th percentile",
+    unit: "ms",
+    lines: [
+      { name: "ackMsP95", label: "ack", colour: "--plot-1", dash: solid },
+      { name: "turnMsP95", label: "turn", colour: "--plot-2", dash: [6, 3] },
+      { name: "deliveryMsP95", label: "delivery", colour: "--plot-3", dash: [2, 3] }
+    ]
+  },
+  {
+    id: "waiting",
+    title: "Waiting, and the age of the oldest",
+    unit: "count",
+    lines: [
+      { name: "inboxQueued", label: "messages", colour: "--plot-1", dash: solid },
+      { name: "outboxQueued", label: "replies", colour: "--plot-2", dash: [6, 3] },
+      { name: "oldestQueuedAgeMs", label: "oldest", colour: "--plot-4", dash: [2, 3], axis: "age" }
+    ]
+  }
+]
+
+/**
+ * @param {Plot} plot
+ * @param {Line} line
+ * @param {number | null | undefined} value
+ */
+const worded = (plot, line, value) => {
+  if (value == null) return "–"
+  if (plot.unit === "ms" || line.axis === "age") return duration(value)
+  return value >= 100 || Number.isInteger(value) ? String(Math.round(value)) : value.toFixed(1)
+}
+
+/**
+ * The values of a line, as they are drawn.
+ *
+ * @param {Plot} plot
+ * @param {Line} line
+ * @param {Activity} activity
+ */
+const valuesOf = (plot, line, activity) => {
+  const values = activity.series[line.name] ?? []
+  if (plot.unit === "rate") return values.map((value) => value === null ? null : value * 60_000 / activity.bucketMs)
+  // The scale is logarithmic and knows no zero.
+  if (plot.unit === "ms") return values.map((value) => value === null ? null : Math.max(1, value))
+  return [...values]
+}
+
+/** @param {Activity} activity */
+const momentsOf = ({ bucketMs, from, series }) => series.received.map((_, n) => (from + n * bucketMs) / 1_000)
+
+const height = 190
+
+/** The section, and what to call when there are new numbers or it is taken away. */
+export const plotsSection = () => {
+  const figures = plots.map((plot) => {
+    const place = el("div", { class: "plot", role: "img", "aria-label": `${plot.title}: no numbers yet` })
+    const at = el("span", { class: "at" }, "now")
+    const values = plot.lines.map((line) => ({ line, node: el("b", {}, "–") }))
+    const legend = el(
+      "ul",
+      { class: "legend" },
+      values.map(({ line, node }) => el("li", {}, swatch(line), `${line.label} `, node))
+    )
+    const figure = el("figure", { class: "panel" }, el("figcaption", {}, el("h3", {}, plot.title), at, legend), place)
+    return { plot, place, at, values, figure }
+  })
+  const rows = el("tbody", {})
+  const table = el(
+    "details",
+    { class: "numbers", toggle: () => drawTable() },
+    el("summary", {}, "The same as a table"),
+    el(
+      "div",
+      { class: "wide", tabindex: "0", role: "region", "aria-label": "Numbers of the last hour" },
+      el(
+        "table",
+        {},
+        el(
+          "thead",
+          {},
+          el(
+            "tr",
+            {},
+            el("th", { scope: "col" }, "Time"),
+            plots.flatMap(({ lines, title }) => lines.map(({ label }) => el("th", { scope: "col", title }, label)))
+          )
+        ),
+        rows
+      )
+    )
+  )
+  const node = el(
+    "section",
+    { "aria-labelledby": "hour" },
+    el("h2", { id: "hour" }, "Last hour"),
+    el("div", { class: "plots" }, figures.map(({ figure }) => figure)),
+    table
+  )
+
+  /** @type {UPlot[]} */
+  let drawn = []
+  let isGone = false
+
+  const drawTable = () => {
+    const { activity } = world
+    if (!table.open || activity === null) return
+    const moments = momentsOf(activity)
+    fill(
+      rows,
+      moments.map((at, n) =>
+        el(
+          "tr",
+          {},
+          el("th", { scope: "row" }, clockTime(at * 1_000)),
+          plots.flatMap((plot) =>
+            plot.lines.map((line) =>
+              el(
+                "td",
+                {},
+                worded(plot, line, activity.series[line.name]?.[n] === null ? null : valuesOf(plot, line, activity)[n])
+              )
+            )
+          )
+        )
+      ).toReversed()
+    )
+  }
+
+  /**
+   * @param {typeof figures[number]} figure
+   * @param {number | null | undefined} index Null: the last.
+   */
+  const drawLegend = ({ at, place, plot, values }, index) => {
+    const { activity } = world
+    if (activity === null) return
+    const moments = momentsOf(activity)
+    const n = index ?? moments.length - 1
+    say(at, index == null ? "now" : clockTime((moments[n] ?? 0) * 1_000))
+    for (const { line, node } of values) say(node, worded(plot, line, valuesOf(plot, line, activity)[n]))
+    if (index == null) {
+      place.setAttribute(
+        "aria-label",
+        `${plot.title}. Now: ${values.map(({ line, node }) => `${line.label} ${node.textContent}`).join(", ")}.`
+      )
+    }
+  }
+
+  const dataOf = (
+    /** @type {Plot} */ plot,
+    /** @type {Activity} */ activity
+  ) => /** @type {UPlot.AlignedData} */ ([
+    momentsOf(activity),
+    ...plot.lines.map((line) => valuesOf(plot, line, activity))
+  ])
+
+  const build = async () => {
+    const { default: Chart } = await import("uplot")
+    const { activity } = world
+    if (isGone || activity === null) return
+    for (const chart of drawn) chart.destroy()
+    drawn = figures.map((figure) => {
+      const chart = new Chart(
+        optionsOf(figure.plot, figure.place.clientWidth, (index) => drawLegend(figure, index)),
+        dataOf(figure.plot, activity),
+        figure.place
+      )
+      // What it says is said by the label of its place.
+      chart.root.setAttribute("aria-hidden", "true")
+      return chart
+    })
+  }
+
+  const update = () => {
+    const { activity } = world
+    if (activity === null) return
+    if (drawn.length === 0) void build()
+    else figures.forEach(({ plot }, n) => drawn[n]?.setData(dataOf(plot, activity)))
+    for (const figure of figures) drawLegend(figure, null)
+    drawTable()
+  }
+
+  const sizes = new ResizeObserver(() =>
+    figures.forEach(({ place }, n) => {
+      const chart = drawn[n]
+      if (chart !== undefined && chart.width !== place.clientWidth) chart.setSize({ width: place.clientWidth, height })
+    })
+  )
+  for (const { place } of figures) sizes.observe(place)
+  const scheme = matchMedia("(prefers-color-scheme: dark)")
+  const rebuild = () => void build()
+  scheme.addEventListener("change", rebuild)
+
+  return {
+    node,
+    update,
+    close: () => {
+      isGone = true
+      sizes.disconnect()
+      scheme.removeEventListener("change", rebuild)
+      for (const chart of drawn) chart.destroy()
+      drawn = []
+    }
+  }
+}
+
+/** A short piece of the line. @param {Line} line */
+const swatch = ({ colour, dash }) => {
+  const canvas = el("canvas", { class: "swatch", width: 44, height: 8, "aria-hidden": "true" })
+  const draw = () => {
+    const pen = canvas.getContext("2d")
+    if (pen === null) return
+    pen.clearRect(0, 0, 44, 8)
+    pen.strokeStyle = colourOf(colour)
+    pen.lineWidth = 4
+    pen.setLineDash(dash.map((length) => length * 2))
+    pen.beginPath()
+    pen.moveTo(0, 4)
+    pen.lineTo(44, 4)
+    pen.stroke()
+  }
+  draw()
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw)
+  return canvas
+}
+
+/** @param {string} name */
+const colourOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
+
+/**
+ * @param {Plot} plot
+ * @param {number} width
+ * @param {(index: number | null | undefined) => void} pointed
+ * @returns {UPlot.Options}
+ */
+const optionsOf = (plot, width, pointed) => {
+  const axis = {
+    stroke: colourOf("--muted"),
+    grid: { stroke: colourOf("--line"), width: 1 },
+    ticks: { show: false },
+    font: "12px system-ui, sans-serif"
+  }
+  const asMs = (/** @type {unknown} */ _, /** @type {number[]} */ splits) =>
+    splits.map((ms) =>
+      ms === null ? "" : ms < 1_000 ? `${ms} ms` : ms < 60_000 ? `${ms / 1_000} s` : `${Math.round(ms / 60_000)} min`
+    )
+  const hasAge = plot.lines.some((line) => line.axis === "age")
+  return {
+    width,
+    height,
+    legend: { show: false },
+    cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
+    scales: {
+      y: plot.unit === "ms"
+        ? { distr: 3, range: (_, min, max) => [Math.min(min ?? 1, 1), Math.max(max ?? 0, 1_000)] }
+        : { range: (_, __, max) => [0, Math.max(4, (max ?? 0) * 1.1)] },
+      age: { range: (_, __, max) => [0, Math.max(10_000, (max ?? 0) * 1.1)] }
+    },
+    series: [
+      {},
+      ...plot.lines.map((line) => ({
+        scale: line.axis === "age" ? "age" : "y",
+        stroke: colourOf(line.colour),
+        width: 2,
+        dash: line.dash,
+        points: { show: false },
+        spanGaps: false
+      }))
+    ],
+    axes: [
+      {
+        ...axis,
+        values: (_, splits) =>
+          splits.map((at) => new Date(at * 1_000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }))
+      },
+      { ...axis, scale: "y", size: 56, ...(plot.unit === "ms" ? { values: asMs } : {}) },
+      ...(hasAge
+        ? [{ ...axis, scale: "age", side: /** @type {const} */ (1), size: 52, grid: { show: false }, values: asMs }]
+        : [])
+    ],
+    hooks: { setCursor: [(chart) => pointed(chart.cursor.idx)] }
+  }
+}
