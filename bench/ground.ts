@@ -13,6 +13,7 @@ import { join } from "node:path"
 import process from "node:process"
 import { GatewayConfig, type Settings } from "../src/GatewayConfig.ts"
 import { Shutdown } from "../src/Shutdown.ts"
+import * as SqlControl from "../src/sql/Control.ts"
 import * as Database from "../src/sql/Database.ts"
 import { GroupCommit } from "../src/sql/GroupCommit.ts"
 import * as SqlMessageStore from "../src/sql/MessageStore.ts"
@@ -27,7 +28,7 @@ export const directory = Effect.acquireRelease(
 
 /** Both stores over the file in `dataDir`. */
 export const ground = (dataDir: string, given: Partial<Settings> = {}) =>
-  Layer.mergeAll(SqlMessageStore.layer, SqlOutboxStore.layer).pipe(
+  Layer.mergeAll(SqlMessageStore.layer, SqlOutboxStore.layer, SqlControl.layer).pipe(
     Layer.provideMerge(GroupCommit.layer),
     Layer.provideMerge(Layer.mergeAll(Supervisor.layer, Shutdown.layer)),
     Layer.provideMerge(Database.layer),

@@ -8,13 +8,27 @@
  * turns as there are free slots, until none is left.
  *
  * Guarantees: a failing or hanging handler delays only its own conversation; turns that a crash or a shutdown cut off
- * run again with the same messages, and take at most half of the slots while others wait. A clock that is set back
+ * run again with the same messages, and take at most half of the slots while others wait. What is paused waits in the
+ * database, and a handler whose turn an operator cancelled is stopped as soon as we are told. A clock that is set back
  * holds nothing up for more than a few minutes.
  * Does not: run a turn (TurnRunner), time quiet windows (Debouncer), send (Outbox), or claim backlog while draining.
  * On shutdown: runs what was flushed and what was running until its share of the deadline is used up, interrupts the
  * rest, and gives the interrupted turns back without spending an attempt.
  */
-import { Clock, Context, Deferred, Duration, Effect, FiberSet, Latch, Layer, Option, SubscriptionRef } from "effect"
+import {
+  Clock,
+  Context,
+  DateTime,
+  Deferred,
+  Duration,
+  Effect,
+  FiberSet,
+  Latch,
+  Layer,
+  Option,
+  SubscriptionRef
+} from "effect"
+import { Control, type Pause } from "./Control.ts"
 import { GatewayConfig, longestWindow, type Mode, modes } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
 import { Instance } from "./Instance.ts"
@@ -24,13 +38,19 @@ import { Shutdown } from "./Shutdown.ts"
 import { Supervisor } from "./Supervisor.ts"
 import { makeTurnRunner, maxRetryDelay, type Running } from "./TurnRunner.ts"
 
+/** For whoever forgot it. */
+const pausedText = ({ since, why }: Pause) =>
+  `everything is paused since ${DateTime.formatIso(DateTime.makeUnsafe(since))}${
+    why === null ? "" : ` (${why})`
+  }: what comes in is stored and acknowledged, and no turn begins; slackwater resume ends that`
+
 /** A lost wake-up is found after this long. */
 const sweepEvery = Duration.minutes(1)
 
 export class Conversations extends Context.Service<Conversations, {
   /** There may be due work in this conversation. */
   readonly wake: (conversation: ConversationKey) => Effect.Effect<void>
-  /** Others (a command, another process) changed rows: there may be due work anywhere. */
+  /** Others (a command, another process) changed rows: there may be due work anywhere, or a turn that is not to go on. */
   readonly lookAround: Effect.Effect<void>
   /**
    * Runs what was flushed and what was running to its end, or until its share of the deadline is used up; at once where
@@ -46,6 +66,7 @@ export class Conversations extends Context.Service<Conversations, {
       Conversations,
       Effect.gen(function*() {
         const config = yield* GatewayConfig
+        const control = yield* Control
         const { id: owner, living } = yield* Instance
         const shutdown = yield* Shutdown
         const status = yield* GatewayStatus
@@ -61,6 +82,8 @@ export class Conversations extends Context.Service<Conversations, {
         let lastWasRecovered = false
         /** When the dispatcher looked last. What was before us may have set the clock back as well. */
         let lookedAt = Infinity
+        /** When we asked last what an operator wants. */
+        let heededAt = -Infinity
 
         const releaseAll = Effect.flatMap(Clock.currentTimeMillis, (now) => store.releaseAll(owner, now))
         // Added first, so it runs last: when neither dispatcher nor turn is left, what we still hold goes back.
@@ -90,7 +113,7 @@ export class Conversations extends Context.Service<Conversations, {
             if (running.mode === "steer") return running.run.arrived()
             if (running.mode !== "interrupt") return
             const waiting = yield* store.waiting(key, yield* Clock.currentTimeMillis)
-            if (waiting.length > 0) yield* Deferred.succeed(running.superseded, undefined)
+            if (waiting.length > 0) yield* Deferred.succeed(running.cut, "superseded")
           },
           Effect.catch((error) =>
             Effect.logWarning("could not look for newer messages; they wait for the next turn", error)
@@ -125,6 +148,23 @@ export class Conversations extends Context.Service<Conversations, {
           lookedAt = now
         })
 
+        /** Stops the handlers whose turns somebody cancelled, and offers what was held back to those that run. */
+        const heed = Effect.fnUntraced(function*(now: number) {
+          if (now >= heededAt && now < heededAt + Duration.toMillis(sweepEvery)) return
+          const [first] = yield* control.pauses
+          yield* first?.conversation === null ? status.raise("paused", pausedText(first)) : status.clear("paused")
+          heededAt = now
+          if (active.size === 0) return
+          const held = yield* control.running
+          for (const [key, running] of active) {
+            const { attempt, id } = running.claimed
+            const isHeld = held.some((turn) => turn.id === id && turn.attempt === attempt && turn.owner === owner)
+            // One that has just ended by itself does not hear this any more.
+            if (isHeld) yield* nudge(key, running)
+            else yield* Deferred.succeed(running.cut, "cancelled")
+          }
+        })
+
         /** Takes what a dead instance left running, as many as there are slots for. */
         const recover = Effect.fnUntraced(function*(now: number) {
           const free = config.concurrency - active.size
@@ -152,6 +192,7 @@ export class Conversations extends Context.Service<Conversations, {
           yield* signal.close
           const now = yield* Clock.currentTimeMillis
           const draining = (yield* SubscriptionRef.get(shutdown.phase)) === "draining"
+          yield* heed(now)
           if (draining) {
             for (const key of flushed) if (active.size < config.concurrency) yield* start(key, now)
           } else {
@@ -202,7 +243,10 @@ export class Conversations extends Context.Service<Conversations, {
               return Effect.andThen(running === undefined ? Effect.void : nudge(key, running), Effect.asVoid(wake))
             }),
           drain,
-          lookAround: Effect.asVoid(wake),
+          lookAround: Effect.suspend(() => {
+            heededAt = -Infinity
+            return Effect.asVoid(wake)
+          }),
           flush: (keys) =>
             Effect.suspend(() => {
               for (const key of keys) flushed.add(key)

@@ -23,7 +23,7 @@ import type { InHost, Options, Provided } from "./GatewayOptions.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
 import { Handler } from "./Handler.ts"
 import * as Heartbeat from "./Heartbeat.ts"
-import * as Health from "./http/Health.ts"
+import * as Routes from "./http/Routes.ts"
 import { type HttpError, layer as httpServer } from "./http/Server.ts"
 import { Instance } from "./Instance.ts"
 import { Intake } from "./Intake.ts"
@@ -66,7 +66,7 @@ const groundOn = <E, R>(stores: Layer.Layer<Layer.Success<typeof Stores.own>, E,
   Instance.cleanStop.pipe(
     Layer.provideMerge(Heartbeat.layer(process.pid)),
     Layer.provideMerge(HostTransaction.watch),
-    Layer.provideMerge(Health.layer),
+    Layer.provideMerge(Routes.layer),
     Layer.provideMerge(GatewayStatus.layer),
     Layer.provideMerge(Spool.layer),
     Layer.provideMerge(stores),

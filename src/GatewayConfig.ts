@@ -6,6 +6,7 @@
  * Does not: read files or `process.env`; the ConfigProvider in force does.
  */
 import { Config, Context, Duration, Effect, Layer, Redacted, Runtime, Schema } from "effect"
+import { isLoopback } from "./loopback.ts"
 
 export class GatewayConfigError extends Schema.TaggedError<GatewayConfigError>()("GatewayConfigError", {
   setting: Schema.String,
@@ -99,6 +100,31 @@ const list = (env: string) =>
     (ids) => ids.every((id) => /^[A-Z0-9]+$/.test(id))
   )
 
+const hosts = (env: string) =>
+  knob(
+    env,
+    Config.String(env).pipe(
+      Config.withDefault(""),
+      Config.map((text): ReadonlyArray<string> =>
+        text.split(",").map((host) => host.trim()).filter((host) => host !== "")
+      )
+    ),
+    "must be host names with commas between, like \"bot.example.com\" or \"bot.example.com:8443\"",
+    (names) => names.every((name) => /^[a-z0-9_.-]+(:\d+)?$|^\[[0-9a-f:.]+\](:\d+)?$/i.test(name))
+  )
+
+/** Nothing is no token: an empty variable is how many tools leave one out. */
+const adminToken: Knob<Redacted.Redacted | null> = knob<Redacted.Redacted | null>(
+  "SLACKWATER_ADMIN_TOKEN",
+  Config.Redacted("SLACKWATER_ADMIN_TOKEN").pipe(
+    Config.map((value) => Redacted.value(value) === "" ? null : value),
+    Config.withDefault(null)
+  ),
+  "must be a token without blanks, like what `openssl rand -hex 32` prints",
+  // As with Slack's tokens: a plain string is refused.
+  (value) => value === null || (Redacted.isRedacted(value) && /^[\x21-\x7e]+$/.test(Redacted.value(value)))
+)
+
 /** What happens to messages that arrive while their conversation's turn runs. */
 export type Mode = "collect" | "followup" | "steer" | "interrupt"
 export const modes: ReadonlyArray<Mode> = ["collect", "followup", "steer", "interrupt"]
@@ -131,6 +157,10 @@ export const knobs = {
     "must be a port from 0 to 65535",
     (value) => Number.isInteger(value) && value >= 0 && value <= 65_535
   ),
+  /** What every change over HTTP must bring, and beyond loopback every look too. Null: nothing can be changed. */
+  adminToken,
+  /** Names under which the gateway may be asked over HTTP, beside those of this machine: a proxy's, for one. */
+  allowedHosts: hosts("SLACKWATER_ALLOWED_HOSTS"),
   /** Quiet time after the last message of a conversation before its turn starts; at most five of them in all. */
   debounce: duration("SLACKWATER_DEBOUNCE", "500 millis", 0),
   /** Turns at once. */
@@ -227,6 +257,11 @@ export type Settings = { readonly [K in keyof Knobs]: Knobs[K] extends Knob<infe
 export const longestWindow = ({ debounce }: Pick<Settings, "debounce">): number =>
   5 * Math.round(Duration.toMillis(debounce))
 
+/** Completes "SLACKWATER_ADMIN_TOKEN …". */
+export const neededFor = (host: string) =>
+  `must be set where SLACKWATER_HOST (${host}) lets others than this machine in: set it, for example to what ` +
+  "`openssl rand -hex 32` prints, or set SLACKWATER_HOST to 127.0.0.1"
+
 const readOne = Effect.fnUntraced(function*<A>(entry: Knob<A>, given: A | undefined) {
   const value = given !== undefined ? given : yield* entry.read.pipe(
     Effect.mapError(() => new GatewayConfigError({ setting: entry.env, detail: entry.expects }))
@@ -264,6 +299,9 @@ export class GatewayConfig extends Context.Service<GatewayConfig, Settings>()("s
         setting: knobs.catchUpAge.env,
         detail: `must be shorter than ${knobs.keyHorizon.env}`
       })
+    }
+    if (!isLoopback(settings.host) && settings.adminToken === null) {
+      return yield* new GatewayConfigError({ setting: knobs.adminToken.env, detail: neededFor(settings.host) })
     }
     return settings
   })

@@ -6,6 +6,7 @@
  * Does not: judge or act; the Watchdog does.
  */
 import { Clock, Context, Effect, Layer, SubscriptionRef } from "effect"
+import { Control } from "./Control.ts"
 import { Instance, type PreviousStop } from "./Instance.ts"
 import { MessageStore } from "./MessageStore.ts"
 import { OutboxStore, type ReplyState } from "./OutboxStore.ts"
@@ -66,6 +67,14 @@ export interface Snapshot {
     readonly oldestQueuedAgeMs: number | null
   }
   readonly conversations: { readonly active: number }
+  /** What an operator holds back: everything, and how many channels and conversations by name. */
+  readonly paused: {
+    readonly everything: boolean
+    /** Epoch ms since when everything is, and the reason that was given. */
+    readonly since: number | null
+    readonly why: string | null
+    readonly named: number
+  }
   readonly previousStop: PreviousStop
   readonly heartbeat: number | null
   readonly network: Network
@@ -100,6 +109,7 @@ export class GatewayStatus extends Context.Service<GatewayStatus, {
   static readonly layer = Layer.effect(
     this,
     Effect.gen(function*() {
+      const control = yield* Control
       const instance = yield* Instance
       const messages = yield* MessageStore
       const outbox = yield* OutboxStore
@@ -149,6 +159,9 @@ export class GatewayStatus extends Context.Service<GatewayStatus, {
         const now = yield* Clock.currentTimeMillis
         const { oldestQueuedAt, ...inbox } = yield* messages.counts
         const { oldestQueuedAt: oldestReplyAt, ...replies } = yield* outbox.counts
+        const pauses = yield* control.pauses
+        const all = pauses.find(({ conversation }) => conversation === null)
+        const named = pauses.filter(({ conversation }) => conversation !== null).length
         const age = (since: number | null) => since === null ? null : Math.max(0, now - since)
         return {
           instance: instance.id,
@@ -159,6 +172,7 @@ export class GatewayStatus extends Context.Service<GatewayStatus, {
           inbox: { ...inbox, oldestQueuedAgeMs: age(oldestQueuedAt) },
           outbox: { ...replies, paused: paused.size > 0, oldestQueuedAgeMs: age(oldestReplyAt) },
           conversations: { active: [...active.values()].reduce((sum, turns) => sum + turns, 0) },
+          paused: { everything: all !== undefined, since: all?.since ?? null, why: all?.why ?? null, named },
           previousStop: instance.previousStop,
           heartbeat,
           network,

@@ -178,6 +178,13 @@ export interface ReplyRecord extends StoredReply {
   readonly finishedAt: number | null
 }
 
+/** Some of the rows: by id from the one `after` this, or the newest first from the one `before` this. */
+export interface RowPage {
+  readonly after?: number
+  readonly before?: number
+  readonly limit: number
+}
+
 /** Rows to look at or to mend; what is left out does not matter. */
 export interface Selection {
   readonly ids?: ReadonlyArray<number>
@@ -320,10 +327,10 @@ export class OutboxStore extends Context.Service<OutboxStore, {
     readonly most: number
   }) => Effect.Effect<number, StoreError>
   readonly find: (id: number) => Effect.Effect<StoredReply | null, StoreError>
-  /** Rows by id, `after` that of the last page. */
+  /** Rows by id, `after` that of the last page; or the newest first, `before` it. */
   readonly list: (
     which: Selection,
-    page: { readonly after?: number; readonly limit: number }
+    page: RowPage
   ) => Effect.Effect<ReadonlyArray<ReplyRecord>, StoreError>
   /**
    * By hand, from `failed_terminal` (not interim), `expired` and `unknown`: `queued` with new attempts and a new life,

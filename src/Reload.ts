@@ -13,6 +13,7 @@
  */
 import { Clock, Context, Duration, Effect, Exit, Fiber, Latch, Layer, Option, Schedule, Scope } from "effect"
 import { Stream, SubscriptionRef } from "effect"
+import { Admission } from "./Admission.ts"
 import * as Gateway from "./Gateway.ts"
 import { GatewayConfig, knobs, type Settings } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
@@ -185,6 +186,7 @@ export const run = Effect.fnUntraced(function*<E extends { readonly message: str
     goes.role.areReplaced = true
     if (problem === undefined) {
       yield* next.role.shown.open
+      yield* Context.get(ground, Admission).renew(settings)
       timeout = settings.shutdownTimeout
       yield* shutdown.allow(timeout)
       yield* Effect.logInfo("reloaded; the rooms of before end").pipe(Effect.annotateLogs({ owner: instance.id }))

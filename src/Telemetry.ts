@@ -12,7 +12,7 @@ export const events = counter("events_total", "Envelopes from Slack by what beca
 export const ackFailures = counter("ack_failures_total", "Acknowledgements that could not be handed to the connection")
 /** By `outcome`: answered, none, late, failed. */
 export const answers = counter("answers_total", "Runs of the responder by what they put into the ack")
-/** By `outcome`: done, retried, failed, interrupted, lost. */
+/** By `outcome`: done, retried, failed, superseded, cancelled, interrupted, lost. */
 export const turns = counter("turns_total", "Runs of the handler by how they ended")
 /** By `outcome`: delivered, not_sent, unknown, failed, expired, interim. */
 export const sends = counter("sends_total", "Web API sends by outcome")

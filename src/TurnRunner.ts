@@ -7,6 +7,7 @@
  * Does not: decide which turn runs when (Conversations), or send (Outbox).
  */
 import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Option, Random, Schedule } from "effect"
+import { Control } from "./Control.ts"
 import { GatewayConfig, type Mode } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
 import { Handler } from "./Handler.ts"
@@ -31,12 +32,13 @@ export interface Running {
   readonly claimed: ClaimedTurn
   readonly run: Run
   readonly mode: Mode
-  /** Completes when newer messages make this run pointless. */
-  readonly superseded: Deferred.Deferred<void>
+  /** Completes when newer messages make this run pointless, or an operator has ended its turn. */
+  readonly cut: Deferred.Deferred<"superseded" | "cancelled">
 }
 
 export const makeTurnRunner = Effect.gen(function*() {
   const config = yield* GatewayConfig
+  const control = yield* Control
   const handler = yield* Handler
   const { id: owner } = yield* Instance
   const outbox = yield* Outbox
@@ -121,17 +123,36 @@ export const makeTurnRunner = Effect.gen(function*() {
     if (note !== undefined) yield* Effect.forkScoped(Effect.andThen(outbox.delivered([note.id]), run.line.again))
   }, Effect.catch((error) => Effect.logWarning("the thread could not be told that its turn goes on", error)))
 
+  /** Its end is on disk already; what it has said stands. */
+  const cancelled = Effect.fnUntraced(function*({ run }: Running) {
+    run.close()
+    yield* Effect.logInfo("the turn was cancelled by hand")
+    yield* run.line.end(false)
+    yield* outbox.wake
+    yield* shutdown.count("drained", 1)
+    yield* counted(turns, "cancelled")
+  })
+
+  /** Its result came too late, most likely since an operator ended it before anybody could tell its handler. */
+  const lost = Effect.fnUntraced(function*(running: Running, error: StoreError) {
+    const byHand = yield* Effect.orElseSucceed(control.wasCancelled(running.claimed.id), () => false)
+    if (byHand) return yield* cancelled(running)
+    yield* counted(turns, "lost")
+    yield* Effect.logError("the result of the turn does not count: it is no longer ours", error)
+  })
+
   const execute = Effect.fnUntraced(function*(running: Running) {
-    const { claimed, run, superseded } = running
+    const { claimed, cut, run } = running
     const ended = yield* Effect.scoped(Effect.gen(function*() {
       yield* Effect.forkScoped(run.line.keep, { startImmediately: true })
       yield* noteResume(running)
       return yield* Effect.raceFirst(
-        Effect.map(runHandler(run), Option.some),
-        Effect.as(Deferred.await(superseded), Option.none())
+        runHandler(run),
+        Deferred.await(cut)
       )
     }))
-    if (Option.isNone(ended)) {
+    if (ended === "cancelled") return yield* cancelled(running)
+    if (ended === "superseded") {
       yield* holding(claimed.id)(
         Effect.flatMap(Clock.currentTimeMillis, (now) => store.supersede(claimed.id, owner, now))
       )
@@ -139,7 +160,7 @@ export const makeTurnRunner = Effect.gen(function*() {
       yield* outbox.wake
       return yield* counted(turns, "superseded")
     }
-    const exit = ended.value
+    const exit = ended
     // Calls that nobody awaited belong to the run too.
     if (Exit.isSuccess(exit)) yield* Effect.timeoutOption(run.settled, interruptGrace)
     run.close()
@@ -173,7 +194,7 @@ export const makeTurnRunner = Effect.gen(function*() {
       claimed,
       run: makeRun({ claimed, owner, outbox, slackApiUrl: config.slackApiUrl, store, steer: mode === "steer" }),
       mode,
-      superseded: Deferred.makeUnsafe<void>()
+      cut: Deferred.makeUnsafe<"superseded" | "cancelled">()
     }),
 
     /** Runs it to whatever end; never fails. */
@@ -184,12 +205,7 @@ export const makeTurnRunner = Effect.gen(function*() {
         Effect.logError("the turn failed for good").pipe(Effect.annotateLogs({ error: reason })),
         failedForGood(running, reason)
       )).pipe(
-        Effect.catch((error) =>
-          Effect.andThen(
-            counted(turns, "lost"),
-            Effect.logError("the result of the turn does not count: it is no longer ours", error)
-          )
-        ),
+        Effect.catch((error) => lost(running, error)),
         Effect.catchDefect((defect) =>
           Effect.logError("the turn ended in a defect and stays with this instance", defect)
         ),

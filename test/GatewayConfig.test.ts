@@ -22,6 +22,8 @@ describe("GatewayConfig", () => {
         dataDir: "./slackwater-data",
         host: "127.0.0.1",
         port: 8787,
+        adminToken: null,
+        allowedHosts: [],
         debounce: Duration.millis(500),
         concurrency: 16,
         mode: "collect",

@@ -11,7 +11,9 @@ import { Config, ConfigProvider, Console, Deferred, Duration, Effect, Option, Re
 import { Argument, Command } from "effect/cli"
 import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import { GatewayConfig, GatewayConfigError } from "../GatewayConfig.ts"
+import { randomToken } from "../Admission.ts"
+import { GatewayConfig, GatewayConfigError, setting } from "../GatewayConfig.ts"
+import { isLoopback } from "../loopback.ts"
 import { LocalSlack } from "../testing/index.ts"
 import { handlerFile } from "./handlerModule.ts"
 import { settings } from "./settings.ts"
@@ -84,13 +86,26 @@ const once = Effect.fnUntraced(
   Effect.scoped
 )
 
+/**
+ * Where the chat page finds the dashboard, and what opens it there. The part behind `#` stays in the browser. Of a port
+ * that is taken as it comes nobody knows the number.
+ */
+const dashboard = (host: string, port: number, token: Redacted.Redacted) => {
+  if (port === 0) return {}
+  const name = isLoopback(host) && host.includes(":") ? `[${host.replace(/^\[(.*)\]$/, "$1")}]` : "127.0.0.1"
+  return { dashboardUrl: `http://${name}:${port}/#token=${encodeURIComponent(Redacted.value(token))}` }
+}
+
 /** What the gateway will read too, so that a mistake is found before anything is started. */
 const read = Effect.gen(function*() {
   const mistaken = (detail: string) => new GatewayConfigError({ setting: "SLACKWATER_LOCAL_SLACK_PORT", detail })
   // By default LocalSlack's replies and a real workspace's do not meet in one outbox.
   const dataDir = yield* Config.String("SLACKWATER_DATA_DIR").pipe(Config.withDefault("./slackwater-data/dev"))
-  const { shutdownTimeout } = yield* GatewayConfig.read({
+  const given = yield* setting("adminToken")
+  const adminToken = given ?? Redacted.make(yield* randomToken)
+  const { host, port: gatewayPort, shutdownTimeout } = yield* GatewayConfig.read({
     dataDir,
+    adminToken,
     appToken: Redacted.make(tokens.appToken),
     botToken: Redacted.make(tokens.botToken),
     slackApiUrl: "http://127.0.0.1/"
@@ -100,8 +115,10 @@ const read = Effect.gen(function*() {
     Effect.filterOrFail((port) => port >= 0 && port <= 65_535),
     Effect.mapError(() => mistaken("must be a port from 0 to 65535"))
   )
-  const slack = LocalSlack.layer({ port })
-  return { dataDir, slack, mistaken, stopWithin: Duration.sum(shutdownTimeout, killAfter) }
+  const slack = LocalSlack.layer({ port, ...dashboard(host, gatewayPort, adminToken) })
+  // One that was set reaches the gateway by itself, and can change there in a reload.
+  const access = given === null ? { SLACKWATER_ADMIN_TOKEN: Redacted.value(adminToken) } : {}
+  return { dataDir, slack, mistaken, access, stopWithin: Duration.sum(shutdownTimeout, killAfter) }
 })
 
 export const dev = Command.make(
@@ -114,7 +131,7 @@ export const dev = Command.make(
   },
   Effect.fn("dev")(function*({ handler }) {
     const path = Option.getOrElse(handler, () => echo)
-    const { dataDir, mistaken, slack, stopWithin } = yield* Effect.provideService(
+    const { access, dataDir, mistaken, slack, stopWithin } = yield* Effect.provideService(
       read,
       ConfigProvider.ConfigProvider,
       yield* settings
@@ -129,7 +146,8 @@ export const dev = Command.make(
         SLACKWATER_DATA_DIR: dataDir,
         SLACK_API_URL: apiUrl,
         SLACK_APP_TOKEN: tokens.appToken,
-        SLACK_BOT_TOKEN: tokens.botToken
+        SLACK_BOT_TOKEN: tokens.botToken,
+        ...access
       }
       while (true) {
         const { code, signal } = yield* once(path, environment, stopWithin)

@@ -1,9 +1,9 @@
 /** `slackwater outbox show <id>`: everything that is known about one reply. */
 import { Console, DateTime, Effect, Runtime, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
+import { refusalOf } from "../OutboxByHand.ts"
 import { OutboxStore } from "../OutboxStore.ts"
 import { commandSettings, looking } from "./besideGateway.ts"
-import { refusalOf } from "./outboxMending.ts"
 import { type OutboxRow, rowOf, stateOf } from "./outboxRows.ts"
 import * as rowFlags from "./rowFlags.ts"
 import { json as jsonText, lines, oneLine } from "./terminalText.ts"

@@ -1,13 +1,15 @@
 /**
  * `/healthz` (the process lives), `/readyz` (socket up, database writable, not draining), `/metrics` and
- * `/api/status`. Below the rooms: during a drain readiness answers 503 instead of vanishing.
+ * `/api/status`. Below the rooms: during a drain readiness answers 503 instead of vanishing. Who may not look learns from
+ * `/readyz` whether it is ready, and not why not.
  */
 import { Effect, Layer } from "effect"
-import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
+import { HttpRouter, HttpServerResponse } from "effect/http"
 import { PrometheusMetrics } from "effect/observability"
 import { GatewayStatus } from "../GatewayStatus.ts"
+import { Asker } from "./Guard.ts"
 
-const routes = Layer.mergeAll(
+export const layer = Layer.mergeAll(
   HttpRouter.add("GET", "/healthz", HttpServerResponse.text("ok\n")),
   HttpRouter.use((router) =>
     GatewayStatus.use((status) =>
@@ -15,10 +17,14 @@ const routes = Layer.mergeAll(
         router.add(
           "GET",
           "/readyz",
-          Effect.map(status.notReady, (reasons) =>
-            HttpServerResponse.jsonUnsafe({ ready: reasons.length === 0, reasons }, {
-              status: reasons.length === 0 ? 200 : 503
-            }))
+          Effect.gen(function*() {
+            const reasons = yield* status.notReady
+            const { mayLook } = yield* Asker
+            const ready = reasons.length === 0
+            return HttpServerResponse.jsonUnsafe(mayLook ? { ready, reasons } : { ready }, {
+              status: ready ? 200 : 503
+            })
+          })
         ),
         router.add(
           "GET",
@@ -34,16 +40,4 @@ const routes = Layer.mergeAll(
     )
   ),
   PrometheusMetrics.layerHttp({ path: "/metrics" })
-)
-
-const announce = Layer.effectDiscard(
-  Effect.flatMap(
-    HttpServer.HttpServer,
-    (server) => Effect.logInfo("listening").pipe(Effect.annotateLogs({ url: HttpServer.formatAddress(server.address) }))
-  )
-)
-
-export const layer = Layer.provideMerge(
-  announce,
-  HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true })
 )

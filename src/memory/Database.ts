@@ -9,6 +9,7 @@
  * provides these layers by name.
  */
 import { Context, Effect, Layer } from "effect"
+import type { Pause } from "../Control.ts"
 import type { Cutoff } from "../Cutoff.ts"
 import type { Dispatch, SlackMessage } from "../Dispatch.ts"
 import type { ConversationKey, Destination, InboundMessage, OwnerId, TurnId } from "../Message.ts"
@@ -38,6 +39,8 @@ export interface TurnRow {
   interrupted: boolean
   status: string | null
   dueAt: number
+  /** When its last run began. */
+  startedAt: number
   error: string | null
   finishedAt: number | null
 }
@@ -84,6 +87,8 @@ export interface Data {
   /** Results by turn and name. */
   readonly steps: Map<TurnId, Map<string, string>>
   readonly states: Map<ConversationKey, string>
+  /** By what is paused; everything has no name. */
+  readonly pauses: Map<string, Pause>
   readonly replies: Map<number, ReplyRow>
   readonly instances: Array<{ readonly id: OwnerId; stoppedAt: number | null; heardUntil: number | null }>
   /** Whose messages these are, once it was heard. */
@@ -99,6 +104,7 @@ export const empty = (): Data => ({
   turns: new Map(),
   steps: new Map(),
   states: new Map(),
+  pauses: new Map(),
   replies: new Map(),
   instances: [],
   workspace: null,

@@ -8,6 +8,7 @@ import { textOf } from "../Dispatch.ts"
 import { type ConversationKey, type OwnerId, TurnId } from "../Message.ts"
 import { type ClaimedTurn, type HistoryEntry, type InboxCounts, MessageStore, suspectAfter } from "../MessageStore.ts"
 import { append } from "./append.ts"
+import { isPaused } from "./Control.ts"
 import {
   call,
   cutoffKeeping,
@@ -45,7 +46,7 @@ export const layer = Layer.effect(
 
     const claim = (conversation: ConversationKey, owner: OwnerId, now: number, most?: number) => {
       const run = (turn: TurnRow) => {
-        Object.assign(turn, { state: "running", owner, attempt: turn.attempt + 1 })
+        Object.assign(turn, { state: "running", owner, attempt: turn.attempt + 1, startedAt: now })
         const messages = rows().filter((row) => row.turn === turn.id)
         for (const row of messages) if (row.state === "queued") row.state = "processing"
         return Option.some<ClaimedTurn>({
@@ -61,6 +62,7 @@ export const layer = Layer.effect(
         })
       }
 
+      if (isPaused(data, conversation)) return Option.none()
       const open = openTurn(conversation)
       if (open !== undefined) {
         if (open.state === "running" || open.dueAt > now) return Option.none()
@@ -92,6 +94,7 @@ export const layer = Layer.effect(
         interrupted: false,
         status: null,
         dueAt: now,
+        startedAt: now,
         error: null,
         finishedAt: null
       }
@@ -128,10 +131,12 @@ export const layer = Layer.effect(
         call("ready")(() => {
           const due = new Map<ConversationKey, { readonly at: number; readonly recovered: boolean }>()
           for (const { conversation, dueAt, interrupted, state } of turns()) {
-            if (state === "waiting" && dueAt <= now) due.set(conversation, { at: dueAt, recovered: interrupted })
+            if (state !== "waiting" || dueAt > now || isPaused(data, conversation)) continue
+            due.set(conversation, { at: dueAt, recovered: interrupted })
           }
           for (const row of rows()) {
             if (!waits(row) || row.dueAt > now || openTurn(row.conversation) !== undefined) continue
+            if (isPaused(data, row.conversation)) continue
             const at = Math.min(row.dueAt, due.get(row.conversation)?.at ?? Infinity)
             due.set(row.conversation, { at, recovered: false })
           }
@@ -144,8 +149,12 @@ export const layer = Layer.effect(
         }),
       nextDueAt: call("nextDueAt")(() =>
         least([
-          ...turns().filter(({ state }) => state === "waiting").map(({ dueAt }) => dueAt),
-          ...rows().filter((row) => waits(row) && openTurn(row.conversation) === undefined).map(({ dueAt }) => dueAt)
+          ...turns().filter(({ conversation, state }) => state === "waiting" && !isPaused(data, conversation)).map((
+            { dueAt }
+          ) => dueAt),
+          ...rows().filter((row) =>
+            waits(row) && openTurn(row.conversation) === undefined && !isPaused(data, row.conversation)
+          ).map(({ dueAt }) => dueAt)
         ])
       ),
       recover: (living, now, limit) =>
@@ -195,7 +204,11 @@ export const layer = Layer.effect(
           return [...new Set(recent.map(({ conversation }) => conversation))].slice(0, limit)
         }),
       waiting: (conversation, now) =>
-        call("waiting")(() => waitingDue(conversation, now).map(({ id, message }) => ({ id, message }))),
+        call("waiting")(() =>
+          isPaused(data, conversation)
+            ? []
+            : waitingDue(conversation, now).map(({ id, message }) => ({ id, message }))
+        ),
       adopt: ({ attempt, owner, turn }, id) =>
         call("adopt")(() => {
           const { conversation } = heldTurn(data, turn, owner, attempt)

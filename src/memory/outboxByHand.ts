@@ -1,6 +1,6 @@
 /** What an operator does with the outbox in memory: look at it, send again, discard. */
 import { textOf } from "../Dispatch.ts"
-import { cancelled, type ReplyRecord, type Selection } from "../OutboxStore.ts"
+import { cancelled, type ReplyRecord, type RowPage, type Selection } from "../OutboxStore.ts"
 import type { Data, ReplyRow } from "./Database.ts"
 import { end, stored } from "./outboxRows.ts"
 
@@ -36,10 +36,14 @@ const chosen = ({ channel, error, ids, lane, states }: Selection) => (row: Reply
 export const list = (
   data: Data,
   which: Selection,
-  page: { readonly after?: number; readonly limit: number }
-): ReadonlyArray<ReplyRecord> =>
-  [...data.replies.values()].filter(chosen(which)).filter(({ id }) => id > (page.after ?? 0)).slice(0, page.limit)
-    .map(record)
+  { after = 0, before, limit }: RowPage
+): ReadonlyArray<ReplyRecord> => {
+  const rows = [...data.replies.values()].filter(chosen(which))
+  const inOrder = before === undefined
+    ? rows.filter(({ id }) => id > after)
+    : rows.filter(({ id }) => id < before).toReversed()
+  return inOrder.slice(0, limit).map(record)
+}
 
 export const retry = (data: Data, which: Selection, now: number): ReadonlyArray<number> => {
   const rows = [...data.replies.values()]

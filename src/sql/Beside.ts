@@ -11,6 +11,7 @@ import { Effect, Layer, Schedule } from "effect"
 import { existsSync, statSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { Supervisor } from "../Supervisor.ts"
+import * as Control from "./Control.ts"
 import { busyFor, makeDirectory, openFile } from "./Database.ts"
 import { DatabaseError, Elsewhere, Missing, OlderSchema } from "./DatabaseError.ts"
 import { GroupCommit } from "./GroupCommit.ts"
@@ -76,9 +77,9 @@ const open = Effect.fnUntraced(function*(dataDir: string, { mayChange = true, ma
   return yield* openFile(file, busyFor, upToDate(file, lock, mayChange))
 })
 
-/** The outbox of the data directory. */
+/** What is in the data directory: the outbox, and the work as an operator sees it. */
 export const layer = (dataDir: string, options: Options = {}) =>
-  OutboxStore.layer.pipe(
+  Layer.mergeAll(OutboxStore.layer, Control.layer).pipe(
     Layer.provide(GroupCommit.layer),
     Layer.provide(Supervisor.layer),
     Layer.provide(Layer.effectContext(open(dataDir, options)))

@@ -11,6 +11,7 @@ import { textOf } from "../Dispatch.ts"
 import { ConversationKey } from "../Message.ts"
 import { type HistoryEntry, MessageStore } from "../MessageStore.ts"
 import { makeAppend } from "./append.ts"
+import { allPaused, isFree, notPaused } from "./Control.ts"
 import { countMessages } from "./counts.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import { decodeMessage } from "./messageJson.ts"
@@ -42,6 +43,7 @@ export const layer = Layer.effect(
   Effect.gen(function*() {
     const group = yield* GroupCommit
     const sql = yield* SqlClient.SqlClient
+    const free = notPaused(sql, "conversation")
 
     const participates = (conversation: ConversationKey) =>
       Effect.map(
@@ -52,14 +54,16 @@ export const layer = Layer.effect(
       ).pipe(statement("participates"))
 
     /** Due work: turns to run again, and messages whose conversation has no unfinished turn. */
-    const ready = (now: number, limit: number) =>
-      Effect.map(
+    const ready = (now: number, limit: number) => {
+      const few = sql`CASE WHEN ${allPaused(sql)} THEN 0 ELSE ${limit} END`
+      return Effect.map(
         // The first waiting message of each conversation, found by index: what it costs depends on the limit, not on how
         // much waits.
         sql<{ readonly conversation: string; readonly recovered: number }>`SELECT conversation, recovered FROM (
             SELECT * FROM (SELECT conversation, due, 0 AS recovered FROM (
               SELECT * FROM (SELECT conversation, due_at AS due FROM slackwater_turns
-                WHERE state = 'waiting' AND interrupted = 0 AND due_at <= ${now} ORDER BY due_at LIMIT ${limit})
+                WHERE state = 'waiting' AND interrupted = 0 AND due_at <= ${now} AND ${free}
+                ORDER BY due_at LIMIT ${few})
               UNION ALL
               SELECT * FROM (SELECT conversation, due_at AS due FROM slackwater_messages m
                 WHERE state = 'queued' AND turn_id IS NULL AND due_at <= ${now}
@@ -68,11 +72,13 @@ export const layer = Layer.effect(
                   AND NOT EXISTS (SELECT 1 FROM slackwater_messages e
                     WHERE e.conversation = m.conversation AND e.state = 'queued' AND e.turn_id IS NULL
                       AND (e.due_at, e.id) < (m.due_at, m.id))
-                ORDER BY due_at, id LIMIT ${limit})
+                  AND ${free}
+                ORDER BY due_at, id LIMIT ${few})
             ) ORDER BY due LIMIT ${limit})
             UNION ALL
             SELECT * FROM (SELECT conversation, due_at AS due, 1 AS recovered FROM slackwater_turns
-              WHERE state = 'waiting' AND interrupted = 1 AND due_at <= ${now} ORDER BY due_at LIMIT ${limit})
+              WHERE state = 'waiting' AND interrupted = 1 AND due_at <= ${now} AND ${free}
+              ORDER BY due_at LIMIT ${few})
           ) ORDER BY due`,
         (rows) =>
           rows.map((row) => ({
@@ -80,17 +86,18 @@ export const layer = Layer.effect(
             recovered: row.recovered === 1
           }))
       ).pipe(statement("ready"))
+    }
 
     const nextDueAt = Effect.map(
-      sql<{ readonly due: number | null }>`SELECT min(due) AS due FROM (
-          SELECT min(due_at) AS due FROM slackwater_turns WHERE state = 'waiting' AND interrupted = 0
+      sql<{ readonly due: number | null }>`SELECT CASE WHEN ${allPaused(sql)} THEN NULL ELSE (SELECT min(due) FROM (
+          SELECT min(due_at) AS due FROM slackwater_turns WHERE state = 'waiting' AND interrupted = 0 AND ${free}
           UNION ALL
-          SELECT min(due_at) AS due FROM slackwater_turns WHERE state = 'waiting' AND interrupted = 1
+          SELECT min(due_at) AS due FROM slackwater_turns WHERE state = 'waiting' AND interrupted = 1 AND ${free}
           UNION ALL
           SELECT min(due_at) AS due FROM slackwater_messages m
             WHERE state = 'queued' AND turn_id IS NULL AND NOT EXISTS (
               SELECT 1 FROM slackwater_turns t
-              WHERE t.conversation = m.conversation AND t.state IN ('running', 'waiting')))`,
+              WHERE t.conversation = m.conversation AND t.state IN ('running', 'waiting')) AND ${free})) END AS due`,
       ([row]) => row?.due ?? null
     ).pipe(statement("nextDueAt"))
 
@@ -146,6 +153,7 @@ export const layer = Layer.effect(
         Effect.map(
           sql<{ readonly id: number; readonly message: string }>`SELECT id, message FROM slackwater_messages
             WHERE conversation = ${conversation} AND state = 'queued' AND turn_id IS NULL AND due_at <= ${now}
+              AND ${isFree(sql, conversation)}
             ORDER BY slack_ts, id`,
           (rows) =>
             rows.flatMap(({ id, message }) =>

@@ -6,6 +6,7 @@
  */
 import { Effect, Layer } from "effect"
 import { Instance as InstancePort } from "../Instance.ts"
+import * as Control from "./Control.ts"
 import * as Database from "./Database.ts"
 import { GroupCommit, storeWriter } from "./GroupCommit.ts"
 import * as HostDatabase from "./HostDatabase.ts"
@@ -26,6 +27,7 @@ const above = <E, R>(database: Layer.Layer<Layer.Success<typeof Database.layer>,
   started.pipe(
     Layer.provideMerge(Workspace.layer),
     Layer.provideMerge(MessageStore.layer),
+    Layer.provideMerge(Control.layer),
     Layer.provideMerge(OutboxStore.layer),
     Layer.provideMerge(storeWriter),
     Layer.provideMerge(GroupCommit.layer),

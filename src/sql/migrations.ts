@@ -169,6 +169,16 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
       WHERE finished_at IS NOT NULL AND turn_id IS NOT NULL`,
     `CREATE INDEX slackwater_outbox_posted ON slackwater_outbox (finished_at, id, state, interim, turn_id)
       WHERE finished_at IS NOT NULL AND turn_id IS NULL`
+  ],
+  [
+    // What is paused: a conversation, a channel with all of its own, or everything, which has no name.
+    `CREATE TABLE slackwater_pauses (
+      place TEXT PRIMARY KEY,
+      since INTEGER NOT NULL,
+      why TEXT
+    ) STRICT, WITHOUT ROWID`,
+    // When its last run began.
+    `ALTER TABLE slackwater_turns ADD COLUMN started_at INTEGER`
   ]
 ]
 

@@ -3,7 +3,7 @@ import { Effect, Option } from "effect"
 import type { SqlClient } from "effect/sql"
 import { textOf } from "../Dispatch.ts"
 import { ConversationKey } from "../Message.ts"
-import { cancelled, type ReplyRecord, type ReplyState, type Selection } from "../OutboxStore.ts"
+import { cancelled, type ReplyRecord, type ReplyState, type RowPage, type Selection } from "../OutboxStore.ts"
 import { decodeDispatch, end, type Row, stored } from "./outboxRows.ts"
 
 const record = (row: Row): ReplyRecord => ({
@@ -62,17 +62,20 @@ const apart = (which: Selection): ReadonlyArray<Selection> =>
 export const list = (
   sql: SqlClient.SqlClient,
   which: Selection,
-  page: { readonly after?: number; readonly limit: number }
+  { after = 0, before, limit }: RowPage
 ) => {
+  const isNewestFirst = before !== undefined
+  const way = sql.literal(isNewestFirst ? "DESC" : "ASC")
   // One statement: a row that changes its state meanwhile is there once.
   const parts = apart(which).map((part) => {
     const id = part.states?.some((state) => few.includes(state)) === true ? sql`+id` : sql`id`
     return sql`SELECT * FROM (SELECT * FROM slackwater_outbox
-      WHERE ${chosen(sql, part)} AND ${id} > ${page.after ?? 0} ORDER BY ${id} LIMIT ${page.limit})`
+      WHERE ${chosen(sql, part)} AND ${isNewestFirst ? sql`${id} < ${before}` : sql`${id} > ${after}`}
+      ORDER BY ${id} ${way} LIMIT ${limit})`
   })
   return Effect.map(
     sql<Row>`${parts.reduce((all, part) => sql`${all} UNION ALL ${part}`)}`,
-    (rows) => rows.toSorted((a, b) => a.id - b.id).slice(0, page.limit).map(record)
+    (rows) => rows.toSorted((a, b) => isNewestFirst ? b.id - a.id : a.id - b.id).slice(0, limit).map(record)
   )
 }
 

@@ -10,6 +10,7 @@ import { type ConversationKey, type InboundMessage, type OwnerId, TurnId } from 
 import { type ClaimedTurn, type MessageStore, suspectAfter } from "../MessageStore.ts"
 import type { TurnRun } from "../OutboxStore.ts"
 import { TurnLost } from "../StoreError.ts"
+import { isFree } from "./Control.ts"
 import type { GroupCommit } from "./GroupCommit.ts"
 import { decodeMessage } from "./messageJson.ts"
 import { endStreams, insertReplies, requireRun } from "./outboxRows.ts"
@@ -50,8 +51,8 @@ export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"
       for (let n = 1;; n++) {
         const id = TurnId.make(n === 1 ? wanted : `${wanted}_${n}`)
         const made = yield* sql`INSERT INTO slackwater_turns
-          (id, conversation, state, owner, attempt, due_at, created_at)
-          VALUES (${id}, ${conversation}, 'running', ${owner}, 1, ${now}, ${now})
+          (id, conversation, state, owner, attempt, due_at, created_at, started_at)
+          VALUES (${id}, ${conversation}, 'running', ${owner}, 1, ${now}, ${now}, ${now})
           ON CONFLICT (id) DO NOTHING RETURNING id`
         if (made.length > 0) return id
       }
@@ -74,7 +75,8 @@ export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"
     function*(conversation: ConversationKey, open: OpenRow, owner: OwnerId, now: number) {
       if (open.state === "running" || open.due_at > now) return Option.none<ClaimedTurn>()
       if (yield* mustWait(open, owner, now)) return Option.none<ClaimedTurn>()
-      yield* sql`UPDATE slackwater_turns SET state = 'running', owner = ${owner}, attempt = attempt + 1
+      yield* sql`UPDATE slackwater_turns SET state = 'running', owner = ${owner}, attempt = attempt + 1,
+        started_at = ${now}
         WHERE id = ${open.id} AND state = 'waiting'`
       yield* sql`UPDATE slackwater_messages SET state = 'processing' WHERE turn_id = ${open.id} AND state = 'queued'`
       return Option.some<ClaimedTurn>({
@@ -90,8 +92,13 @@ export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"
     }
   )
 
+  /** Paused. In the transaction of the claim, so that none slips through. */
+  const isHeld = (conversation: ConversationKey) =>
+    Effect.map(sql`SELECT 1 AS yes WHERE ${isFree(sql, conversation)}`, (rows) => rows.length === 0)
+
   const claim = Effect.fn("MessageStore.claim")(
     function*(conversation: ConversationKey, owner: OwnerId, now: number, most = Number.MAX_SAFE_INTEGER) {
+      if (yield* isHeld(conversation)) return Option.none<ClaimedTurn>()
       const [open] = yield* sql<OpenRow>`SELECT * FROM slackwater_turns
         WHERE conversation = ${conversation} AND state IN ('running', 'waiting')`
       if (open !== undefined) return yield* claimAgain(conversation, open, owner, now)

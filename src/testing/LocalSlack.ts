@@ -40,6 +40,8 @@ export interface LocalSlackOptions extends Omit<WorldOptions, "startedAt"> {
   readonly port?: number
   /** How often the server pings its clients (default 10 seconds). */
   readonly pingInterval?: Duration.Input
+  /** Where the gateway's own page is, with what opens it: the chat page links there. */
+  readonly dashboardUrl?: string
 }
 
 export interface AwaitOptions {

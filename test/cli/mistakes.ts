@@ -89,7 +89,27 @@ export const mistakes: Readonly<Record<string, ReadonlyArray<Mistake>>> = {
     setting("a number that is none", { SLACKWATER_CONCURRENCY: "many" }, /_CONCURRENCY must be a whole number/),
     setting("a port that is none", { SLACKWATER_PORT: "70000" }, /SLACKWATER_PORT must be a port from 0 to 65535/),
     setting("no address of Slack", { SLACK_API_URL: "slack" }, /SLACK_API_URL must be an http/),
-    setting("an address of others", { SLACKWATER_HOST: "192.0.2.1" }, /listen on 192\.0\.2\.1.*set SLACKWATER_HOST/),
+    setting(
+      "an address of others",
+      { SLACKWATER_HOST: "192.0.2.1", SLACKWATER_ADMIN_TOKEN: "5ecret-admin" },
+      /listen on 192\.0\.2\.1.*set SLACKWATER_HOST/
+    ),
+    setting(
+      "others let in without a token",
+      { SLACKWATER_HOST: "0.0.0.0" },
+      /_ADMIN_TOKEN must be set where .*0\.0\.0\.0/
+    ),
+    setting(
+      "an empty token is none",
+      { SLACKWATER_HOST: "::", SLACKWATER_ADMIN_TOKEN: "" },
+      /_ADMIN_TOKEN must be set/
+    ),
+    setting("an admin token with a blank", { SLACKWATER_ADMIN_TOKEN: "5ecret admin" }, /_ADMIN_TOKEN must be a token/),
+    setting(
+      "a host that is an address",
+      { SLACKWATER_ALLOWED_HOSTS: "https://a.example" },
+      /_HOSTS must be host names/
+    ),
     setting("no such SLACKWATER_CONFIG", { SLACKWATER_CONFIG: "my.env" }, /names my\.env, .* cannot be read.*; mend/),
     setting("a directory as SLACKWATER_CONFIG", { SLACKWATER_CONFIG: "my.env" }, /names my\.env, .* cannot be read/, {
       "my.env": null

@@ -97,6 +97,25 @@ export const byHandContract = (test: Test) => {
         assert.deepStrictEqual(yield* page(c), [[d, "failed_terminal"]])
       }))
 
+    test("lists the newest first, page by page, of one state or of several", (store) =>
+      Effect.gen(function*() {
+        yield* add(store, post("a"), post("b"), post("c"), post("d"), post("e"))
+        const pages = Effect.fnUntraced(function*(states?: ReadonlyArray<"queued" | "expired">) {
+          const seen: Array<number> = []
+          let before = Number.MAX_SAFE_INTEGER
+          while (true) {
+            const rows = yield* store.list(states === undefined ? {} : { states }, { before, limit: 2 })
+            seen.push(...rows.map(({ id }) => id))
+            if (rows.length < 2) return seen
+            before = rows.at(-1)?.id ?? 0
+          }
+        })
+        const all = yield* pages()
+        assert.deepStrictEqual(all, all.toSorted((a, b) => b - a))
+        assert.strictEqual(all.length, 5)
+        assert.deepStrictEqual(yield* pages(["expired", "queued"]), all)
+      }))
+
     test("lists the rows of a channel, also where Slack put them into another one", (store) =>
       Effect.gen(function*() {
         const [person = 0, , there = 0] = yield* add(store, post("a", "U1"), post("b", "D2"), post("c", "D1/1.1"))

@@ -1,0 +1,28 @@
+/**
+ * Everything that is answered over HTTP, behind one guard. It sits below the rooms, so that it answers to the end of a
+ * drain.
+ */
+import { Effect, Layer } from "effect"
+import { HttpRouter, HttpServer } from "effect/http"
+import { Admission } from "../Admission.ts"
+import * as Guard from "./Guard.ts"
+import * as Health from "./Health.ts"
+import * as Login from "./Login.ts"
+import * as OutboxApi from "./OutboxApi.ts"
+import { Wake } from "./Wake.ts"
+
+const routes = Layer.mergeAll(Health.layer, Login.layer, OutboxApi.layer).pipe(Layer.provide(Wake.layer))
+
+const announce = Layer.effectDiscard(
+  Effect.flatMap(
+    HttpServer.HttpServer,
+    (server) => Effect.logInfo("listening").pipe(Effect.annotateLogs({ url: HttpServer.formatAddress(server.address) }))
+  )
+)
+
+export const layer = announce.pipe(
+  Layer.provideMerge(
+    HttpRouter.serve(Layer.provideMerge(routes, Guard.layer), { disableLogger: true, disableListenLog: true })
+  ),
+  Layer.provideMerge(Admission.layer)
+)
