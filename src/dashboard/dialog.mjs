@@ -8,10 +8,10 @@ import { setAdmin } from "./world.mjs"
 /**
  * Asks, and answers whether the person said so. The focus returns to where it was.
  *
- * @param {{ title: string, text: string, yes: string, danger?: boolean }} question
+ * @param {{ title: string, text: string, yes: string, no?: string, danger?: boolean }} question
  * @returns {Promise<boolean>}
  */
-export const confirm = ({ danger = false, text, title, yes }) =>
+export const confirm = ({ danger = false, no = "Keep as it is", text, title, yes }) =>
   new Promise((resolve) => {
     const dialog = el(
       "dialog",
@@ -24,7 +24,7 @@ export const confirm = ({ danger = false, text, title, yes }) =>
         el(
           "div",
           { class: "buttons" },
-          el("button", { value: "no", class: "plain", autofocus: true }, "Keep as it is"),
+          el("button", { value: "no", class: "plain", autofocus: true }, no),
           el("button", { value: "yes", class: danger ? "danger" : "strong" }, yes)
         )
       )

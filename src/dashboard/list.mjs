@@ -7,16 +7,19 @@
 import { change } from "./changes.mjs"
 import { el, fill, say, sync } from "./element.mjs"
 import { ask, sentence } from "./gateway.mjs"
-import { cameAt, conversationOf, oneLine, stateOf } from "./queues.mjs"
+import { cameAt, stateOf } from "./queues.mjs"
 import { listAddress, rowAddress } from "./routes.mjs"
 import { badge } from "./states.mjs"
 import { moment } from "./times.mjs"
+import { oneLine } from "./words.mjs"
 import { world } from "./world.mjs"
 
 /** @import { QueueWords, Row } from "./queues.mjs" */
 /** @import { Rows } from "./shapes.ts" */
 
 const pageSize = 50
+/** What the gateway shows at once, and what is looked at again when something is new. */
+const mostAtOnce = 200
 
 /**
  * @param {QueueWords} words
@@ -176,20 +179,29 @@ export const listPage = (words, filter) => {
       cell(
         "text",
         el(
-          "a",
-          { href: rowAddress(words.name, row.id), "data-act": "open", "aria-label": `${words.one} ${row.id}: ${text}` },
-          el("span", { class: "number" }, `${row.id}`),
-          text
-        ),
-        kind !== null && el("span", { class: "kind" }, kind),
-        why !== null && el("span", { class: "why" }, oneLine(why))
+          "div",
+          {},
+          el("span", { class: "number" }, row.id),
+          el(
+            "div",
+            {},
+            el("a", {
+              class: "said",
+              href: rowAddress(words.name, row.id),
+              "data-act": "open",
+              "aria-label": `${words.one} ${row.id}: ${text}`
+            }, text),
+            kind !== null && el("span", { class: "kind" }, kind),
+            why !== null && el("span", { class: "why" }, oneLine(why))
+          )
+        )
       ),
       cell(
         "where",
         el("a", {
-          href: listAddress(words.name, { ...filter, conversation: conversationOf(row) }),
+          href: listAddress(words.name, { ...filter, conversation: row.conversation }),
           "data-act": "where"
-        }, conversationOf(row))
+        }, row.conversation)
       ),
       cell("when", moment(cameAt(row)))
     )
@@ -228,13 +240,16 @@ export const listPage = (words, filter) => {
   const load = async () => {
     try {
       /** @type {Rows<Row>} */
-      const answer = await ask(address({ limit: Math.min(500, Math.max(pageSize, rows.length)) }))
+      const answer = await ask(address({ limit: Math.min(mostAtOnce, Math.max(pageSize, rows.length)) }))
       const known = new Set(rows.map(({ id }) => id))
       const first = rows[0]?.id ?? 0
       const isNew = (/** @type {Row} */ { id }) => id > first && !known.has(id)
       held = loaded && rows.length > 0 && isRead() ? answer.rows.filter(isNew) : []
-      rows = held.length > 0 ? answer.rows.filter((row) => !isNew(row)) : answer.rows
-      next = answer.next
+      // Of a long list the older rows stay as they were.
+      const last = answer.rows.at(-1)?.id ?? 0
+      const older = answer.next === null ? [] : rows.filter(({ id }) => id < last)
+      rows = [...(held.length > 0 ? answer.rows.filter((row) => !isNew(row)) : answer.rows), ...older]
+      if (older.length === 0) next = answer.next
       loaded = true
       for (const id of chosen) if (!rows.some((row) => row.id === id)) chosen.delete(id)
       say(problem, "")

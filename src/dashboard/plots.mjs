@@ -40,7 +40,7 @@ const plots = [
   },
   {
     id: "waiting",
-    title: "Waiting, and the age of the oldest",
+    title: "What waits",
     unit: "count",
     lines: [
       { name: "inboxQueued", label: "messages", colour: "--plot-1", dash: solid },
@@ -79,7 +79,7 @@ const valuesOf = (plot, line, activity) => {
 /** @param {Activity} activity */
 const momentsOf = ({ bucketMs, from, series }) => series.received.map((_, n) => (from + n * bucketMs) / 1_000)
 
-const height = 190
+const height = 180
 
 /** The section, and what to call when there are new numbers or it is taken away. */
 export const plotsSection = () => {
@@ -268,21 +268,22 @@ const optionsOf = (plot, width, pointed) => {
     stroke: colourOf("--muted"),
     grid: { stroke: colourOf("--line"), width: 1 },
     ticks: { show: false },
+    gap: 6,
     font: "12px system-ui, sans-serif"
   }
-  const asMs = (/** @type {unknown} */ _, /** @type {number[]} */ splits) =>
-    splits.map((ms) =>
-      ms === null ? "" : ms < 1_000 ? `${ms} ms` : ms < 60_000 ? `${ms / 1_000} s` : `${Math.round(ms / 60_000)} min`
-    )
+  const words = (/** @type {unknown} */ _, /** @type {number[]} */ splits) => splits.map(tick)
+  const clock = (/** @type {unknown} */ _, /** @type {number[]} */ splits) =>
+    splits.map((at) => hours.format(at * 1_000))
   const hasAge = plot.lines.some((line) => line.axis === "age")
   return {
     width,
     height,
+    padding: [8, hasAge ? 0 : 18, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
     scales: {
       y: plot.unit === "ms"
-        ? { distr: 3, range: (_, min, max) => [Math.min(min ?? 1, 1), Math.max(max ?? 0, 1_000)] }
+        ? { distr: 3, range: (_, __, max) => [1, power(max ?? 0)] }
         : { range: (_, __, max) => [0, Math.max(4, (max ?? 0) * 1.1)] },
       age: { range: (_, __, max) => [0, Math.max(10_000, (max ?? 0) * 1.1)] }
     },
@@ -298,16 +299,49 @@ const optionsOf = (plot, width, pointed) => {
       }))
     ],
     axes: [
-      {
-        ...axis,
-        values: (_, splits) =>
-          splits.map((at) => new Date(at * 1_000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }))
-      },
-      { ...axis, scale: "y", size: 56, ...(plot.unit === "ms" ? { values: asMs } : {}) },
+      { ...axis, size: 26, space: 60, values: clock },
+      plot.unit === "ms"
+        ? {
+          ...axis,
+          size: 54,
+          values: words,
+          splits: (_, __, ___, max) => powers.filter((ms) => ms <= max),
+          filter: (_, splits) => splits
+        }
+        : { ...axis, size: 34, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000] },
       ...(hasAge
-        ? [{ ...axis, scale: "age", side: /** @type {const} */ (1), size: 52, grid: { show: false }, values: asMs }]
+        ? [{
+          ...axis,
+          scale: "age",
+          side: /** @type {const} */ (1),
+          size: 46,
+          grid: { show: false },
+          values: words,
+          incrs: ages
+        }]
         : [])
     ],
     hooks: { setCursor: [(chart) => pointed(chart.cursor.idx)] }
   }
 }
+
+/** Where a logarithmic axis of times has its lines (ms), and a plain one its steps. */
+const powers = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000]
+const ages = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 86_400].map((seconds) => seconds * 1_000)
+
+/** The power of ten that holds it; at least a second. @param {number} ms */
+const power = (ms) => powers.find((one) => one >= Math.max(ms, 1_000)) ?? ms
+
+const hours = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" })
+
+/** A number at an axis of times. @param {number} ms */
+const tick = (ms) =>
+  ms === 0
+    ? "0"
+    : ms < 1_000
+    ? `${ms} ms`
+    : ms < 60_000 || ms % 60_000 !== 0
+    ? `${ms / 1_000} s`
+    : ms < 3_600_000
+    ? `${ms / 60_000} min`
+    : `${ms / 3_600_000} h`

@@ -42,15 +42,14 @@ export const outbox = {
   canRetry: (row) =>
     row.state === "expired" || row.state === "unknown" ||
     (row.state === "failed_terminal" && !("interim" in row && row.interim)),
-  canDiscard: (row) => row.state !== "sending" && row.state !== "delivered" && row.reason !== "discarded",
+  canDiscard: (row) =>
+    row.state !== "sending" && row.state !== "delivered" && !(row.state === "failed_terminal" &&
+      "error" in row && (row.error === "Discarded" || row.interim)),
   discardMeans: "It will never be sent. The row is kept as a dead letter, reason discarded, until it is deleted by age."
 }
 
-/** The conversation a row belongs to. @param {Row} row */
-export const conversationOf = (row) => "lane" in row ? row.lane : row.conversation
-
 /** When a row came. @param {Row} row */
-export const cameAt = (row) => "lane" in row ? row.enqueuedAt : row.receivedAt
+export const cameAt = (row) => "enqueuedAt" in row ? row.enqueuedAt : row.receivedAt
 
 /** @param {Row} row @param {QueueWords} words */
 export const stateOf = (row, words) => {
@@ -62,17 +61,11 @@ export const stateOf = (row, words) => {
       means: "may have arrived, and nobody can look it up in Slack"
     }
   }
-  if (row.state === "failed_terminal" && row.reason === "discarded") {
+  if (row.state === "failed_terminal" && "error" in row && row.error === "Discarded") {
     return { word: "discarded", tone: /** @type {const} */ ("off"), means: "given up by hand" }
   }
   if (row.state === "failed_terminal" && "interim" in row && row.interim) {
     return { word: "not sent", tone: /** @type {const} */ ("off"), means: "progress is sent live or not at all" }
   }
   return state
-}
-
-/** @param {string} text */
-export const oneLine = (text) => {
-  const line = text.replace(/\s+/g, " ").trim()
-  return line === "" ? "(no text)" : line.length > 160 ? `${line.slice(0, 159)}…` : line
 }

@@ -5,10 +5,11 @@
 import { change } from "./changes.mjs"
 import { el, fill } from "./element.mjs"
 import { ask, Refused, sentence } from "./gateway.mjs"
-import { oneLine, stateOf } from "./queues.mjs"
+import { stateOf } from "./queues.mjs"
 import { listAddress, rowAddress } from "./routes.mjs"
 import { badge, inboxStates, outboxStates } from "./states.mjs"
 import { fullMoment, moment } from "./times.mjs"
+import { oneLine } from "./words.mjs"
 import { world } from "./world.mjs"
 
 /** @import { Child } from "./element.mjs" */
@@ -60,7 +61,7 @@ export const rowPage = (words, id) => {
         : el("span", { class: "quiet" }, "Read only: ", el("a", { href: "#/login" }, "log in"), " to retry or discard.")
     )
     if (focused !== undefined) (actions.querySelector("button") ?? heading).focus()
-    fill(rest, "lane" in row ? replyParts(row) : messageParts(row))
+    fill(rest, "enqueuedAt" in row ? replyParts(row) : messageParts(row))
   }
 
   const load = async () => {
@@ -110,8 +111,9 @@ const factsOf = (facts) =>
       .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))
   )
 
-/** Text of people and programs, as it is. @param {string} text @param {string} label */
-const block = (text, label) => el("pre", { tabindex: "0", role: "region", "aria-label": label }, text)
+/** Text of people and programs, as it is. @param {string} text @param {string} label @param {string} [kind] */
+const block = (text, label, kind) =>
+  el("pre", { class: kind, tabindex: "0", role: "region", "aria-label": label }, text)
 
 /** @param {unknown} payload */
 const payloadPart = (payload) =>
@@ -145,19 +147,22 @@ const messageParts = (row) => {
   const turn = row.turnRecord
   const error = row.state === "failed" || row.state === "ignored" ? row.reason : null
   return [
-    part("Text", block(row.text === "" ? "(no text)" : row.text, "Text")),
+    part("Text", block(row.text === "" ? "(no text)" : row.text, "Text", "prose")),
     error === null ? null : part(row.state === "failed" ? "Error" : "Reason", block(error, "Error")),
-    factsOf([
-      ["Conversation", conversationLink(row.conversation, "inbox")],
-      ["Kind", row.kind],
-      ["From", row.user],
-      ["Channel", row.channel],
-      ["Slack's ts", row.ts],
-      ["Thread", row.threadTs],
-      ["Received", fullMoment(row.receivedAt)],
-      ["Runs, failures, crashes", `${row.attempts}, ${row.failures}, ${row.crashes}`],
-      ["Turn", row.turn]
-    ]),
+    part(
+      "Details",
+      factsOf([
+        ["Conversation", conversationLink(row.conversation, "inbox")],
+        ["Kind", row.kind],
+        ["From", row.user],
+        ["Channel", row.channel],
+        ["Slack's ts", row.ts],
+        ["Thread", row.thread],
+        ["Received", fullMoment(row.receivedAt)],
+        ["Runs, failures, crashes", `${row.attempts}, ${row.failures}, ${row.crashes}`],
+        ["Turn", row.turn]
+      ])
+    ),
     turn === null ? null : turnPart(turn, row.id),
     history([
       { at: row.receivedAt, what: "received and stored" },
@@ -229,28 +234,31 @@ const replyParts = (row) => {
     ? null
     : [row.error, row.reason].filter((one) => one !== null && one !== "").join(": ")
   return [
-    part("Text", block(row.text === "" ? "(no text)" : row.text, "Text")),
+    part("Text", block(row.text === "" ? "(no text)" : row.text, "Text", "prose")),
     failed === null ? null : part("Error", block(failed, "Error")),
-    factsOf([
-      ["Conversation", conversationLink(row.lane, "outbox")],
-      ["Kind", row.kind + (row.interim ? ", progress" : "")],
-      ["To channel", row.channel],
-      ["Thread", row.threadTs],
-      ["Slack's ts", row.ts],
-      ["Committed", fullMoment(row.enqueuedAt)],
-      ["Sends, of these counted", `${row.tries}, ${row.attempts}`],
-      ["Looks in Slack", row.looks === 0 ? null : String(row.looks)],
-      ["Next try", row.state === "failed_retryable" || row.state === "queued" ? fullMoment(row.dueAt) : null],
-      [
-        "Changes",
-        row.target === null ? null : el("a", { href: rowAddress("outbox", row.target) }, `reply ${row.target}`)
-      ],
-      [
-        "Part of",
-        row.partOf === null ? null : el("a", { href: rowAddress("outbox", row.partOf) }, `reply ${row.partOf}`)
-      ],
-      ["Turn", row.turn]
-    ]),
+    part(
+      "Details",
+      factsOf([
+        ["Conversation", conversationLink(row.conversation, "outbox")],
+        ["Kind", row.kind + (row.interim ? ", progress" : "")],
+        ["To channel", row.channel],
+        ["Thread", row.thread],
+        ["Slack's ts", row.ts],
+        ["Committed", fullMoment(row.enqueuedAt)],
+        ["Sends, of these counted", `${row.tries}, ${row.attempts}`],
+        ["Looks in Slack", row.looks === 0 ? null : String(row.looks)],
+        ["Next try", row.state === "failed_retryable" || row.state === "queued" ? fullMoment(row.dueAt) : null],
+        [
+          "Changes",
+          row.target === null ? null : el("a", { href: rowAddress("outbox", row.target) }, `reply ${row.target}`)
+        ],
+        [
+          "Part of",
+          row.partOf === null ? null : el("a", { href: rowAddress("outbox", row.partOf) }, `reply ${row.partOf}`)
+        ],
+        ["Turn", row.turn]
+      ])
+    ),
     history([
       { at: row.enqueuedAt, what: "committed to the outbox" },
       { at: row.sentAt, what: "last sent to Slack" },

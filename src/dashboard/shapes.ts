@@ -1,38 +1,12 @@
 /** What the HTTP API answers, as far as the page reads it. */
+import type { OutboxRow } from "../cli/outboxRows.ts"
+import type { Snapshot } from "../GatewayStatus.ts"
+import type { ReplyState } from "../OutboxStore.ts"
 
-export interface Status {
-  readonly version: string
-  readonly phase: "starting" | "running" | "draining" | "stopped"
-  readonly uptimeMs: number
-  readonly socket: {
-    readonly state: "starting" | "connected" | "rotating" | "disconnected" | "fatal"
-    readonly generation: number
-    readonly connectedSince: number | null
-    readonly disconnectedSince: number | null
-    readonly reconnects: number
-    readonly connections: number
-  }
-  readonly inbox: Readonly<Record<InboxState, number>> & { readonly oldestQueuedAgeMs: number | null }
-  readonly outbox: Readonly<Record<OutboxState, number>> & {
-    readonly held: number
-    readonly paused: boolean
-    readonly oldestQueuedAgeMs: number | null
-  }
-  readonly conversations: { readonly active: number }
-  readonly network: "up" | "down"
-  readonly eventLoopDelayMs: number
-  readonly alarms: ReadonlyArray<{ readonly code: string; readonly since: number; readonly text: string }>
-}
+export type Status = Snapshot
 
 export type InboxState = "queued" | "processing" | "done" | "failed" | "ignored"
-export type OutboxState =
-  | "queued"
-  | "sending"
-  | "unknown"
-  | "failed_retryable"
-  | "delivered"
-  | "failed_terminal"
-  | "expired"
+export type OutboxState = ReplyState
 
 export interface RunningTurn {
   readonly id: string
@@ -48,6 +22,7 @@ export interface Pause {
   /** Null: everything. */
   readonly conversation: string | null
   readonly since: number
+  readonly why: string | null
 }
 
 export interface Activity {
@@ -88,7 +63,7 @@ export interface MessageRow {
   readonly user: string | null
   readonly text: string
   readonly ts: string
-  readonly threadTs: string | null
+  readonly thread: string | null
   readonly reason: string | null
   readonly turn: string | null
   readonly attempts: number
@@ -127,35 +102,8 @@ export interface TurnRecord {
   readonly replies: ReadonlyArray<Pick<ReplyRow, "id" | "state" | "kind" | "text" | "ts" | "reason">>
 }
 
-/** A reply of the outbox, in a list. */
-export interface ReplyRow {
-  readonly id: number
-  readonly state: OutboxState
-  readonly kind: string
-  readonly lane: string
-  readonly channel: string
-  readonly threadTs: string | null
-  readonly ts: string | null
-  readonly text: string
-  readonly turn: string | null
-  readonly target: number | null
-  readonly partOf: number | null
-  readonly interim: boolean
-  readonly held: boolean
-  readonly degraded: boolean
-  readonly tries: number
-  readonly attempts: number
-  readonly looks: number
-  readonly error: string | null
-  readonly reason: string | null
-  readonly failedAt: number | null
-  readonly dueAt: number
-  readonly enqueuedAt: number
-  readonly sentAt: number | null
-  readonly unknownSince: number | null
-  readonly retriedAt: number | null
-  readonly finishedAt: number | null
-}
+/** A reply of the outbox. */
+export type ReplyRow = OutboxRow
 
 export interface ReplyDetail extends ReplyRow {
   readonly payload?: unknown

@@ -10,6 +10,7 @@ import { HttpRouter, HttpServerResponse } from "effect/http"
 import { createHash } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
+import { Refusal, refusal } from "./answers.ts"
 
 class Unreadable extends Schema.TaggedError<Unreadable>()("Unreadable", { cause: Schema.Defect() }) {}
 
@@ -21,26 +22,9 @@ const types: Readonly<Record<string, string>> = {
   svg: "image/svg+xml"
 }
 
-const own = [
-  "changes.mjs",
-  "dialog.mjs",
-  "element.mjs",
-  "gateway.mjs",
-  "icon.svg",
-  "list.mjs",
-  "login.mjs",
-  "main.mjs",
-  "overview.mjs",
-  "plots.mjs",
-  "queues.mjs",
-  "routes.mjs",
-  "row.mjs",
-  "states.mjs",
-  "style.css",
-  "times.mjs",
-  "world.mjs"
-]
 const plots = ["uPlot.esm.js", "uPlot.min.css"]
+/** Names of ours: no folders, and of the kinds that a browser needs. */
+const ours = /^[a-z]+\.(mjs|css|svg)$/
 
 const folder = new URL("../dashboard/", import.meta.url)
 const placeOf = (name: string): URL => new URL(name, plots.includes(name) ? import.meta.resolve("uplot") : folder)
@@ -51,9 +35,10 @@ const read = (name: string) =>
     catch: (cause) => new Unreadable({ cause })
   })
 
-const headers = { "cache-control": "no-cache", "x-content-type-options": "nosniff", "referrer-policy": "no-referrer" }
+const headers = { "cache-control": "no-cache" }
 
-/** Answers a file; it is read again where reading failed. */
+const missing = refusal(new Refusal({ status: 404, error: "this is no part of the dashboard" }))
+
 const file = (name: string) =>
   read(name).pipe(
     Effect.map((text) =>
@@ -61,8 +46,8 @@ const file = (name: string) =>
     ),
     Effect.catchTag("Unreadable", (error) =>
       Effect.as(
-        Effect.logError("a file of the dashboard cannot be read", error).pipe(Effect.annotateLogs({ file: name })),
-        HttpServerResponse.jsonUnsafe({ error: "this part of the dashboard is not installed" }, { status: 500 })
+        Effect.logDebug("a file of the dashboard cannot be read", error).pipe(Effect.annotateLogs({ file: name })),
+        missing
       ))
   )
 
@@ -93,7 +78,12 @@ const page = Effect.map(
     })
 ).pipe(Effect.catchTag("Unreadable", () => file("index.html")))
 
+const part = Effect.flatMap(
+  HttpRouter.params,
+  ({ name = "" }) => plots.includes(name) || ours.test(name) ? file(name) : Effect.succeed(missing)
+)
+
 export const layer = HttpRouter.addAll([
   HttpRouter.route("GET", "/", page),
-  ...[...own, ...plots].map((name) => HttpRouter.route("GET", `/dashboard/${name}`, file(name)))
+  HttpRouter.route("GET", "/dashboard/:name", part)
 ])

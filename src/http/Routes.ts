@@ -5,13 +5,14 @@
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { Admission } from "../Admission.ts"
+import * as Dashboard from "./Dashboard.ts"
 import * as Guard from "./Guard.ts"
 import * as Health from "./Health.ts"
 import * as Login from "./Login.ts"
 import * as OutboxApi from "./OutboxApi.ts"
 import { Wake } from "./Wake.ts"
 
-const routes = Layer.mergeAll(Health.layer, Login.layer, OutboxApi.layer).pipe(Layer.provide(Wake.layer))
+const routes = Layer.mergeAll(Dashboard.layer, Health.layer, Login.layer, OutboxApi.layer).pipe(Layer.provide(Wake.layer))
 
 const announce = Layer.effectDiscard(
   Effect.flatMap(
