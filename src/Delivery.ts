@@ -7,6 +7,7 @@
  */
 import { Clock, Effect, Schedule } from "effect"
 import { type Access, backoff } from "./Access.ts"
+import { Activity } from "./Activity.ts"
 import { canDegrade, isRepeatable, type SlackMessage } from "./Dispatch.ts"
 import { fingerprint } from "./fingerprint.ts"
 import { GatewayConfig } from "./GatewayConfig.ts"
@@ -37,6 +38,7 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
 }) {
   const { access, pace, waiters } = rooms
   const { outboxMaxAttempts } = yield* GatewayConfig
+  const activity = yield* Activity
   const { id: owner } = yield* Instance
   const api = yield* SlackApi
   const shutdown = yield* Shutdown
@@ -80,6 +82,8 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
     yield* settle(row.id)
     yield* shutdown.count("sent", 1)
     yield* counted(sends, "delivered")
+    yield* activity.count("delivered")
+    yield* activity.took("delivery", (yield* Clock.currentTimeMillis) - row.enqueuedAt)
   })
 
   const gaveUp = (sent: number): Failure => ({

@@ -12,6 +12,7 @@
  */
 import { Clock, Context, Duration, Effect, Exit, Latch, Layer, Option } from "effect"
 import type { Activate, Activation } from "./Activation.ts"
+import { Activity } from "./Activity.ts"
 import { Debouncer } from "./Debouncer.ts"
 import { decode, type Decoded, type Envelope, undecodable as asUndecodable } from "./Envelope.ts"
 import { eventOf, kindOf } from "./Event.ts"
@@ -78,6 +79,7 @@ export class Intake extends Context.Service<Intake, {
     Layer.effect(
       Intake,
       Effect.gen(function*() {
+        const activity = yield* Activity
         const config = yield* GatewayConfig
         const debouncer = yield* Debouncer
         const { handles } = yield* Handler
@@ -209,6 +211,8 @@ export class Intake extends Context.Service<Intake, {
           const stored = yield* take(incoming, identity)
           if (stored === undefined) return yield* counted(events, "refused")
           yield* Effect.catch(incoming.ack(stored.payload), () => counted(ackFailures))
+          yield* activity.count("received")
+          yield* activity.took("ack", (yield* Clock.currentTimeMillis) - incoming.arrivedAt)
           yield* stored.opened
         }, Effect.uninterruptible)
 

@@ -117,6 +117,12 @@ export interface InboxCounts {
   readonly oldestQueuedAt: number | null
 }
 
+/** What waits, which is quickly counted however much has ended. */
+export interface Backlog {
+  readonly queued: number
+  readonly oldestQueuedAt: number | null
+}
+
 export class MessageStore extends Context.Service<MessageStore, {
   /**
    * Stores the message or recognises it. Durable when it returns. Idempotent by any of the keys. With the first message
@@ -230,4 +236,5 @@ export class MessageStore extends Context.Service<MessageStore, {
   /** Ends every open quiet window of the conversations. */
   readonly makeDue: (conversations: ReadonlyArray<ConversationKey>, now: number) => Effect.Effect<void, StoreError>
   readonly counts: Effect.Effect<InboxCounts, StoreError>
+  readonly backlog: Effect.Effect<Backlog, StoreError>
 }>()("slackwater/MessageStore") {}

@@ -27,6 +27,7 @@ import type { Effect } from "effect"
 import type { Cutoff } from "./Cutoff.ts"
 import type { Dispatch, Kind, SlackMessage } from "./Dispatch.ts"
 import type { ConversationKey, Destination, OwnerId, TurnId } from "./Message.ts"
+import type { Backlog } from "./MessageStore.ts"
 import type { StoreError } from "./StoreError.ts"
 
 /** A row whose fate is unknown holds its lane for at most this long (ms). */
@@ -340,6 +341,8 @@ export class OutboxStore extends Context.Service<OutboxStore, {
   /** By hand, from everything but `sending` and `delivered`: `failed_terminal`, reason `discarded`. Answers the rows. */
   readonly discard: (which: Selection, now: number) => Effect.Effect<ReadonlyArray<number>, StoreError>
   readonly counts: Effect.Effect<OutboxCounts, StoreError>
+  /** What waits for its first send or for another one, and for how long. */
+  readonly backlog: Effect.Effect<Backlog, StoreError>
   /** How many of the unknown ones only a person can settle. */
   readonly held: Effect.Effect<number, StoreError>
 }>()("slackwater/OutboxStore") {}

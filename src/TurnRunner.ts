@@ -7,6 +7,7 @@
  * Does not: decide which turn runs when (Conversations), or send (Outbox).
  */
 import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Option, Random, Schedule } from "effect"
+import { Activity } from "./Activity.ts"
 import { Control } from "./Control.ts"
 import { GatewayConfig, type Mode } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
@@ -37,6 +38,7 @@ export interface Running {
 }
 
 export const makeTurnRunner = Effect.gen(function*() {
+  const activity = yield* Activity
   const config = yield* GatewayConfig
   const control = yield* Control
   const handler = yield* Handler
@@ -65,6 +67,7 @@ export const makeTurnRunner = Effect.gen(function*() {
     yield* outbox.wake
     yield* shutdown.count("drained", 1)
     yield* counted(turns, "failed")
+    yield* activity.count("turnsFailed")
   })
 
   const failed = Effect.fnUntraced(function*(running: Running, failure: unknown) {
@@ -84,6 +87,7 @@ export const makeTurnRunner = Effect.gen(function*() {
     const now = yield* Clock.currentTimeMillis
     yield* holding(claimed.id)(store.retry(claimed.id, owner, error, now + delay))
     yield* counted(turns, "retried")
+    yield* activity.count("turnsFailed")
   })
 
   /** Runs the handler apart, so that one that cannot be interrupted holds up neither its slot nor the shutdown. */
@@ -180,7 +184,15 @@ export const makeTurnRunner = Effect.gen(function*() {
     yield* outbox.wake
     yield* shutdown.count("drained", 1)
     yield* counted(turns, "done")
+    yield* activity.count("turnsDone")
   })
+
+  const timed = <R>(run: Effect.Effect<void, never, R>) =>
+    Effect.flatMap(Clock.currentTimeMillis, (began) =>
+      Effect.ensuring(
+        run,
+        Effect.flatMap(Clock.currentTimeMillis, (now) => activity.took("turn", now - began))
+      ))
 
   /** Why this turn must not run at all. */
   const hopeless = ({ crashes, unreadable }: ClaimedTurn): string | null => {
@@ -210,6 +222,7 @@ export const makeTurnRunner = Effect.gen(function*() {
           Effect.logError("the turn ended in a defect and stays with this instance", defect)
         ),
         Effect.onInterrupt(() => counted(turns, "interrupted")),
+        timed,
         Effect.annotateLogs({ turn: id, conversation, attempt })
       )
     })

@@ -4,6 +4,7 @@
  */
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
+import * as Activity from "../Activity.ts"
 import { Admission } from "../Admission.ts"
 import * as Dashboard from "./Dashboard.ts"
 import * as Guard from "./Guard.ts"
@@ -25,5 +26,5 @@ export const layer = announce.pipe(
   Layer.provideMerge(
     HttpRouter.serve(Layer.provideMerge(routes, Guard.layer), { disableLogger: true, disableListenLog: true })
   ),
-  Layer.provideMerge(Admission.layer)
+  Layer.provideMerge(Layer.mergeAll(Admission.layer, Activity.layer))
 )

@@ -281,6 +281,10 @@ export const layer = Layer.effect(
             if (conversations.includes(row.conversation) && row.dueAt > now) row.dueAt = now
           }
         }),
+      backlog: call("backlog")(() => {
+        const queued = rows().filter(({ state }) => state === "queued")
+        return { queued: queued.length, oldestQueuedAt: least(queued.map(({ receivedAt }) => receivedAt)) }
+      }),
       counts: call("counts")(() => {
         const of = (state: MessageRow["state"]) => rows().filter((row) => row.state === state)
         return {

@@ -311,6 +311,10 @@ export const layer = Layer.effect(
       retry: (which, now) => call("retry")(() => retry(data, which, now)),
       discard: (which, now) => call("discard")(() => discard(data, which, now)),
 
+      backlog: call("backlog")(() => {
+        const queued = rows().filter(({ state }) => state === "queued" || state === "failed_retryable")
+        return { queued: queued.length, oldestQueuedAt: least(queued.map(({ enqueuedAt }) => enqueuedAt)) }
+      }),
       counts: call("counts")(() => {
         const of = (state: ReplyState) => rows().filter((row) => row.state === state)
         return {

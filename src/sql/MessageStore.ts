@@ -12,7 +12,7 @@ import { ConversationKey } from "../Message.ts"
 import { type HistoryEntry, MessageStore } from "../MessageStore.ts"
 import { makeAppend } from "./append.ts"
 import { allPaused, isFree, notPaused } from "./Control.ts"
-import { countMessages } from "./counts.ts"
+import { backlogOfMessages, countMessages } from "./counts.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import { decodeMessage } from "./messageJson.ts"
 import { decodeDispatch, saidIn } from "./outboxRows.ts"
@@ -178,7 +178,8 @@ export const layer = Layer.effect(
           sql`UPDATE slackwater_messages SET due_at = ${now} WHERE state = 'queued' AND turn_id IS NULL
             AND due_at > ${now} AND ${sql.in("conversation", conversations)}`
         ).pipe(group.write("makeDue")),
-      counts: statement("counts")(countMessages(sql))
+      counts: statement("counts")(countMessages(sql)),
+      backlog: statement("backlog")(backlogOfMessages(sql))
     })
   })
 )

@@ -11,7 +11,7 @@ import { fingerprint } from "../fingerprint.ts"
 import type { OwnerId } from "../Message.ts"
 import { OutboxStore } from "../OutboxStore.ts"
 import { textGrowing } from "../streamed.ts"
-import { countReplies } from "./counts.ts"
+import { backlogOfReplies, countReplies } from "./counts.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import { discard, list, retry } from "./outboxByHand.ts"
 import { claim, claimUnknown, endUnreadable, nextDueAt } from "./outboxClaims.ts"
@@ -145,6 +145,7 @@ export const layer = Layer.effect(
       retry: (which, now) => group.write("retry")(retry(sql, which, now)),
       discard: (which, now) => group.write("discard")(discard(sql, which, now)),
       counts: statement("counts")(countReplies(sql)),
+      backlog: statement("backlog")(backlogOfReplies(sql)),
       held: Effect.map(
         sql<{ readonly n: number }>`SELECT count(*) AS n FROM slackwater_outbox WHERE state = 'unknown' AND held = 1`,
         ([row]) => row?.n ?? 0

@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
-import type { InboxCounts } from "../MessageStore.ts"
+import type { Backlog, InboxCounts } from "../MessageStore.ts"
 import type { OutboxCounts } from "../OutboxStore.ts"
 
 const noMessages: InboxCounts = { queued: 0, processing: 0, done: 0, failed: 0, ignored: 0, oldestQueuedAt: null }
@@ -27,6 +27,26 @@ export const countMessages = (sql: SqlClient.SqlClient) =>
           count(CASE WHEN state = 'ignored' THEN 1 END) AS ignored
         FROM slackwater_messages WHERE finished_at IS NOT NULL)`,
     ([row]) => row ?? noMessages
+  )
+
+const nothing: Backlog = { queued: 0, oldestQueuedAt: null }
+
+/** Of what lives only. */
+export const backlogOfMessages = (sql: SqlClient.SqlClient) =>
+  Effect.map(
+    sql<Backlog>`SELECT count(*) AS queued, min(received_at) AS oldestQueuedAt FROM (
+      SELECT received_at FROM slackwater_messages WHERE state = 'queued' AND turn_id IS NULL
+      UNION ALL
+      SELECT m.received_at FROM slackwater_turns t CROSS JOIN slackwater_messages m ON m.turn_id = t.id
+        WHERE t.state IN ('running', 'waiting') AND m.state = 'queued')`,
+    ([row]) => row ?? nothing
+  )
+
+export const backlogOfReplies = (sql: SqlClient.SqlClient) =>
+  Effect.map(
+    sql<Backlog>`SELECT count(*) AS queued, min(enqueued_at) AS oldestQueuedAt
+      FROM slackwater_outbox WHERE state IN ('queued', 'failed_retryable')`,
+    ([row]) => row ?? nothing
   )
 
 const noReplies: OutboxCounts = {

@@ -8,7 +8,7 @@ import { MessageStore } from "../../src/MessageStore.ts"
 import { OutboxStore } from "../../src/OutboxStore.ts"
 import { arrival, key, post, tsAt } from "../fixtures/messages.ts"
 import { epoch } from "../fixtures/time.ts"
-import { Restart } from "./Restart.ts"
+import type { Restart } from "./Restart.ts"
 import { claimed, crashed, me, now, other, ready, refusal, texts } from "./TurnsContract.ts"
 
 type Needs = Control | MessageStore | OutboxStore | Restart

@@ -298,6 +298,10 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
             ignored: 1,
             oldestQueuedAt: now + 3
           })
+          assert.deepStrictEqual(yield* store.backlog, { queued: 1, oldestQueuedAt: now + 3 })
+          // A turn that waits to run again has its messages in hand, like one that runs.
+          yield* store.retry((yield* claimed("D2")).id, me, "no", now + 60_000)
+          assert.strictEqual((yield* store.backlog).queued, (yield* store.counts).queued)
         }))
 
       test(

@@ -97,6 +97,17 @@ export const byHandContract = (test: Test) => {
         assert.deepStrictEqual(yield* page(c), [[d, "failed_terminal"]])
       }))
 
+    test("counts what waits, for its first send or for another", (store) =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* store.backlog, { queued: 0, oldestQueuedAt: null })
+        const [, , c = 0] = yield* add(store, post("a"), post("b", "D2"), post("c", "D3"))
+        yield* claim(store, now, { exclude: ["D2", "D3"] })
+        yield* store.discard({ ids: [c] }, now)
+        const { oldestQueuedAt, queued } = yield* store.backlog
+        assert.strictEqual(queued, 1)
+        assert.isNumber(oldestQueuedAt)
+      }))
+
     test("lists the newest first, page by page, of one state or of several", (store) =>
       Effect.gen(function*() {
         yield* add(store, post("a"), post("b"), post("c"), post("d"), post("e"))
