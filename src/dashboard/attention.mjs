@@ -5,13 +5,14 @@ import { el, sync } from "./element.mjs"
 import { listAddress } from "./routes.mjs"
 import { moment } from "./times.mjs"
 import { plural } from "./words.mjs"
+import { world } from "./world.mjs"
 
 /** @import { Status } from "./shapes.ts" */
 
 /**
  * @typedef {{ key: string, pausedSince: number, why: string }
  *   | { key: string, code: string, since: number, text: string }
- *   | { key: string, count: number, one: string, many: string, about: string, address: string }} Item
+ *   | { key: string, count: number, more?: boolean, one: string, many: string, about: string, address: string }} Item
  */
 
 export const attentionSection = () => {
@@ -30,7 +31,7 @@ export const attentionSection = () => {
       el("div", { class: "panel attention", "aria-live": "polite" }, list, calm)
     ),
     draw: (/** @type {Status} */ status) => {
-      const items = itemsOf(status)
+      const items = itemsOf(status, world.dead)
       sync(list, items, ({ key }) => key, drawItem)
       calm.hidden = items.length > 0
     }
@@ -39,9 +40,10 @@ export const attentionSection = () => {
 
 /**
  * @param {Status} status
+ * @param {typeof world.dead} dead
  * @returns {ReadonlyArray<Item>}
  */
-const itemsOf = ({ alarms, inbox, outbox, paused }) => [
+const itemsOf = ({ alarms, inbox, outbox, paused }, dead) => [
   ...(paused.everything ? [{ key: "paused", pausedSince: paused.since ?? 0, why: paused.why ?? "" }] : []),
   ...alarms.map(({ code, since, text }) => ({ key: `alarm ${code}`, code, since, text })),
   ...[
@@ -55,10 +57,11 @@ const itemsOf = ({ alarms, inbox, outbox, paused }) => [
     },
     {
       key: "outbox",
-      count: outbox.failed_terminal,
+      count: dead.count,
+      more: dead.more,
       one: "dead reply",
       many: "dead replies",
-      about: "that Slack did not take, or somebody discarded",
+      about: "that Slack did not take",
       address: listAddress("outbox", { state: "failed_terminal" })
     },
     {
@@ -103,8 +106,13 @@ const drawItem = (item) => {
       el("p", {}, item.text)
     )
   }
-  const { about, address, count, many, one } = item
-  return line("warn", "✕", el("a", { href: address, "data-act": "open" }, plural(count, one, many)), ` ${about}`)
+  const { about, address, count, many, more, one } = item
+  return line(
+    "warn",
+    "✕",
+    el("a", { href: address, "data-act": "open" }, `${more === true ? "more than " : ""}${plural(count, one, many)}`),
+    ` ${about}`
+  )
 }
 
 /**

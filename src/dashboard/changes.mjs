@@ -3,6 +3,7 @@
  */
 import { confirm, perform } from "./dialog.mjs"
 import { ask } from "./gateway.mjs"
+import { lookAgain } from "./world.mjs"
 
 /** @import { QueueWords } from "./queues.mjs" */
 /** @import { Changed } from "./shapes.ts" */
@@ -39,4 +40,5 @@ export const change = async (words, action, ids) => {
       return left === "" ? `${done}.` : `${done}; left as they are: ${left}.`
     }
   )
+  lookAgain()
 }

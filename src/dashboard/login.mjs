@@ -122,15 +122,20 @@ export const loginPage = (back) => {
         ? "This gateway listens beyond its own machine, so that reading needs the admin token too."
         : "Reading needs no login here. To retry, discard, cancel or pause, log in with the admin token."
     ),
+    hasToken
+      ? null
+      : el("p", { class: "problem" }, "This gateway runs without a token, so nothing can be changed here yet."),
     form,
     el(
       "p",
       { class: "quiet" },
-      "The token is what the gateway was started with as ",
+      "The gateway has the token as ",
       el("code", {}, "SLACKWATER_ADMIN_TOKEN"),
-      ". Where none was set nothing can be changed from here: set one (32 characters or more) and start the gateway again. ",
+      ". Where none is set, set one, for example to what ",
+      el("code", {}, "openssl rand -hex 32"),
+      " prints, and start the gateway again. ",
       el("code", {}, "slackwater dev"),
-      " makes one itself and has it in the link it prints."
+      " makes one itself and hands it over with the link on its chat page."
     )
   )
   return { title: "Log in", node, first: field }

@@ -127,7 +127,7 @@ const drawCounts = () => {
   for (
     const [id, dead] of /** @type {const} */ ([
       ["inbox-count", status.inbox.failed],
-      ["outbox-count", status.outbox.failed_terminal + status.outbox.held]
+      ["outbox-count", world.dead.count + status.outbox.expired + status.outbox.held]
     ])
   ) {
     const count = byId(id)

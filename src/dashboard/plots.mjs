@@ -4,80 +4,13 @@
  * a table.
  */
 import { el, fill, say } from "./element.mjs"
-import { clockTime, duration } from "./times.mjs"
+import { linesOf, momentsOf, perMinute, plots, worded } from "./hour.mjs"
+import { clockTime } from "./times.mjs"
 import { world } from "./world.mjs"
 
 /** @import UPlot from "uplot" */
-/** @import { Activity, SeriesName } from "./shapes.ts" */
-
-/** @typedef {{ name: SeriesName, label: string, colour: string, dash: number[], axis?: "age" }} Line */
-/** @typedef {{ id: string, title: string, lines: Line[], unit: "rate" | "ms" | "count" }} Plot */
-
-const solid = /** @type {number[]} */ ([])
-
-/** @type {Plot[]} */
-const plots = [
-  {
-    id: "throughput",
-    title: "Throughput, per minute",
-    unit: "rate",
-    lines: [
-      { name: "received", label: "received", colour: "--plot-1", dash: solid },
-      { name: "turnsDone", label: "turns done", colour: "--plot-2", dash: [6, 3] },
-      { name: "delivered", label: "replies delivered", colour: "--plot-3", dash: [2, 3] },
-      { name: "turnsFailed", label: "turns failed", colour: "--plot-4", dash: [10, 3, 2, 3] }
-    ]
-  },
-  {
-    id: "latency",
-    title: "Latency, 95th percentile",
-    unit: "ms",
-    lines: [
-      { name: "ackMsP95", label: "ack", colour: "--plot-1", dash: solid },
-      { name: "turnMsP95", label: "turn", colour: "--plot-2", dash: [6, 3] },
-      { name: "deliveryMsP95", label: "delivery", colour: "--plot-3", dash: [2, 3] }
-    ]
-  },
-  {
-    id: "waiting",
-    title: "What waits",
-    unit: "count",
-    lines: [
-      { name: "inboxQueued", label: "messages", colour: "--plot-1", dash: solid },
-      { name: "outboxQueued", label: "replies", colour: "--plot-2", dash: [6, 3] },
-      { name: "oldestQueuedAgeMs", label: "oldest", colour: "--plot-4", dash: [2, 3], axis: "age" }
-    ]
-  }
-]
-
-/**
- * @param {Plot} plot
- * @param {Line} line
- * @param {number | null | undefined} value
- */
-const worded = (plot, line, value) => {
-  if (value == null) return "–"
-  if (plot.unit === "ms" || line.axis === "age") return duration(value)
-  return value >= 100 || Number.isInteger(value) ? String(Math.round(value)) : value.toFixed(1)
-}
-
-/**
- * The values of a line, as they are drawn.
- *
- * @param {Plot} plot
- * @param {Line} line
- * @param {Activity} activity
- */
-const valuesOf = (plot, line, activity) => {
-  const values = activity.series[line.name] ?? []
-  if (plot.unit === "rate") return values.map((value) => value === null ? null : value * 60_000 / activity.bucketMs)
-  // The scale is logarithmic and knows no zero.
-  if (plot.unit === "ms") return values.map((value) => value === null ? null : Math.max(1, value))
-  return [...values]
-}
-
-/** @param {Activity} activity */
-const momentsOf = ({ bucketMs, from, series }) => series.received.map((_, n) => (from + n * bucketMs) / 1_000)
+/** @import { Line, Plot } from "./hour.mjs" */
+/** @import { Activity } from "./shapes.ts" */
 
 const height = 180
 
@@ -86,11 +19,11 @@ export const plotsSection = () => {
   const figures = plots.map((plot) => {
     const place = el("div", { class: "plot", role: "img", "aria-label": `${plot.title}: no numbers yet` })
     const at = el("span", { class: "at" }, "now")
-    const values = plot.lines.map((line) => ({ line, node: el("b", {}, "–") }))
+    const values = plot.lines.map((line) => ({ line, node: el("b", {}, "–"), swatch: swatch() }))
     const legend = el(
       "ul",
       { class: "legend" },
-      values.map(({ line, node }) => el("li", {}, swatch(line), `${line.label} `, node))
+      values.map(({ line, node, swatch }) => el("li", {}, swatch, `${line.label} `, node))
     )
     const figure = el("figure", { class: "panel" }, el("figcaption", {}, el("h3", {}, plot.title), at, legend), place)
     return { plot, place, at, values, figure }
@@ -136,21 +69,17 @@ export const plotsSection = () => {
     const { activity } = world
     if (!table.open || activity === null) return
     const moments = momentsOf(activity)
+    const last = moments.length - 1
+    const minutes = moments.flatMap((at, n) => (last - n) % perMinute(activity) === 0 ? [{ at, n }] : [])
     fill(
       rows,
-      moments.map((at, n) =>
+      minutes.map(({ at, n }) =>
         el(
           "tr",
           {},
           el("th", { scope: "row" }, clockTime(at * 1_000)),
           plots.flatMap((plot) =>
-            plot.lines.map((line) =>
-              el(
-                "td",
-                {},
-                worded(plot, line, activity.series[line.name]?.[n] === null ? null : valuesOf(plot, line, activity)[n])
-              )
-            )
+            plot.lines.map((line, m) => el("td", {}, worded(plot, line, linesOf(plot, activity)[m]?.[n])))
           )
         )
       ).toReversed()
@@ -167,7 +96,7 @@ export const plotsSection = () => {
     const moments = momentsOf(activity)
     const n = index ?? moments.length - 1
     say(at, index == null ? "now" : clockTime((moments[n] ?? 0) * 1_000))
-    for (const { line, node } of values) say(node, worded(plot, line, valuesOf(plot, line, activity)[n]))
+    values.forEach(({ line, node }, m) => say(node, worded(plot, line, linesOf(plot, activity)[m]?.[n])))
     if (index == null) {
       place.setAttribute(
         "aria-label",
@@ -181,7 +110,7 @@ export const plotsSection = () => {
     /** @type {Activity} */ activity
   ) => /** @type {UPlot.AlignedData} */ ([
     momentsOf(activity),
-    ...plot.lines.map((line) => valuesOf(plot, line, activity))
+    ...linesOf(plot, activity)
   ])
 
   const build = async () => {
@@ -218,7 +147,14 @@ export const plotsSection = () => {
   )
   for (const { place } of figures) sizes.observe(place)
   const scheme = matchMedia("(prefers-color-scheme: dark)")
-  const rebuild = () => void build()
+  const paintAll = () => {
+    for (const { values } of figures) for (const { line, swatch } of values) paint(swatch, line)
+  }
+  paintAll()
+  const rebuild = () => {
+    paintAll()
+    void build()
+  }
   scheme.addEventListener("change", rebuild)
 
   return {
@@ -234,24 +170,24 @@ export const plotsSection = () => {
   }
 }
 
-/** A short piece of the line. @param {Line} line */
-const swatch = ({ colour, dash }) => {
-  const canvas = el("canvas", { class: "swatch", width: 44, height: 8, "aria-hidden": "true" })
-  const draw = () => {
-    const pen = canvas.getContext("2d")
-    if (pen === null) return
-    pen.clearRect(0, 0, 44, 8)
-    pen.strokeStyle = colourOf(colour)
-    pen.lineWidth = 4
-    pen.setLineDash(dash.map((length) => length * 2))
-    pen.beginPath()
-    pen.moveTo(0, 4)
-    pen.lineTo(44, 4)
-    pen.stroke()
-  }
-  draw()
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw)
-  return canvas
+/** For a short piece of a line. */
+const swatch = () => el("canvas", { class: "swatch", width: 44, height: 8, "aria-hidden": "true" })
+
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {Line} line
+ */
+const paint = (canvas, { colour, dash }) => {
+  const pen = canvas.getContext("2d")
+  if (pen === null) return
+  pen.clearRect(0, 0, canvas.width, canvas.height)
+  pen.strokeStyle = colourOf(colour)
+  pen.lineWidth = 4
+  pen.setLineDash(dash.map((length) => length * 2))
+  pen.beginPath()
+  pen.moveTo(0, 4)
+  pen.lineTo(canvas.width, 4)
+  pen.stroke()
 }
 
 /** @param {string} name */

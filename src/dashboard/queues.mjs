@@ -2,6 +2,7 @@
  * What the two queues have in common, and in what they differ: the words of the list and the row page for each.
  */
 import { inboxStates, outboxStates } from "./states.mjs"
+import { discarded } from "./world.mjs"
 
 /** @import { MessageRow, ReplyRow } from "./shapes.ts" */
 /** @import { State } from "./states.mjs" */
@@ -44,7 +45,7 @@ export const outbox = {
     (row.state === "failed_terminal" && !("interim" in row && row.interim)),
   canDiscard: (row) =>
     row.state !== "sending" && row.state !== "delivered" && !(row.state === "failed_terminal" &&
-      "error" in row && (row.error === "Discarded" || row.interim)),
+      "error" in row && (row.error === discarded || row.interim)),
   discardMeans: "It will never be sent. The row is kept as a dead letter, reason discarded, until it is deleted by age."
 }
 
@@ -61,7 +62,7 @@ export const stateOf = (row, words) => {
       means: "may have arrived, and nobody can look it up in Slack"
     }
   }
-  if (row.state === "failed_terminal" && "error" in row && row.error === "Discarded") {
+  if (row.state === "failed_terminal" && "error" in row && row.error === discarded) {
     return { word: "discarded", tone: /** @type {const} */ ("off"), means: "given up by hand" }
   }
   if (row.state === "failed_terminal" && "interim" in row && row.interim) {

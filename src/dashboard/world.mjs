@@ -5,7 +5,10 @@
 import { ask, Refused } from "./gateway.mjs"
 import { now } from "./times.mjs"
 
-/** @import { Activity, Status } from "./shapes.ts" */
+/** @import { Activity, ReplyRow, Rows, Status } from "./shapes.ts" */
+
+/** The class of a reply that a person has given up. */
+export const discarded = "Discarded"
 
 export const world = {
   /** @type {Status | null} */
@@ -14,6 +17,8 @@ export const world = {
   statusAt: 0,
   /** @type {Activity | null} */
   activity: null,
+  /** Replies that failed for good and that nobody has discarded; `more` where there may be others. */
+  dead: { count: 0, more: false },
   /** Whether this browser may change something. */
   admin: false,
   /** @type {number | null} Since when the gateway does not answer. */
@@ -55,6 +60,41 @@ const takeStatus = (status) => {
   world.statusAt = now()
   heardAt = Date.now()
   tell("status")
+  void learnDead(status.outbox.failed_terminal)
+}
+
+const lookAt = 200
+const lookEvery = 10_000
+let lookedFor = 0
+let lookedAt = 0
+
+/**
+ * The gateway counts those that somebody has discarded with the dead ones, and they want nobody any more.
+ *
+ * @param {number} ended How many there are of both.
+ */
+const learnDead = async (ended) => {
+  if (ended === lookedFor && (ended === 0 || Date.now() - lookedAt < lookEvery)) return
+  lookedFor = ended
+  lookedAt = Date.now()
+  try {
+    /** @type {Rows<ReplyRow>} */
+    const { next, rows } = ended === 0
+      ? { next: null, rows: [] }
+      : await ask(`api/outbox?state=failed_terminal&limit=${lookAt}`)
+    const count = rows.filter(({ error, interim }) => !interim && error !== discarded).length
+    if (count === world.dead.count && (next !== null) === world.dead.more) return
+    world.dead = { count, more: next !== null }
+    tell("status")
+  } catch {
+    lookedAt = 0
+  }
+}
+
+/** After a change by hand. */
+export const lookAgain = () => {
+  lookedAt = 0
+  if (world.status !== null) void learnDead(world.status.outbox.failed_terminal)
 }
 
 /** @param {Activity} activity */
