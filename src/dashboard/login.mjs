@@ -28,15 +28,16 @@ export const learnSession = async () => {
   }
 }
 
-/** Takes a token out of `#token=…`; the address is wiped before anything else happens. */
+export const hasTokenInAddress = () => location.hash.startsWith("#token=")
+
+/** Takes the token out of `#token=…`; the address is wiped before anything else happens. */
 export const loginFromAddress = async () => {
-  const match = /^#token=(.+)$/.exec(location.hash)
-  if (match === null) return await learnSession()
-  history.replaceState(null, "", location.pathname + location.search + "#/")
+  const token = location.hash.slice("#token=".length)
+  history.replaceState(null, "", `${location.pathname}${location.search}#/`)
   try {
-    await login(decodeURIComponent(match[1] ?? ""))
+    await login(decodeURIComponent(token))
   } catch (error) {
-    announce(`Not logged in by the link: ${sentence(error)}`, "bad")
+    announce(`The link did not log you in: ${sentence(error)}`, "bad")
     await learnSession()
   }
 }

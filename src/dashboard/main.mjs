@@ -5,7 +5,7 @@
  */
 import { byId, el, fill, say } from "./element.mjs"
 import { listPage } from "./list.mjs"
-import { drawWho, loginFromAddress, loginPage } from "./login.mjs"
+import { drawWho, hasTokenInAddress, learnSession, loginFromAddress, loginPage } from "./login.mjs"
 import { overviewPage } from "./overview.mjs"
 import { inbox, outbox } from "./queues.mjs"
 import { routeOf } from "./routes.mjs"
@@ -71,6 +71,12 @@ const enter = (byPerson) => {
   scrollTo(0, 0)
   const first = part.first ?? main.querySelector("h1")
   if (first instanceof HTMLElement) first.focus({ preventScroll: true })
+}
+
+/** A link with a token may be opened where the page is open already. */
+const go = async () => {
+  if (hasTokenInAddress()) await loginFromAddress()
+  enter(true)
 }
 
 const leastBetween = 1_000
@@ -160,7 +166,7 @@ byId("skip").addEventListener("click", (event) => {
   event.preventDefault()
   main.focus()
 })
-addEventListener("hashchange", () => enter(true))
+addEventListener("hashchange", () => void go())
 document.addEventListener("visibilitychange", loadSoon)
 setInterval(() => {
   tick()
@@ -169,7 +175,7 @@ setInterval(() => {
 // A turn that says something new changes no count, so that the gateway does not call for it.
 setInterval(loadSoon, 5_000)
 
-await loginFromAddress()
+await (hasTokenInAddress() ? loginFromAddress() : learnSession())
 drawWho(byId("who"))
 enter(false)
 listen()
