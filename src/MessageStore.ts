@@ -5,14 +5,21 @@
  *         ┌── retry later (failure counted), release at a shutdown (free), recover after a crash (counted) ──┐
  *         ▼                                                                                                  │
  *  append ─▶ queued ── claim, as a batch of one turn ──▶ processing ── complete ──▶ done                     │
- *    │         ▲                                             │ └─────────────────────────────────────────────┘
- *    │         └── by hand (to come) ── failed (dead letter) ◀───┘ failures or crashes spent, or unreadable
- *    └─▶ ignored (reason kept; a twin that addresses the bot moves it to queued, or the mention before it, heard late)
+ *    │        ▲ ▲ │                                          │ └─────────────────────────────────────────────┘
+ *    │        │ │ └ discard by hand ─▶ ignored               │
+ *    │        │ └─ retry by hand ── failed (dead letter) ◀───┘ failures or crashes spent, or unreadable
+ *    │        │                       └── discard by hand ──▶ ignored
+ *    └─▶ ignored (reason kept; a twin that addresses the bot, the mention before it, heard late, or a retry by hand
+ *                 moves it to queued; a discarded one only a person)
  * ```
  *
  * A turn is `running` under its owner. When that instance dies it stays so, and holds its conversation, until the
  * living one takes it with `recover`: that is when the crash is counted, once for each run, however many instances
  * died in between.
+ *
+ * A turn that failed is asked for again by hand as a whole and as the same turn, so that its replies are recognised and
+ * its steps are not repeated: `failed` without an end, which holds nothing up, until no other turn of its conversation
+ * is open and it is claimed. Its failures and crashes are counted from zero; its runs are counted on.
  *
  * Guarantees, also after `kill -9`: an append that returned is on disk; one event is one row, whatever Slack repeats;
  * a turn keeps its id and its messages; no write of a former owner changes a row.
@@ -21,6 +28,7 @@
 import { Context } from "effect"
 import type { Effect, Option } from "effect"
 import type { Cutoff } from "./Cutoff.ts"
+import type { MessageDetail, MessagePage, MessageRecord, MessageSelection } from "./InboxByHand.ts"
 import type { ConversationKey, InboundMessage, OwnerId, TurnId } from "./Message.ts"
 import type { NewReply, TurnRun } from "./OutboxStore.ts"
 import type { StoreError } from "./StoreError.ts"
@@ -142,8 +150,8 @@ export class MessageStore extends Context.Service<MessageStore, {
    */
   readonly recover: (living: ReadonlyArray<OwnerId>, now: number, limit: number) => Effect.Effect<number, StoreError>
   /**
-   * Takes the conversation's unfinished turn again, or makes a new one of all its due messages. None when there is
-   * nothing due, or another turn of it runs.
+   * Takes the conversation's unfinished turn again; or one that was asked for by hand, or a new one of all its due
+   * messages, whichever is due longer. None when there is nothing due, or another turn of it runs.
    */
   readonly claim: (
     conversation: ConversationKey,
@@ -209,7 +217,7 @@ export class MessageStore extends Context.Service<MessageStore, {
     readonly most: number
   }) => Effect.Effect<number, StoreError>
   /** The handler failed; the turn runs again at `dueAt`. */
-  readonly retry: (
+  readonly retryLater: (
     turn: TurnId,
     owner: OwnerId,
     error: string,
@@ -235,6 +243,23 @@ export class MessageStore extends Context.Service<MessageStore, {
   ) => Effect.Effect<void, StoreError>
   /** Ends every open quiet window of the conversations. */
   readonly makeDue: (conversations: ReadonlyArray<ConversationKey>, now: number) => Effect.Effect<void, StoreError>
+  /** For an operator: messages page by page. */
+  readonly list: (
+    which: MessageSelection,
+    page: MessagePage
+  ) => Effect.Effect<ReadonlyArray<MessageRecord>, StoreError>
+  /** Everything that is known about a message, but for what must not be shown; null where there is none. */
+  readonly show: (id: number) => Effect.Effect<MessageDetail | null, StoreError>
+  /**
+   * By hand, from `failed` and `ignored`: `queued`, due at once, with new failures and crashes, and recorded. What failed
+   * with the same turn goes with it; what no turn has failed with waits like a new message. Answers the messages.
+   */
+  readonly retry: (which: MessageSelection, now: number) => Effect.Effect<ReadonlyArray<number>, StoreError>
+  /**
+   * By hand, from `failed` and `queued`, so never while a turn runs with it: `ignored`, reason `discarded`, and
+   * recorded. A turn that waits and has nothing left ends with it. Answers the messages.
+   */
+  readonly discard: (which: MessageSelection, now: number) => Effect.Effect<ReadonlyArray<number>, StoreError>
   readonly counts: Effect.Effect<InboxCounts, StoreError>
   readonly backlog: Effect.Effect<Backlog, StoreError>
 }>()("slackwater/MessageStore") {}

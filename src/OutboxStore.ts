@@ -319,8 +319,8 @@ export class OutboxStore extends Context.Service<OutboxStore, {
   readonly cutoffKeeping: (newest: number) => Effect.Effect<Cutoff | null, StoreError>
   /**
    * Deletes at most `most` finished replies of turns from before the cut-off, the oldest first, and as many posts of
-   * the host. A row is its key's memory: replies of an unfinished turn stay (it may run again), and posts of the host
-   * that ended after `keysBefore`. Answers and fails as the inbox does.
+   * the host. A row is its key's memory: replies of a turn that may run again stay (it is not finished, or it failed),
+   * and posts of the host that ended after `keysBefore`. Answers and fails as the inbox does.
    */
   readonly prune: (options: {
     readonly finishedBefore: Cutoff

@@ -85,7 +85,7 @@ export const makeTurnRunner = Effect.gen(function*() {
       Effect.annotateLogs({ ...where, failures, delayMs: Math.round(delay) })
     )
     const now = yield* Clock.currentTimeMillis
-    yield* holding(claimed.id)(store.retry(claimed.id, owner, error, now + delay))
+    yield* holding(claimed.id)(store.retryLater(claimed.id, owner, error, now + delay))
     yield* counted(turns, "retried")
     yield* activity.count("turnsFailed")
   })

@@ -130,7 +130,7 @@ describe("a clock that is set back by an hour", () => {
         const store = yield* MessageStore
         yield* store.append(arrival({ text: "one" }))
         const turn = Option.getOrThrow(yield* store.claim(key("D1"), me, epoch))
-        yield* store.retry(turn.id, me, "boom", epoch + 60_000)
+        yield* store.retryLater(turn.id, me, "boom", epoch + 60_000)
         yield* setBack("1 hour")
       })
       return inConversations(

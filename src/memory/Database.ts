@@ -12,6 +12,7 @@ import { Context, Effect, Layer } from "effect"
 import type { Pause } from "../Control.ts"
 import type { Cutoff } from "../Cutoff.ts"
 import type { Dispatch, SlackMessage } from "../Dispatch.ts"
+import type { ByHand } from "../InboxByHand.ts"
 import type { ConversationKey, Destination, InboundMessage, OwnerId, TurnId } from "../Message.ts"
 import type { ReplyState } from "../OutboxStore.ts"
 import { StoreError, StoreUnavailable, TurnLost } from "../StoreError.ts"
@@ -42,6 +43,7 @@ export interface TurnRow {
   /** When its last run began. */
   startedAt: number
   error: string | null
+  readonly createdAt: number
   finishedAt: number | null
 }
 
@@ -89,6 +91,8 @@ export interface Data {
   readonly states: Map<ConversationKey, string>
   /** By what is paused; everything has no name. */
   readonly pauses: Map<string, Pause>
+  /** What people did with messages. */
+  readonly byHand: Array<ByHand & { readonly message: number }>
   readonly replies: Map<number, ReplyRow>
   readonly instances: Array<{ readonly id: OwnerId; stoppedAt: number | null; heardUntil: number | null }>
   /** Whose messages these are, once it was heard. */
@@ -105,6 +109,7 @@ export const empty = (): Data => ({
   steps: new Map(),
   states: new Map(),
   pauses: new Map(),
+  byHand: [],
   replies: new Map(),
   instances: [],
   workspace: null,
@@ -166,6 +171,9 @@ export const cutoffKeeping = (
 /** The least of what there is. */
 export const least = (moments: ReadonlyArray<number>): number | null =>
   moments.length === 0 ? null : Math.min(...moments)
+
+/** Asked for again by hand, and not begun yet: it holds nothing up. */
+export const isAskedFor = ({ finishedAt, state }: TurnRow): boolean => state === "failed" && finishedAt === null
 
 /** In no turn yet. */
 export const waits = (row: MessageRow): boolean => row.state === "queued" && row.turn === null

@@ -14,6 +14,7 @@ import {
   cutoffKeeping,
   Database,
   heldTurn,
+  isAskedFor,
   least,
   type MessageRow,
   oldest,
@@ -21,6 +22,7 @@ import {
   waiting,
   waits
 } from "./Database.ts"
+import { discard, list, retry, show } from "./inboxByHand.ts"
 import { checkReplies, endStreams, insertReplies, isSaid } from "./outboxRows.ts"
 
 const bySlackTs = (a: MessageRow, b: MessageRow) => {
@@ -42,13 +44,17 @@ export const layer = Layer.effect(
       turns().find((turn) =>
         turn.conversation === conversation && (turn.state === "running" || turn.state === "waiting")
       )
+    /** Asked for again by hand, those that have waited longest first; they hold nothing up until they are begun. */
+    const askedFor = (conversation: ConversationKey) =>
+      turns().filter((turn) => turn.conversation === conversation && isAskedFor(turn))
+        .toSorted((a, b) => a.dueAt - b.dueAt || a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1))
     const atWork = (turn: TurnId) => rows().filter((row) => row.turn === turn && row.state === "processing")
 
     const claim = (conversation: ConversationKey, owner: OwnerId, now: number, most?: number) => {
       const run = (turn: TurnRow) => {
         Object.assign(turn, { state: "running", owner, attempt: turn.attempt + 1, startedAt: now })
-        const messages = rows().filter((row) => row.turn === turn.id)
-        for (const row of messages) if (row.state === "queued") row.state = "processing"
+        const messages = rows().filter((row) => row.turn === turn.id && row.state === "queued")
+        for (const row of messages) row.state = "processing"
         return Option.some<ClaimedTurn>({
           id: turn.id,
           conversation,
@@ -76,7 +82,11 @@ export const layer = Layer.effect(
         return run(open)
       }
 
-      const taken = waitingDue(conversation, now).slice(0, most)
+      const waiting = waitingDue(conversation, now)
+      const asked = askedFor(conversation).find(({ dueAt }) => dueAt <= now)
+      if (asked !== undefined && !waiting.some(({ dueAt }) => dueAt < asked.dueAt)) return run(asked)
+
+      const taken = waiting.slice(0, most)
       if (taken[0] === undefined) return Option.none()
       // A message opens a second turn when its first one is superseded, maybe in the same millisecond.
       const wanted = `turn_${now.toString(36)}_${taken[0].id}`
@@ -96,6 +106,7 @@ export const layer = Layer.effect(
         dueAt: now,
         startedAt: now,
         error: null,
+        createdAt: now,
         finishedAt: null
       }
       data.turns.set(id, turn)
@@ -134,6 +145,12 @@ export const layer = Layer.effect(
             if (state !== "waiting" || dueAt > now || isPaused(data, conversation)) continue
             due.set(conversation, { at: dueAt, recovered: interrupted })
           }
+          for (const turn of turns()) {
+            if (!isAskedFor(turn) || turn.dueAt > now || openTurn(turn.conversation) !== undefined) continue
+            if (isPaused(data, turn.conversation)) continue
+            const at = Math.min(turn.dueAt, due.get(turn.conversation)?.at ?? Infinity)
+            due.set(turn.conversation, { at, recovered: false })
+          }
           for (const row of rows()) {
             if (!waits(row) || row.dueAt > now || openTurn(row.conversation) !== undefined) continue
             if (isPaused(data, row.conversation)) continue
@@ -149,9 +166,11 @@ export const layer = Layer.effect(
         }),
       nextDueAt: call("nextDueAt")(() =>
         least([
-          ...turns().filter(({ conversation, state }) => state === "waiting" && !isPaused(data, conversation)).map((
-            { dueAt }
-          ) => dueAt),
+          ...turns().filter(({ conversation, state }) => state === "waiting" && !isPaused(data, conversation))
+            .map(({ dueAt }) => dueAt),
+          ...turns().filter((turn) =>
+            isAskedFor(turn) && openTurn(turn.conversation) === undefined && !isPaused(data, turn.conversation)
+          ).map(({ dueAt }) => dueAt),
           ...rows().filter((row) =>
             waits(row) && openTurn(row.conversation) === undefined && !isPaused(data, row.conversation)
           ).map(({ dueAt }) => dueAt)
@@ -235,6 +254,8 @@ export const layer = Layer.effect(
             const seen = [...data.keys].map(([id, { seenAt }]) => ({ id, finishedAt: seenAt }))
             const keys = oldest(seen, endedBefore(keysBefore), most)
             for (const { id } of messages) data.messages.delete(id)
+            const byHand = data.byHand.filter(({ message }) => data.messages.has(message))
+            data.byHand.splice(0, Infinity, ...byHand)
             for (const { id } of ended) {
               data.turns.delete(id)
               data.steps.delete(id)
@@ -243,8 +264,8 @@ export const layer = Layer.effect(
             return Math.max(messages.length, ended.length, keys.length)
           })
         ),
-      retry: (id, owner, error, dueAt) =>
-        call("retry")(() => {
+      retryLater: (id, owner, error, dueAt) =>
+        call("retryLater")(() => {
           const turn = heldTurn(data, id, owner)
           const failures = turn.failures + 1
           const again = { state: "waiting", failures, crashes: 0, interrupted: false, status: null } as const
@@ -272,7 +293,7 @@ export const layer = Layer.effect(
         call("nearer")(() => {
           for (const row of rows().filter(waits)) row.dueAt = Math.min(row.dueAt, now + atMost.messages)
           for (const turn of turns()) {
-            if (turn.state === "waiting") turn.dueAt = Math.min(turn.dueAt, now + atMost.turns)
+            if (turn.state === "waiting" || isAskedFor(turn)) turn.dueAt = Math.min(turn.dueAt, now + atMost.turns)
           }
         }),
       makeDue: (conversations, now) =>
@@ -285,6 +306,10 @@ export const layer = Layer.effect(
         const queued = rows().filter(({ state }) => state === "queued")
         return { queued: queued.length, oldestQueuedAt: least(queued.map(({ receivedAt }) => receivedAt)) }
       }),
+      list: (which, page) => call("list")(() => list(data, which, page)),
+      show: (id) => call("show")(() => show(data, id)),
+      retry: (which, now) => call("retry")(() => retry(data, which, now)),
+      discard: (which, now) => call("discard")(() => discard(data, which, now)),
       counts: call("counts")(() => {
         const of = (state: MessageRow["state"]) => rows().filter((row) => row.state === state)
         return {

@@ -292,7 +292,10 @@ export const layer = Layer.effect(
         Effect.andThen(
           checkCutoffs("prune", { finishedBefore: finishedBefore.at, keysBefore }),
           call("prune")(() => {
-            const mayRunAgain = (turn: TurnId) => data.turns.get(turn)?.finishedAt === null
+            const mayRunAgain = (id: TurnId) => {
+              const turn = data.turns.get(id)
+              return turn !== undefined && (turn.finishedAt === null || turn.state === "failed")
+            }
             const ofTurns = rows().filter(({ turn }) => turn !== null && !mayRunAgain(turn))
             const ofHost = rows().filter(({ turn }) => turn === null)
             const answers = oldest(ofTurns, finishedBefore, most)

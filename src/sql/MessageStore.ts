@@ -14,6 +14,7 @@ import { makeAppend } from "./append.ts"
 import { allPaused, isFree, notPaused } from "./Control.ts"
 import { backlogOfMessages, countMessages } from "./counts.ts"
 import { GroupCommit } from "./GroupCommit.ts"
+import { discard, list, retry, show } from "./inboxByHand.ts"
 import { decodeMessage } from "./messageJson.ts"
 import { decodeDispatch, saidIn } from "./outboxRows.ts"
 import { cutoffOfMessages, pruneMessages } from "./pruning.ts"
@@ -60,9 +61,19 @@ export const layer = Layer.effect(
         // The first waiting message of each conversation, found by index: what it costs depends on the limit, not on how
         // much waits.
         sql<{ readonly conversation: string; readonly recovered: number }>`SELECT conversation, recovered FROM (
-            SELECT * FROM (SELECT conversation, due, 0 AS recovered FROM (
+            SELECT * FROM (SELECT conversation, min(due) AS due, 0 AS recovered FROM (
               SELECT * FROM (SELECT conversation, due_at AS due FROM slackwater_turns
                 WHERE state = 'waiting' AND interrupted = 0 AND due_at <= ${now} AND ${free}
+                ORDER BY due_at LIMIT ${few})
+              UNION ALL
+              SELECT * FROM (SELECT conversation, due_at AS due FROM slackwater_turns a
+                WHERE state = 'failed' AND finished_at IS NULL AND due_at <= ${now}
+                  AND NOT EXISTS (SELECT 1 FROM slackwater_turns t
+                    WHERE t.conversation = a.conversation AND t.state IN ('running', 'waiting'))
+                  AND NOT EXISTS (SELECT 1 FROM slackwater_turns e
+                    WHERE e.conversation = a.conversation AND e.state = 'failed' AND e.finished_at IS NULL
+                      AND (e.due_at, e.created_at, e.id) < (a.due_at, a.created_at, a.id))
+                  AND ${free}
                 ORDER BY due_at LIMIT ${few})
               UNION ALL
               SELECT * FROM (SELECT conversation, due_at AS due FROM slackwater_messages m
@@ -74,7 +85,7 @@ export const layer = Layer.effect(
                       AND (e.due_at, e.id) < (m.due_at, m.id))
                   AND ${free}
                 ORDER BY due_at, id LIMIT ${few})
-            ) ORDER BY due LIMIT ${limit})
+            ) GROUP BY conversation ORDER BY due LIMIT ${limit})
             UNION ALL
             SELECT * FROM (SELECT conversation, due_at AS due, 1 AS recovered FROM slackwater_turns
               WHERE state = 'waiting' AND interrupted = 1 AND due_at <= ${now} AND ${free}
@@ -93,6 +104,11 @@ export const layer = Layer.effect(
           SELECT min(due_at) AS due FROM slackwater_turns WHERE state = 'waiting' AND interrupted = 0 AND ${free}
           UNION ALL
           SELECT min(due_at) AS due FROM slackwater_turns WHERE state = 'waiting' AND interrupted = 1 AND ${free}
+          UNION ALL
+          SELECT min(due_at) AS due FROM slackwater_turns a
+            WHERE state = 'failed' AND finished_at IS NULL AND NOT EXISTS (
+              SELECT 1 FROM slackwater_turns t
+              WHERE t.conversation = a.conversation AND t.state IN ('running', 'waiting')) AND ${free}
           UNION ALL
           SELECT min(due_at) AS due FROM slackwater_messages m
             WHERE state = 'queued' AND turn_id IS NULL AND NOT EXISTS (
@@ -121,6 +137,9 @@ export const layer = Layer.effect(
         sql<{ readonly conversation: string }>`SELECT conversation FROM (
             SELECT * FROM (SELECT conversation, 9e15 AS ended FROM slackwater_turns
               WHERE state IN ('running', 'waiting') LIMIT ${limit * turnsEach})
+            UNION ALL
+            SELECT * FROM (SELECT conversation, 9e15 AS ended FROM slackwater_turns
+              WHERE state = 'failed' AND finished_at IS NULL LIMIT ${limit * turnsEach})
             UNION ALL
             SELECT * FROM (SELECT conversation, finished_at AS ended FROM slackwater_turns
               WHERE finished_at >= ${since} ORDER BY finished_at DESC LIMIT ${limit * turnsEach})
@@ -167,17 +186,23 @@ export const layer = Layer.effect(
           group.write("prune")(pruneMessages(sql, options))
         ),
       nearer: (now, atMost) =>
-        Effect.asVoid(Effect.andThen(
+        Effect.asVoid(Effect.all([
           sql`UPDATE slackwater_messages SET due_at = ${now + atMost.messages}
             WHERE state = 'queued' AND turn_id IS NULL AND due_at > ${now + atMost.messages}`,
           sql`UPDATE slackwater_turns SET due_at = ${now + atMost.turns}
-            WHERE state = 'waiting' AND due_at > ${now + atMost.turns}`
-        )).pipe(group.write("nearer")),
+            WHERE state = 'waiting' AND due_at > ${now + atMost.turns}`,
+          sql`UPDATE slackwater_turns SET due_at = ${now + atMost.turns}
+            WHERE state = 'failed' AND finished_at IS NULL AND due_at > ${now + atMost.turns}`
+        ])).pipe(group.write("nearer")),
       makeDue: (conversations, now) =>
         Effect.asVoid(
           sql`UPDATE slackwater_messages SET due_at = ${now} WHERE state = 'queued' AND turn_id IS NULL
             AND due_at > ${now} AND ${sql.in("conversation", conversations)}`
         ).pipe(group.write("makeDue")),
+      list: (which, page) => statement("list")(list(sql, which, page)),
+      show: (id) => statement("show")(show(sql, id)),
+      retry: (which, now) => group.write("retry")(retry(sql, which, now)),
+      discard: (which, now) => group.write("discard")(discard(sql, which, now)),
       counts: statement("counts")(countMessages(sql)),
       backlog: statement("backlog")(backlogOfMessages(sql))
     })

@@ -20,7 +20,10 @@ export const countMessages = (sql: SqlClient.SqlClient) =>
           SELECT state, received_at FROM slackwater_messages WHERE state = 'queued' AND turn_id IS NULL
           UNION ALL
           SELECT m.state, m.received_at FROM slackwater_turns t CROSS JOIN slackwater_messages m ON m.turn_id = t.id
-            WHERE t.state IN ('running', 'waiting'))
+            WHERE t.state IN ('running', 'waiting')
+          UNION ALL
+          SELECT m.state, m.received_at FROM slackwater_turns t CROSS JOIN slackwater_messages m ON m.turn_id = t.id
+            WHERE t.state = 'failed' AND t.finished_at IS NULL)
       ), (
         SELECT count(CASE WHEN state = 'done' THEN 1 END) AS done,
           count(CASE WHEN state = 'failed' THEN 1 END) AS failed,
@@ -38,7 +41,10 @@ export const backlogOfMessages = (sql: SqlClient.SqlClient) =>
       SELECT received_at FROM slackwater_messages WHERE state = 'queued' AND turn_id IS NULL
       UNION ALL
       SELECT m.received_at FROM slackwater_turns t CROSS JOIN slackwater_messages m ON m.turn_id = t.id
-        WHERE t.state IN ('running', 'waiting') AND m.state = 'queued')`,
+        WHERE t.state IN ('running', 'waiting') AND m.state = 'queued'
+      UNION ALL
+      SELECT m.received_at FROM slackwater_turns t CROSS JOIN slackwater_messages m ON m.turn_id = t.id
+        WHERE t.state = 'failed' AND t.finished_at IS NULL AND m.state = 'queued')`,
     ([row]) => row ?? nothing
   )
 

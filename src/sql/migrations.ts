@@ -179,6 +179,25 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
     ) STRICT, WITHOUT ROWID`,
     // When its last run began.
     `ALTER TABLE slackwater_turns ADD COLUMN started_at INTEGER`
+  ],
+  [
+    // What people did with messages, and what had been their reason till then.
+    `CREATE TABLE slackwater_by_hand (
+      id INTEGER PRIMARY KEY AUTOINCREMENT,
+      message_id INTEGER NOT NULL,
+      at INTEGER NOT NULL,
+      action TEXT NOT NULL CHECK (action IN ('retry', 'discard')),
+      reason TEXT
+    ) STRICT`,
+    `CREATE INDEX slackwater_by_hand_message ON slackwater_by_hand (message_id, id)`,
+    // Turns that failed and were asked for again: in all, and in one conversation.
+    `CREATE INDEX slackwater_turns_asked ON slackwater_turns (due_at) WHERE state = 'failed' AND finished_at IS NULL`,
+    `CREATE INDEX slackwater_turns_asked_in ON slackwater_turns (conversation, due_at, created_at, id)
+      WHERE state = 'failed' AND finished_at IS NULL`,
+    `CREATE INDEX slackwater_messages_failed ON slackwater_messages (id) WHERE state = 'failed'`,
+    // What was said behind a mention that comes late, and what else was ignored in a conversation.
+    `DROP INDEX slackwater_messages_unaddressed`,
+    `CREATE INDEX slackwater_messages_ignored ON slackwater_messages (conversation, slack_ts) WHERE state = 'ignored'`
   ]
 ]
 

@@ -2,7 +2,8 @@
  * How both stores delete their past: the oldest by index, a bounded number at a time.
  *
  * Guarantees: what a conversation still needs stays. Unfinished messages, turns and replies have no `finished_at` and
- * are in none of these indexes; replies of an unfinished turn may be asked for again by a run of it.
+ * are in none of these indexes; replies of an unfinished turn may be asked for again by a run of it, and those of one
+ * that failed by a run that a person asks for.
  */
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
@@ -35,9 +36,10 @@ export const cutoffOfReplies = (sql: SqlClient.SqlClient, newest: number) =>
 export const pruneMessages = Effect.fn("MessageStore.prune")(
   function*(sql: SqlClient.SqlClient, { finishedBefore: { at, id }, keysBefore, most }: Options) {
     // A key outlives its message where it must: without its row it still says "seen".
-    const messages = yield* sql`DELETE FROM slackwater_messages WHERE id IN (SELECT id FROM slackwater_messages
-      WHERE finished_at IS NOT NULL AND (finished_at, id) < (${at}, ${id})
-      ORDER BY finished_at, id LIMIT ${most}) RETURNING id`
+    const endedMessages = sql`SELECT id FROM slackwater_messages
+      WHERE finished_at IS NOT NULL AND (finished_at, id) < (${at}, ${id}) ORDER BY finished_at, id LIMIT ${most}`
+    yield* sql`DELETE FROM slackwater_by_hand WHERE message_id IN (${endedMessages})`
+    const messages = yield* sql`DELETE FROM slackwater_messages WHERE id IN (${endedMessages}) RETURNING id`
     // A turn ends with its messages.
     const endedTurns = sql`SELECT id FROM slackwater_turns WHERE finished_at IS NOT NULL AND finished_at < ${at}
       ORDER BY finished_at, id LIMIT ${most}`
@@ -55,7 +57,8 @@ export const pruneReplies = Effect.fn("OutboxStore.prune")(
     const answers = yield* sql`DELETE FROM slackwater_outbox WHERE id IN (SELECT id FROM slackwater_outbox o
       WHERE finished_at IS NOT NULL AND turn_id IS NOT NULL
         AND (finished_at, id) < (${finishedBefore.at}, ${finishedBefore.id})
-        AND NOT EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.id = o.turn_id AND t.finished_at IS NULL)
+        AND NOT EXISTS (SELECT 1 FROM slackwater_turns t
+          WHERE t.id = o.turn_id AND (t.finished_at IS NULL OR t.state = 'failed'))
       ORDER BY finished_at, id LIMIT ${most}) RETURNING id`
     const unclaimed = earlier(finishedBefore, endedBefore(keysBefore))
     const posts = yield* sql`DELETE FROM slackwater_outbox WHERE id IN (SELECT id FROM slackwater_outbox

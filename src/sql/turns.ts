@@ -28,13 +28,22 @@ interface OpenRow {
 
 type Turns = Pick<
   MessageStore["Service"],
-  "claim" | "recover" | "releaseAll" | "complete" | "retry" | "fail" | "supersede" | "saveStep" | "saveStatus" | "adopt"
+  | "claim"
+  | "recover"
+  | "releaseAll"
+  | "complete"
+  | "retryLater"
+  | "fail"
+  | "supersede"
+  | "saveStep"
+  | "saveStatus"
+  | "adopt"
 >
 
 export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"]): Turns => {
   const messagesOf = Effect.fnUntraced(function*(turn: string) {
     const rows = yield* sql<{ readonly id: number; readonly message: string }>`SELECT id, message
-      FROM slackwater_messages WHERE turn_id = ${turn} ORDER BY slack_ts, id`
+      FROM slackwater_messages WHERE turn_id = ${turn} AND state = 'processing' ORDER BY slack_ts, id`
     const messages: Array<InboundMessage> = []
     let unreadable: string | null = null
     for (const { id, message } of rows) {
@@ -77,7 +86,7 @@ export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"
       if (yield* mustWait(open, owner, now)) return Option.none<ClaimedTurn>()
       yield* sql`UPDATE slackwater_turns SET state = 'running', owner = ${owner}, attempt = attempt + 1,
         started_at = ${now}
-        WHERE id = ${open.id} AND state = 'waiting'`
+        WHERE id = ${open.id} AND state = ${open.state}`
       yield* sql`UPDATE slackwater_messages SET state = 'processing' WHERE turn_id = ${open.id} AND state = 'queued'`
       return Option.some<ClaimedTurn>({
         id: TurnId.make(open.id),
@@ -102,6 +111,13 @@ export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"
       const [open] = yield* sql<OpenRow>`SELECT * FROM slackwater_turns
         WHERE conversation = ${conversation} AND state IN ('running', 'waiting')`
       if (open !== undefined) return yield* claimAgain(conversation, open, owner, now)
+      // Asked for again by hand: in its turn among what waits, and nothing else of the conversation runs.
+      const [asked] = yield* sql<OpenRow>`SELECT * FROM slackwater_turns t
+        WHERE conversation = ${conversation} AND state = 'failed' AND finished_at IS NULL AND due_at <= ${now}
+          AND NOT EXISTS (SELECT 1 FROM slackwater_messages m WHERE m.conversation = ${conversation}
+            AND m.state = 'queued' AND m.turn_id IS NULL AND m.due_at < t.due_at)
+        ORDER BY due_at, created_at, id LIMIT 1`
+      if (asked !== undefined) return yield* claimAgain(conversation, asked, owner, now)
       const [first] = yield* sql<{ readonly id: number }>`SELECT id FROM slackwater_messages
         WHERE conversation = ${conversation} AND state = 'queued' AND turn_id IS NULL AND due_at <= ${now}
         ORDER BY slack_ts, id LIMIT 1`
@@ -166,7 +182,7 @@ export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"
       }
       yield* sql`DELETE FROM slackwater_steps WHERE turn_id = ${turn}`
     }, group.write("complete")),
-    retry: Effect.fn("MessageStore.retry")(function*(turn, owner, error, dueAt) {
+    retryLater: Effect.fn("MessageStore.retryLater")(function*(turn, owner, error, dueAt) {
       yield* leave(
         turn,
         owner,
@@ -174,7 +190,7 @@ export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"
         [error, Math.round(dueAt)]
       )
       yield* sql`UPDATE slackwater_messages SET state = 'queued' WHERE turn_id = ${turn} AND state = 'processing'`
-    }, group.write("retry")),
+    }, group.write("retryLater")),
     fail: Effect.fn("MessageStore.fail")(function*(turn, owner, error, replies, now) {
       yield* leave(turn, owner, "state = 'failed', failures = failures + 1, error = ?, finished_at = ?", [error, now])
       yield* finishMessages(turn, "failed", error, now)

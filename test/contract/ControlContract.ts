@@ -107,7 +107,7 @@ export const suite = (name: string, layer: Layer.Layer<Needs>) =>
           const turn = yield* claimed()
           yield* control.pause(null, now)
           yield* (yield* OutboxStore).enqueue([post("a")], { turn: turn.id, owner: me, attempt: 1 }, now)
-          yield* store.retry(turn.id, me, "boom", now)
+          yield* store.retryLater(turn.id, me, "boom", now)
           assert.deepStrictEqual(yield* ready(now), [])
           assert.isNull(yield* store.nextDueAt)
           assert.isFalse(yield* claimable("D1"))
@@ -188,7 +188,7 @@ export const suite = (name: string, layer: Layer.Layer<Needs>) =>
           yield* say("D2")
           const left = yield* claimed("D1", other)
           const waiting = yield* claimed("D2")
-          yield* store.retry(waiting.id, me, "boom", now + 1_000)
+          yield* store.retryLater(waiting.id, me, "boom", now + 1_000)
           assert.deepInclude(yield* control.cancel(left.id, now), { _tag: "Cancelled", wasRunning: true })
           assert.deepInclude(yield* control.cancel(waiting.id, now), { _tag: "Cancelled", wasRunning: false })
           yield* crashed
@@ -243,7 +243,7 @@ export const suite = (name: string, layer: Layer.Layer<Needs>) =>
         yield* say("D2")
         const turn = yield* claimed()
         yield* store.saveStatus({ turn: turn.id, owner: me, attempt: 1 }, "reading")
-        yield* store.retry(turn.id, me, "boom", now)
+        yield* store.retryLater(turn.id, me, "boom", now)
         yield* claimed("D1", other, now + 7_000)
         assert.deepStrictEqual(yield* control.running, [{
           id: turn.id,

@@ -6,6 +6,8 @@ import { heardLate, MessageStore, type NewMessage, notAddressed } from "../../sr
 import { OutboxStore } from "../../src/OutboxStore.ts"
 import { arrival, inbound, key, post, tsAt } from "../fixtures/messages.ts"
 import { epoch } from "../fixtures/time.ts"
+import { inboxByHandContract } from "./InboxByHandContract.ts"
+import { inboxListContract } from "./InboxListContract.ts"
 import { keepingContract } from "./KeepingContract.ts"
 import { pruningContract } from "./PruningContract.ts"
 import { recoveryContract } from "./RecoveryContract.ts"
@@ -219,8 +221,8 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           for (const [channel, dueAt] of [["D1", 9_000], ["D2", 400], ["D3", 0], ["D4", 0]] as const) {
             yield* store.append(arrival({ conversation: key(channel) }, { dueAt: now + dueAt }))
           }
-          yield* store.retry((yield* claimed("D3")).id, me, "boom", now + 9_000)
-          yield* store.retry((yield* claimed("D4")).id, me, "boom", now + 600)
+          yield* store.retryLater((yield* claimed("D3")).id, me, "boom", now + 9_000)
+          yield* store.retryLater((yield* claimed("D4")).id, me, "boom", now + 600)
           yield* store.nearer(now, { messages: 500, turns: 700 })
           const inOrder = ["D2", "D1", "D4", "D3"]
           for (const [ahead, due] of [[399, 0], [400, 1], [499, 1], [500, 2], [600, 3], [699, 3], [700, 4]] as const) {
@@ -275,6 +277,8 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
         }))
     })
 
+    inboxByHandContract(test)
+    inboxListContract(test)
     turnsContract(test)
     recoveryContract(test)
     runsContract(test)
@@ -300,7 +304,7 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
           })
           assert.deepStrictEqual(yield* store.backlog, { queued: 1, oldestQueuedAt: now + 3 })
           // A turn that waits to run again has its messages in hand, like one that runs.
-          yield* store.retry((yield* claimed("D2")).id, me, "no", now + 60_000)
+          yield* store.retryLater((yield* claimed("D2")).id, me, "no", now + 60_000)
           assert.strictEqual((yield* store.backlog).queued, (yield* store.counts).queued)
         }))
 

@@ -145,7 +145,7 @@ export const recoveryContract = (test: Test) => {
         yield* crashWhileRunning(1, "D1", "D2")
         yield* claimed("D1")
         yield* store.releaseAll(me, now)
-        yield* store.retry((yield* claimed("D2")).id, me, "boom", now)
+        yield* store.retryLater((yield* claimed("D2")).id, me, "boom", now)
         yield* crashWhileRunning(1, "D1", "D2")
         assert.deepStrictEqual([(yield* claimed("D1")).crashes, (yield* claimed("D2")).crashes], [1, 1])
       }))
@@ -183,7 +183,7 @@ export const recoveryContract = (test: Test) => {
         yield* crashed
         const again = yield* claimed()
         seen.push(again.interrupted)
-        yield* store.retry(again.id, me, "boom", now)
+        yield* store.retryLater(again.id, me, "boom", now)
         seen.push((yield* claimed()).interrupted)
         yield* store.releaseAll(me, now)
         const { id, interrupted } = yield* claimed()
@@ -208,7 +208,7 @@ export const recoveryContract = (test: Test) => {
         )
         yield* store.releaseAll(me, now)
         assert.strictEqual((yield* claimed()).status, "is writing…")
-        yield* store.retry(first.id, me, "boom", now)
+        yield* store.retryLater(first.id, me, "boom", now)
         assert.isNull((yield* claimed()).status)
       }))
 

@@ -28,7 +28,7 @@ export const runsContract = (test: Test) => {
         yield* crashed
         const again = yield* claimed()
         yield* store.saveStep({ ...run, attempt: again.attempt }, "write", "null", now)
-        yield* store.retry(turn.id, me, "boom", now)
+        yield* store.retryLater(turn.id, me, "boom", now)
         yield* claimed()
         assert.deepStrictEqual(yield* store.steps(turn.id), new Map([["search", "[1]"], ["write", "null"]]))
         yield* store.complete(turn.id, me, [], now)
@@ -41,7 +41,7 @@ export const runsContract = (test: Test) => {
         for (const from of [{ ...run, owner: other }, { ...run, attempt: run.attempt - 1 }]) {
           assert.strictEqual(yield* refusal(store.saveStep(from, "search", "1", now)), "TurnLost")
         }
-        yield* store.retry(turn.id, me, "boom", now)
+        yield* store.retryLater(turn.id, me, "boom", now)
         assert.strictEqual(yield* refusal(store.saveStep(run, "search", "1", now)), "TurnLost")
         yield* claimed()
         assert.strictEqual(yield* refusal(store.saveStep(run, "search", "1", now)), "TurnLost")
@@ -218,7 +218,7 @@ export const runsContract = (test: Test) => {
         const id = yield* waitingId
         const late: ReadonlyArray<Effect.Effect<unknown, { readonly reason: { readonly _tag: string } }>> = [
           store.complete(turn.id, me, [post("late")], now, { state: "1" }),
-          store.retry(turn.id, me, "late", now),
+          store.retryLater(turn.id, me, "late", now),
           store.fail(turn.id, me, "late", [post("late")], now),
           store.supersede(turn.id, me, now),
           store.saveStep(run, "late", "1", now),
@@ -267,7 +267,7 @@ export const runsContract = (test: Test) => {
     test("does not divide a turn that runs again", (store) =>
       Effect.gen(function*() {
         for (const second of [1, 2]) yield* store.append(arrival({ text: String(second), ts: tsAt(second) }))
-        yield* store.retry((yield* claimed()).id, me, "boom", now)
+        yield* store.retryLater((yield* claimed()).id, me, "boom", now)
         const again = Option.getOrThrow(yield* store.claim(key("D1"), me, now, 1))
         assert.deepStrictEqual(texts(again), ["1", "2"])
       }))

@@ -76,7 +76,7 @@ export const turnsContract = (test: Test) => {
       Effect.gen(function*() {
         yield* store.append(arrival({ text: "one" }))
         const turn = yield* claimed()
-        yield* store.retry(turn.id, me, "boom", now + 1_000.4)
+        yield* store.retryLater(turn.id, me, "boom", now + 1_000.4)
         yield* store.append(arrival({ text: "two" }))
         assert.deepStrictEqual(yield* ready(now + 999), [])
         assert.strictEqual(yield* store.nextDueAt, now + 1_000)
@@ -101,14 +101,14 @@ export const turnsContract = (test: Test) => {
       Effect.gen(function*() {
         yield* store.append(arrival({ text: "one" }, { keys: twin("a") }))
         const turn = yield* claimed()
-        yield* store.retry(turn.id, me, "boom", now)
+        yield* store.retryLater(turn.id, me, "boom", now)
         yield* store.append(arrival({ text: "one", threadTs: "7.0" }, { keys: twin("b") }))
         assert.deepStrictEqual((yield* claimed()).messages, turn.messages)
       }))
   })
 
   describe("the end of a turn", () => {
-    for (const call of ["complete", "retry", "fail"] as const) {
+    for (const call of ["complete", "retryLater", "fail"] as const) {
       test(`is refused to a former owner (${call}), who changes nothing`, (store, outbox) =>
         Effect.gen(function*() {
           yield* store.append(arrival())
@@ -118,8 +118,8 @@ export const turnsContract = (test: Test) => {
           const before = yield* store.counts
           const late = call === "complete"
             ? store.complete(turn.id, me, [post("late")], now)
-            : call === "retry"
-            ? store.retry(turn.id, me, "late", now)
+            : call === "retryLater"
+            ? store.retryLater(turn.id, me, "late", now)
             : store.fail(turn.id, me, "late", [post("late")], now)
           assert.strictEqual(yield* refusal(late), "TurnLost")
           assert.deepStrictEqual(yield* store.counts, before)

@@ -6,20 +6,31 @@ import { assert } from "@effect/vitest"
 import { suspectAfter } from "../../src/MessageStore.ts"
 import { holdLaneFor } from "../../src/OutboxStore.ts"
 import type { Operation } from "./operations.ts"
-import { assertSame, type ReplyRow, type Tables } from "./world.ts"
+import { assertSame, type ReplyRow, type Tables, type TurnRow } from "./world.ts"
 
 /** From each state, the states it may become. Those without an entry are final. */
-const messageMoves: Readonly<Record<string, ReadonlyArray<string>>> = {
+type Moves = Readonly<Record<string, ReadonlyArray<string>>>
+
+const messageMoves: Moves = {
   queued: ["processing"],
   processing: ["queued", "done", "failed"],
   // A twin that addresses the bot; a full conversation keeps it as a dead letter.
   ignored: ["queued", "failed"]
 }
-const turnMoves: Readonly<Record<string, ReadonlyArray<string>>> = {
+const turnMoves: Moves = {
   waiting: ["running"],
-  running: ["waiting", "done", "failed", "superseded"]
+  running: ["waiting", "done", "failed", "superseded"],
+  asked: ["running"]
 }
-const replyMoves: Readonly<Record<string, ReadonlyArray<string>>> = {
+/** What only a person does: of messages, and of their turns. */
+const byHand: Readonly<Partial<Record<Operation["_tag"], { readonly messages: Moves; readonly turns: Moves }>>> = {
+  retryByHand: { messages: { failed: ["queued"], ignored: ["queued"] }, turns: { failed: ["asked"] } },
+  discardByHand: {
+    messages: { failed: ["ignored"], queued: ["ignored"] },
+    turns: { waiting: ["failed"], asked: ["failed"] }
+  }
+}
+const replyMoves: Moves = {
   queued: ["sending", "expired"],
   failed_retryable: ["sending", "expired"],
   sending: ["delivered", "unknown", "failed_retryable", "failed_terminal"],
@@ -31,23 +42,30 @@ interface Stated {
   readonly state: string
 }
 
+/** A turn that failed and was asked for again has no end yet. */
+const isAsked = ({ finished_at, state }: TurnRow) => state === "failed" && finished_at === null
+const isUnfinished = (turn: TurnRow) => turn.state === "running" || turn.state === "waiting" || isAsked(turn)
+const named = (turns: ReadonlyArray<TurnRow>) => turns.map((turn) => isAsked(turn) ? { ...turn, state: "asked" } : turn)
+
 const index = <Row extends Stated>(rows: ReadonlyArray<Row>) => new Map(rows.map((row) => [row.id, row]))
 
 /** G2, G6: rows move as drawn, final ones stay as they are to the last field, and only pruning takes them away. */
 const moves = <Row extends Stated>(
   before: ReadonlyArray<Row>,
   after: ReadonlyArray<Row>,
-  allowed: Readonly<Record<string, ReadonlyArray<string>>>,
-  pruned: boolean
+  allowed: Moves,
+  pruned: boolean,
+  besides: Moves = {}
 ) => {
   const now = index(after)
   for (const row of before) {
     const next = now.get(row.id)
     const isFinal = allowed[row.state] === undefined
+    const mayMove = besides[row.state] ?? []
     if (next === undefined) assert.isTrue(pruned && (isFinal || row.state === "ignored"), `${row.id} vanished`)
-    else if (isFinal) assertSame(next, row)
+    else if (next.state === row.state && (isFinal || mayMove.length > 0)) assertSame(next, row)
     else if (next.state !== row.state) {
-      assert.include(allowed[row.state] ?? [], next.state, `${row.id}: ${row.state} → ${next.state}`)
+      assert.include([...allowed[row.state] ?? [], ...mayMove], next.state, `${row.id}: ${row.state} → ${next.state}`)
     }
   }
 }
@@ -63,15 +81,22 @@ const always = ({ messages, outbox, turns }: Tables, me: string) => {
   const stateOf = index(turns)
   // G4: one turn at a time per conversation.
   assert.strictEqual(new Set(open.map(({ conversation }) => conversation)).size, open.length)
-  for (const { conversation, id, state, turn_id } of messages) {
+  for (const { conversation, id, reason, state, turn_id } of messages) {
     const turn = turn_id === null ? undefined : stateOf.get(turn_id)
     // A message is where its turn is.
     if (state === "processing") assert.strictEqual(turn?.state, "running", `message ${id}`)
-    if (state === "queued" && turn_id !== null) assert.strictEqual(turn?.state, "waiting", `message ${id}`)
+    if (state === "queued" && turn_id !== null) {
+      assert.isTrue(turn !== undefined && isUnfinished(turn) && turn.state !== "running", `message ${id}`)
+    }
+    if (state === "ignored" && turn_id !== null) assert.strictEqual(reason, "discarded", `message ${id}`)
+    if (state === "failed" && turn !== undefined) assert.strictEqual(turn.state, "failed", `message ${id}`)
     if (turn !== undefined) assert.strictEqual(turn.conversation, conversation)
-    if (turn_id !== null && turn?.state === "done") assert.strictEqual(state, "done")
+    if (turn_id !== null && turn?.state === "done" && state !== "ignored") assert.strictEqual(state, "done")
   }
-  for (const { id } of open) assert.isTrue(messages.some(({ turn_id }) => turn_id === id), `${id} is empty`)
+  for (const { id } of turns.filter(isUnfinished)) {
+    const isThere = messages.some(({ state, turn_id }) => turn_id === id && state !== "ignored")
+    assert.isTrue(isThere, `${id} is empty`)
+  }
   assert.strictEqual(new Set(outbox.map(({ key }) => key)).size, outbox.length)
 }
 
@@ -98,7 +123,7 @@ export const makeLedger = (beginning: Tables) => {
   let last = beginning
 
   const membersOf = (tables: Tables, turn: string) =>
-    tables.messages.filter(({ turn_id }) => turn_id === turn).map(({ id }) => id)
+    tables.messages.filter(({ state, turn_id }) => turn_id === turn && state !== "ignored").map(({ id }) => id)
 
   /** G1, G3: what was taken is there once, and what was seen before makes no second row. */
   const appended = (keys: ReadonlyArray<string>, result: unknown, next: Tables) => {
@@ -119,12 +144,26 @@ export const makeLedger = (beginning: Tables) => {
     assert.includeMembers(next.outbox.map(({ key }) => key), replies.map((reply) => `reply-${reply}`))
   }
 
+  /** What a person asks for again waits, with its turn where it has one that failed, and is recorded. */
+  const askedFor = (ids: ReadonlyArray<number>, next: Tables) => {
+    const rows = index(next.messages)
+    const before = index(last.messages)
+    const turnsBefore = index(last.turns)
+    assert.strictEqual(next.by_hand.length, last.by_hand.length + ids.length)
+    for (const id of ids) {
+      const turn = before.get(id)?.turn_id ?? null
+      const isOver = turn !== null && (turnsBefore.get(turn)?.state ?? "failed") !== "failed"
+      assert.deepInclude(rows.get(id), { state: "queued", reason: null, turn_id: isOver ? null : turn })
+      handled.delete(id)
+    }
+  }
+
   /** Between two moments with one operation between them. */
   const record = (done: Operation, result: unknown, next: Tables, { me, now }: { me: string; now: number }) => {
     const operation = done._tag
     const isPrune = operation === "prune"
-    moves(last.messages, next.messages, messageMoves, isPrune)
-    moves(last.turns, next.turns, turnMoves, isPrune)
+    moves(last.messages, next.messages, messageMoves, isPrune, byHand[operation]?.messages)
+    moves(named(last.turns), named(next.turns), turnMoves, isPrune, byHand[operation]?.turns)
     moves(last.outbox, next.outbox, replyMoves, isPrune)
     always(next, me)
 
@@ -133,12 +172,13 @@ export const makeLedger = (beginning: Tables) => {
     if (isRefused) assertSame(next, last)
     else if (done._tag === "complete") completed(done, next)
     if (done._tag === "recover") assert.strictEqual(recovered(last, next, { limit: done.limit, me }), result)
+    if (done._tag === "retryByHand") askedFor(result as ReadonlyArray<number>, next)
     if (done._tag === "append") appended([`event:${done.event}`, `message:${done.message}`], result, next)
 
     const turnsNow = index(next.turns)
     for (const turn of last.turns) {
       const then = turnsNow.get(turn.id)
-      if (then === undefined || (turn.state !== "running" && turn.state !== "waiting")) continue
+      if (then === undefined || !isUnfinished(turn)) continue
       const members = membersOf(next, turn.id)
       // G8: a turn keeps its messages over every re-run; it grows only by adoption, and gives back what nobody saw.
       if (then.state === "superseded") assert.isEmpty(members)
@@ -147,12 +187,14 @@ export const makeLedger = (beginning: Tables) => {
         assert.isAtMost(missing.length, then.state === "done" ? done.unseen : 0)
         const rows = index(next.messages)
         for (const id of missing) assert.deepInclude(rows.get(id), { state: "queued", turn_id: null, due_at: now })
-      } else if (operation === "adopt") assert.includeMembers(members, membersOf(last, turn.id))
+      } else if (operation === "adopt" || operation === "retryByHand") {
+        assert.includeMembers(members, membersOf(last, turn.id))
+      } else if (operation === "discardByHand") assert.includeMembers(membersOf(last, turn.id), members)
       else assertSame(members, membersOf(last, turn.id))
       if (operation !== "releaseAll" && operation !== "restart") assert.isAtLeast(then.attempt, turn.attempt)
       // G8: a crash counts when the turn is recovered, so once for each run, and not for a turn that only waited.
       if (operation !== "recover") assert.isAtMost(then.crashes, turn.crashes)
-      if (then.state === "done" || then.state === "failed") {
+      if (then.state === "done" || (then.state === "failed" && then.finished_at !== null)) {
         for (const id of members) {
           assert.isFalse(handled.has(id), `message ${id} ended in ${handled.get(id)} and in ${turn.id}`)
           handled.set(id, turn.id)

@@ -11,6 +11,11 @@ const ofTurn = {
   caller: Schema.Literals(["owner", "owner", "owner", "owner", "former owner", "former run"])
 }
 const ofReply = { reply: upTo(5), former: upTo(4) }
+/** Which messages a person means: likely those that it makes sense for. */
+const byHand = {
+  messages: Schema.Array(upTo(9)).check(Schema.isMaxLength(2)),
+  any: Schema.Literals([false, false, true])
+}
 const replies = Schema.Array(upTo(9)).check(Schema.isMaxLength(2))
 const post = { lane: upTo(2), reply: upTo(9) }
 
@@ -35,8 +40,10 @@ const schemas = {
     unseen: Schema.Literals([0, 0, 0, 1]),
     unstorable: Schema.Literals([false, false, false, false, true])
   }),
-  retry: Schema.TaggedStruct("retry", { ...ofTurn, dueIn: Schema.Literals([0, 500]) }),
+  retryLater: Schema.TaggedStruct("retryLater", { ...ofTurn, dueIn: Schema.Literals([0, 500]) }),
   fail: Schema.TaggedStruct("fail", { ...ofTurn, replies }),
+  retryByHand: Schema.TaggedStruct("retryByHand", { ...byHand, all: Schema.Literals([false, false, false, true]) }),
+  discardByHand: Schema.TaggedStruct("discardByHand", byHand),
   supersede: Schema.TaggedStruct("supersede", ofTurn),
   saveStatus: Schema.TaggedStruct("saveStatus", { ...ofTurn, status: upTo(2) }),
   saveStep: Schema.TaggedStruct("saveStep", { ...ofTurn, name: upTo(2), result: upTo(9) }),
@@ -91,6 +98,9 @@ const weights: Readonly<Partial<Record<keyof Schemas, number>>> = {
   claim: 8,
   complete: 4,
   saveStep: 2,
+  fail: 2,
+  retryByHand: 4,
+  discardByHand: 2,
   adopt: 3,
   enqueue: 3,
   send: 5,

@@ -1,6 +1,7 @@
 /** One operation on both stores. What it names by number is looked up in the model, so that it means something. */
 import { Effect } from "effect"
 import { type Cutoff, endedBefore, later } from "../../src/Cutoff.ts"
+import { messageStates } from "../../src/InboxByHand.ts"
 import { OwnerId, TurnId } from "../../src/Message.ts"
 import type { NewReply } from "../../src/OutboxStore.ts"
 import { arrival, at, failure, inbound, key, post, tsAt } from "../fixtures/messages.ts"
@@ -51,6 +52,12 @@ const replyIn = (world: World, reply: number, states: ReadonlyArray<string>): nu
   return (nth(reply === 0 || fitting.length === 0 ? all : fitting, reply))?.id ?? 4_711
 }
 
+/** The message that is meant. */
+const messageIn = (world: World, place: number, states: ReadonlyArray<string>): number => {
+  const fitting = [...world.data.messages.values()].filter(({ state }) => states.includes(state))
+  return nth(fitting, place)?.id ?? 4_711
+}
+
 const look = ({ now }: World) => ({ messages, outbox }: Stores) =>
   Effect.all([
     messages.counts,
@@ -82,6 +89,13 @@ export const lookAtAll = Effect.fnUntraced(function*(world: World) {
     )
   }
   yield* world.both(({ messages }) => Effect.forEach([...data.turns.keys()], (turn) => messages.steps(turn)))
+  yield* world.both(({ messages }) =>
+    Effect.all([
+      messages.list({}, { limit: 5 }),
+      messages.list({ states: ["failed", "queued"] }, { after: 2, limit: 5 }),
+      messages.list({ states: ["processing", "ignored", "done"], channel: "D1" }, { before: 9, limit: 2 })
+    ])
+  )
   yield* world.both(({ outbox }) => outbox.claimUnknown(now, 2))
 })
 
@@ -120,14 +134,25 @@ export const perform = (world: World, operation: Operation): Effect.Effect<unkno
       const unseen = members.slice(members.length - operation.unseen)
       return both(({ messages }) => messages.complete(turn, owner, replies, now, { state, unseen }))
     }
-    case "retry": {
+    case "retryLater": {
       const { owner, turn } = target(world, operation)
-      return both(({ messages }) => messages.retry(turn, owner, "boom", now + operation.dueIn))
+      return both(({ messages }) => messages.retryLater(turn, owner, "boom", now + operation.dueIn))
     }
     case "fail": {
       const { conversation, owner, turn } = target(world, operation)
       const replies = operation.replies.map((reply) => answer(reply, conversation))
       return both(({ messages }) => messages.fail(turn, owner, "boom", replies, now))
+    }
+    case "retryByHand": {
+      const { all, any, messages: places } = operation
+      if (all) return both(({ messages }) => messages.retry({ states: ["failed"] }, now))
+      const ids = places.map((place) => messageIn(world, place, any ? messageStates : ["failed", "ignored"]))
+      return both(({ messages }) => messages.retry({ ids }, now))
+    }
+    case "discardByHand": {
+      const { any, messages: places } = operation
+      const ids = places.map((place) => messageIn(world, place, any ? messageStates : ["failed", "queued"]))
+      return both(({ messages }) => messages.discard({ ids }, now))
     }
     case "supersede": {
       const { owner, turn } = target(world, operation)

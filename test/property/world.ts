@@ -33,8 +33,10 @@ const columns = {
     "status",
     "due_at",
     "error",
+    "created_at",
     "finished_at"
   ],
+  by_hand: ["message_id", "at", "action", "reason"],
   message_keys: ["key", "message_id", "seen_at"],
   steps: ["turn_id", "name", "result"],
   conversations: ["conversation", "state"],
@@ -102,6 +104,7 @@ export interface MessageRow {
   readonly conversation: string
   readonly slack_ts: string
   readonly state: string
+  readonly reason: string | null
   readonly turn_id: string | null
   readonly due_at: number
 }
@@ -114,6 +117,8 @@ export interface TurnRow {
   readonly crashes: number
   readonly interrupted: number
   readonly due_at: number
+  readonly failures: number
+  readonly finished_at: number | null
 }
 export interface ReplyRow {
   readonly id: number
@@ -135,12 +140,14 @@ export interface Tables {
   readonly messages: ReadonlyArray<MessageRow>
   readonly turns: ReadonlyArray<TurnRow>
   readonly message_keys: ReadonlyArray<{ readonly key: string; readonly message_id: number }>
+  readonly by_hand: ReadonlyArray<{ readonly message_id: number; readonly action: string }>
   readonly outbox: ReadonlyArray<ReplyRow>
 }
 
 const firstColumns: Record<keyof typeof columns, string> = {
   messages: "id",
   turns: "id",
+  by_hand: "id",
   message_keys: "key",
   steps: "turn_id, name",
   conversations: "conversation",
@@ -190,8 +197,11 @@ const rowsOf = {
       status: row.status,
       due_at: row.dueAt,
       error: row.error,
+      created_at: row.createdAt,
       finished_at: row.finishedAt
     })),
+  by_hand: (data: Data) =>
+    data.byHand.map(({ action, at, message, reason }) => ({ message_id: message, at, action, reason })),
   message_keys: (data: Data) =>
     [...data.keys].toSorted(byText(([key]) => key)).map(([key, { message, seenAt }]) => ({
       key,

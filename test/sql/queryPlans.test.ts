@@ -58,6 +58,8 @@ const live = [
   "slackwater_turns_open",
   "slackwater_turns_waiting",
   "slackwater_turns_running",
+  "slackwater_turns_asked",
+  "slackwater_turns_asked_in",
   "slackwater_outbox_ready",
   "slackwater_outbox_lane",
   "slackwater_outbox_sending",
@@ -85,12 +87,13 @@ const pastOfOne = /INDEX slackwater_(messages_addressed|outbox_by_lane)/
 /** Whether there is anything in it: stops at the first row. */
 const firstOfOne = /INDEX slackwater_messages_addressed \(conversation=\?\)$/
 
-/** What may be sorted: what waits in one conversation (it has a cap), one turn's messages, an event's two keys, what was
- * found already, the few starts. */
+/** What may be sorted: what waits in one conversation (it has a cap), one turn's messages and replies, an event's two
+ * keys, what was found already, the few starts. */
 const sortable = new RegExp(
   [
     "slackwater_messages_window \\(conversation=\\?",
     "slackwater_messages_turn \\(turn_id=\\?\\)",
+    "slackwater_outbox USING INDEX sqlite_autoindex_slackwater_outbox_1 \\(key>\\? AND key<\\?\\)",
     "SEARCH k USING PRIMARY KEY \\(key=\\?\\)",
     "SCAN \\(subquery",
     "SCAN slackwater_instances"
@@ -175,7 +178,7 @@ for (const analyzed of [false, true]) {
           const other = { conversation: key(`C1/${analyzed}`) }
           const found = yield* plans(messages.append(arrival(other)))
           assertSteady(found, firstOfOne)
-          assertUses(found, "messages_unaddressed (conversation=? AND slack_ts>?)")
+          assertUses(found, "messages_ignored (conversation=? AND slack_ts>?)")
           const twin = arrival({ conversation }, { keys: ["event:b", "message:a"] })
           assertSteady(yield* plans(messages.append(twin)))
           assertSteady(yield* plans(messages.append(twin)))
@@ -211,7 +214,7 @@ for (const analyzed of [false, true]) {
           assertUses(released, "turns_running")
           const left = { state: "1", unseen: [1] }
           assertSteady(yield* plans(messages.complete(yield* claimed, me, [post("x", conversation)], now, left)))
-          assertSteady(yield* plans(messages.retry(yield* claimed, me, "boom", now)))
+          assertSteady(yield* plans(messages.retryLater(yield* claimed, me, "boom", now)))
           assertSteady(yield* plans(messages.fail(yield* claimed, me, "boom", [], now)))
         })
     )
@@ -433,6 +436,44 @@ for (const analyzed of [false, true]) {
           const found = yield* plans(Effect.all([messages.counts, outbox.counts]))
           assertSteady(found, /USING COVERING INDEX slackwater_(messages_finished|outbox_answered|outbox_posted) /)
           assert.notInclude(stepsOf(found), "TEMP B-TREE")
+        })
+    )
+
+    test(
+      "what a person asked for again is found by itself, and in its conversation",
+      (messages, _, conversation) =>
+        Effect.gen(function*() {
+          yield* messages.append(arrival({ conversation }))
+          const { id: turn } = Option.getOrThrow(yield* messages.claim(conversation, me, now * 2))
+          yield* messages.fail(turn, me, "boom", [], now)
+          const [row] = yield* messages.list({ turns: [turn] }, { limit: 1 })
+          const ids = [row?.id ?? 0]
+          assertSteady(yield* plans(messages.show(ids[0] ?? 0)))
+          assertSteady(yield* plans(messages.retry({ ids }, now)))
+          const ready = yield* plans(messages.ready(now, 10))
+          assertSteady(ready)
+          assertUses(ready, "turns_asked", "turns_asked_in")
+          const claim = yield* plans(messages.claim(conversation, me, now * 2))
+          assertSteady(claim)
+          assertUses(claim, "turns_asked_in")
+          yield* messages.fail(turn, me, "boom", [], now)
+          yield* messages.retry({ ids }, now)
+          assertSteady(yield* plans(messages.discard({ ids }, now)))
+        })
+    )
+
+    test(
+      "what an operator looks at is found by its state or its conversation",
+      (messages, _, conversation) =>
+        Effect.gen(function*() {
+          const page = { limit: 10 }
+          const live = yield* plans(messages.list({ states: ["queued", "processing", "failed"] }, page))
+          assertSteady(live, /INDEX slackwater_messages_failed/)
+          assertUses(live, "messages_waiting", "turns_open", "turns_asked", "messages_failed")
+          const said = yield* plans(messages.list({ states: ["done"], conversation }, page))
+          assertUses(said, "messages_addressed (conversation=?")
+          const unheard = yield* plans(messages.list({ states: ["ignored"], conversation }, page))
+          assertUses(unheard, "messages_ignored (conversation=?")
         })
     )
 
