@@ -1,5 +1,5 @@
 /**
- * What wants a person: a pause of everything, alarms with what they say, and what ended without success.
+ * What wants a person: alarms with what they say, and what ended without success.
  */
 import { el, sync } from "./element.mjs"
 import { listAddress } from "./routes.mjs"
@@ -10,8 +10,7 @@ import { world } from "./world.mjs"
 /** @import { Status } from "./shapes.ts" */
 
 /**
- * @typedef {{ key: string, pausedSince: number, why: string }
- *   | { key: string, code: string, since: number, text: string }
+ * @typedef {{ key: string, code: string, since: number, text: string }
  *   | { key: string, count: number, more?: boolean, one: string, many: string, about: string, address: string }} Item
  */
 
@@ -43,8 +42,7 @@ export const attentionSection = () => {
  * @param {typeof world.dead} dead
  * @returns {ReadonlyArray<Item>}
  */
-const itemsOf = ({ alarms, inbox, outbox, paused }, dead) => [
-  ...(paused.everything ? [{ key: "paused", pausedSince: paused.since ?? 0, why: paused.why ?? "" }] : []),
+const itemsOf = ({ alarms, inbox, outbox }, dead) => [
   ...alarms.map(({ code, since, text }) => ({ key: `alarm ${code}`, code, since, text })),
   ...[
     {
@@ -85,16 +83,6 @@ const itemsOf = ({ alarms, inbox, outbox, paused }, dead) => [
 
 /** @param {Item} item */
 const drawItem = (item) => {
-  if ("pausedSince" in item) {
-    return line(
-      "warn",
-      "❙❙",
-      el("b", {}, "Everything is paused"),
-      " since ",
-      moment(item.pausedSince, "since"),
-      el("p", {}, item.why)
-    )
-  }
   if ("code" in item) {
     return line(
       "bad",

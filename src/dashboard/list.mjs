@@ -181,7 +181,7 @@ export const listPage = (words, filter) => {
         el(
           "div",
           {},
-          el("span", { class: "number" }, row.id),
+          el("span", { class: "number", "aria-hidden": "true" }, row.id),
           el(
             "div",
             {},

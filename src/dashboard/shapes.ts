@@ -1,11 +1,14 @@
 /** What the HTTP API answers, as far as the page reads it. */
+import type { Hour } from "../Activity.ts"
+import type { InboxDetail, InboxRow } from "../cli/inboxRows.ts"
 import type { OutboxRow } from "../cli/outboxRows.ts"
 import type { Snapshot } from "../GatewayStatus.ts"
+import type { MessageState } from "../InboxByHand.ts"
 import type { ReplyState } from "../OutboxStore.ts"
 
 export type Status = Snapshot
 
-export type InboxState = "queued" | "processing" | "done" | "failed" | "ignored"
+export type InboxState = MessageState
 export type OutboxState = ReplyState
 
 export interface RunningTurn {
@@ -25,23 +28,8 @@ export interface Pause {
   readonly why: string | null
 }
 
-export interface Activity {
-  readonly bucketMs: number
-  readonly from: number
-  readonly series: Readonly<Record<SeriesName, ReadonlyArray<number | null>>>
-}
-
-export type SeriesName =
-  | "received"
-  | "turnsDone"
-  | "turnsFailed"
-  | "delivered"
-  | "ackMsP95"
-  | "turnMsP95"
-  | "deliveryMsP95"
-  | "inboxQueued"
-  | "outboxQueued"
-  | "oldestQueuedAgeMs"
+export type Activity = Hour
+export type SeriesName = keyof Hour["series"]
 
 export interface Rows<Row> {
   readonly rows: ReadonlyArray<Row>
@@ -53,54 +41,10 @@ export interface Changed {
   readonly unchanged: ReadonlyArray<{ readonly id: number; readonly why: string }>
 }
 
-/** A message of the inbox, in a list. */
-export interface MessageRow {
-  readonly id: number
-  readonly state: InboxState
-  readonly conversation: string
-  readonly kind: string | null
-  readonly channel: string | null
-  readonly user: string | null
-  readonly text: string
-  readonly ts: string
-  readonly thread: string | null
-  readonly reason: string | null
-  readonly turn: string | null
-  readonly attempts: number
-  readonly failures: number
-  readonly crashes: number
-  readonly receivedAt: number
-  readonly dueAt: number
-  readonly finishedAt: number | null
-  readonly retries: number
-  readonly retriedAt: number | null
-}
-
-export interface MessageDetail extends MessageRow {
-  readonly payload: unknown
-  readonly byHand: ReadonlyArray<ByHand>
-  readonly turnRecord: TurnRecord | null
-}
-
-export interface ByHand {
-  readonly at: number
-  readonly action: "retry" | "discard"
-  readonly reason: string | null
-}
-
-export interface TurnRecord {
-  readonly id: string
-  readonly state: string
-  readonly interrupted: boolean
-  readonly status: string | null
-  readonly error: string | null
-  readonly createdAt: number
-  readonly dueAt: number
-  readonly finishedAt: number | null
-  readonly messages: ReadonlyArray<Pick<MessageRow, "id" | "state" | "ts" | "text">>
-  readonly steps: ReadonlyArray<string>
-  readonly replies: ReadonlyArray<Pick<ReplyRow, "id" | "state" | "kind" | "text" | "ts" | "reason">>
-}
+/** A message of the inbox. */
+export type MessageRow = InboxRow
+export type MessageDetail = InboxDetail
+export type TurnRecord = NonNullable<InboxDetail["turnRecord"]>
 
 /** A reply of the outbox. */
 export type ReplyRow = OutboxRow

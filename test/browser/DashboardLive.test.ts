@@ -36,15 +36,16 @@ inBrowser("the dashboard's inbox and overview", (it) => {
       const page = yield* gateway.openAsAdmin("#/inbox")
       yield* inPage(page, async (page) => {
         await page.getByRole("row", { name: /done.*first/ }).waitFor()
-        await page.getByRole("checkbox", { name: /^Choose message/ }).check()
+        await page.getByRole("row", { name: /done.*first/ }).getByRole("checkbox").check()
       })
       yield* gateway.say("second")
       yield* inPage(page, async (page) => {
-        await page.getByRole("button", { name: "Show 1 newer" }).waitFor()
+        const newer = page.getByRole("button", { name: /^Show \d+ newer$/ })
+        await newer.waitFor()
         assert.strictEqual(await page.getByRole("row", { name: /second/ }).count(), 0)
-        await page.getByRole("button", { name: "Show 1 newer" }).click()
-        await page.getByRole("row", { name: /second/ }).waitFor()
-        assert.isTrue(await page.getByRole("row", { name: /first/ }).getByRole("checkbox").isChecked())
+        await newer.click()
+        await page.getByRole("row", { name: /: second/ }).waitFor()
+        assert.isTrue(await page.getByRole("row", { name: /: first/ }).getByRole("checkbox").isChecked())
       })
     })))
 
@@ -91,7 +92,7 @@ inBrowser("the dashboard's inbox and overview", (it) => {
       yield* inPage(page, async (page) => {
         await page.getByRole("button", { name: "Retry" }).click()
         await page.getByRole("status").getByText("1 message set to run again.").waitFor()
-        await page.locator(".title").getByText("done").waitFor()
+        await page.locator(".title .badge", { hasText: "done" }).waitFor()
         await page.getByText("retried by hand").waitFor()
         await page.getByRole("listitem").getByText("You said: broken today").waitFor()
         await page.getByRole("link", { name: "Overview" }).click()
@@ -133,7 +134,7 @@ inBrowser("the dashboard's inbox and overview", (it) => {
       yield* inPage(page, async (page) => {
         await page.getByRole("button", { name: "Pause everything" }).click()
         await page.getByRole("dialog").getByRole("button", { name: "Pause everything" }).click()
-        await page.getByText("Everything is paused").waitFor()
+        await page.getByRole("button", { name: "Resume everything" }).waitFor()
       })
       yield* gateway.say("later")
       yield* inPage(page, async (page) => {
@@ -162,7 +163,7 @@ inBrowser("the dashboard's inbox and overview", (it) => {
       yield* Scope.close(first, Exit.void)
       yield* inPage(page, async (page) => {
         await page.getByRole("alert").getByText(/^The gateway does not answer since \d\d:\d\d:\d\d/).waitFor()
-        await page.getByRole("row", { name: /before/ }).waitFor()
+        await page.getByRole("row", { name: /done.*before/ }).waitFor()
       })
       yield* gateway.start
       yield* inPage(page, (page) => page.getByText("live", { exact: true }).waitFor())

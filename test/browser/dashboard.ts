@@ -84,7 +84,7 @@ export const tabTo = async (page: Page, name: string | RegExp, role: "link" | "b
   await wanted.waitFor()
   for (let n = 0; n < 60; n++) {
     await page.keyboard.press("Tab")
-    if (await wanted.evaluate("node => node === document.activeElement")) return
+    if (await wanted.evaluate((node) => node === node.ownerDocument.activeElement)) return
   }
   throw new Error(`Tab never came to ${role} ${name}`)
 }
