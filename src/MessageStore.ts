@@ -30,7 +30,7 @@ import type { Effect, Option } from "effect"
 import type { Cutoff } from "./Cutoff.ts"
 import type { MessageDetail, MessagePage, MessageRecord, MessageSelection } from "./InboxByHand.ts"
 import type { ConversationKey, InboundMessage, OwnerId, TurnId } from "./Message.ts"
-import type { NewReply, TurnRun } from "./OutboxStore.ts"
+import type { Backlog, NewReply, TurnRun } from "./OutboxStore.ts"
 import type { StoreError } from "./StoreError.ts"
 
 /**
@@ -122,12 +122,6 @@ export interface InboxCounts {
   readonly done: number
   readonly failed: number
   readonly ignored: number
-  readonly oldestQueuedAt: number | null
-}
-
-/** What waits, which is quickly counted however much has ended. */
-export interface Backlog {
-  readonly queued: number
   readonly oldestQueuedAt: number | null
 }
 

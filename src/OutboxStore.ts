@@ -27,7 +27,6 @@ import type { Effect } from "effect"
 import type { Cutoff } from "./Cutoff.ts"
 import type { Dispatch, Kind, SlackMessage } from "./Dispatch.ts"
 import type { ConversationKey, Destination, OwnerId, TurnId } from "./Message.ts"
-import type { Backlog } from "./MessageStore.ts"
 import type { StoreError } from "./StoreError.ts"
 
 /** A row whose fate is unknown holds its lane for at most this long (ms). */
@@ -200,6 +199,12 @@ export interface Selection {
 export type OutboxCounts = Readonly<Record<ReplyState, number>> & {
   /** Of the unknown ones, those that only a person can settle. */
   readonly held: number
+  readonly oldestQueuedAt: number | null
+}
+
+/** What waits, which is quickly counted however much has ended. */
+export interface Backlog {
+  readonly queued: number
   readonly oldestQueuedAt: number | null
 }
 

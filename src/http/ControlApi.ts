@@ -49,7 +49,8 @@ const routes = Effect.gen(function*() {
   const control = yield* Control
   const wake = yield* Wake
 
-  const turns = Effect.map(control.running, (running) => ({ turns: running.map(({ owner: _, ...turn }) => turn) }))
+  // Whose gateway runs them is left out: the schema names what is shown.
+  const turns = Effect.map(control.running, (turns) => ({ turns }))
   const pauses = Effect.map(control.pauses, (pauses) => ({ pauses }))
 
   const cancel = Effect.gen(function*() {

@@ -6,14 +6,25 @@ import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import * as Activity from "../Activity.ts"
 import { Admission } from "../Admission.ts"
+import * as ControlApi from "./ControlApi.ts"
 import * as Dashboard from "./Dashboard.ts"
+import * as Events from "./Events.ts"
 import * as Guard from "./Guard.ts"
 import * as Health from "./Health.ts"
+import * as InboxApi from "./InboxApi.ts"
 import * as Login from "./Login.ts"
 import * as OutboxApi from "./OutboxApi.ts"
 import { Wake } from "./Wake.ts"
 
-const routes = Layer.mergeAll(Dashboard.layer, Health.layer, Login.layer, OutboxApi.layer).pipe(Layer.provide(Wake.layer))
+const routes = Layer.mergeAll(
+  ControlApi.layer,
+  Dashboard.layer,
+  Events.layer,
+  Health.layer,
+  InboxApi.layer,
+  Login.layer,
+  OutboxApi.layer
+).pipe(Layer.provide(Wake.layer))
 
 const announce = Layer.effectDiscard(
   Effect.flatMap(
@@ -22,9 +33,10 @@ const announce = Layer.effectDiscard(
   )
 )
 
-export const layer = announce.pipe(
+export const layer = Layer.merge(announce, Events.Events.endFirst).pipe(
   Layer.provideMerge(
     HttpRouter.serve(Layer.provideMerge(routes, Guard.layer), { disableLogger: true, disableListenLog: true })
   ),
+  Layer.provideMerge(Events.Events.layer),
   Layer.provideMerge(Layer.mergeAll(Admission.layer, Activity.layer))
 )

@@ -4,8 +4,8 @@
  */
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
-import type { Backlog, InboxCounts } from "../MessageStore.ts"
-import type { OutboxCounts } from "../OutboxStore.ts"
+import type { InboxCounts } from "../MessageStore.ts"
+import type { Backlog, OutboxCounts } from "../OutboxStore.ts"
 
 const noMessages: InboxCounts = { queued: 0, processing: 0, done: 0, failed: 0, ignored: 0, oldestQueuedAt: null }
 
