@@ -119,8 +119,8 @@ const cancel = async (turn) => {
  */
 const scrolled = (id, title, ...children) =>
   el(
-    "section",
-    { "aria-labelledby": id },
+    "div",
+    {},
     el("h2", { id }, title),
     el("div", { class: "panel scroll", tabindex: "0", role: "region", "aria-labelledby": id }, ...children)
   )

@@ -44,8 +44,8 @@ inBrowser("the dashboard's inbox and overview", (it) => {
         await newer.waitFor()
         assert.strictEqual(await page.getByRole("row", { name: /second/ }).count(), 0)
         await newer.click()
-        await page.getByRole("row", { name: /: second/ }).waitFor()
-        assert.isTrue(await page.getByRole("row", { name: /: first/ }).getByRole("checkbox").isChecked())
+        await page.getByRole("row", { name: /done.*second/ }).waitFor()
+        assert.isTrue(await page.getByRole("row", { name: /done.*first/ }).getByRole("checkbox").isChecked())
       })
     })))
 

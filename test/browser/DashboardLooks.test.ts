@@ -51,6 +51,7 @@ inBrowser("the dashboard's looks", (it) => {
     () =>
       withSlack(Effect.gen(function*() {
         const gateway = yield* busy
+        const faults: Array<string> = []
         for (const [device, look] of [["desktop", desktop], ["phone", phone]] as const) {
           for (const dark of [false, true]) {
             const scheme = dark ? "dark" : "light"
@@ -61,7 +62,7 @@ inBrowser("the dashboard's looks", (it) => {
                 await page.getByRole("heading", { level: 1, name: title }).waitFor()
                 await page.locator(name === "overview" ? ".u-wrap" : name.endsWith("box") ? "tbody tr" : "pre").first()
                   .waitFor()
-                assert.deepStrictEqual(await faultsOf(page), [], `${name}, ${device}, ${scheme}`)
+                faults.push(...(await faultsOf(page)).map((fault) => `${name}, ${device}, ${scheme}: ${fault}`))
                 const [wide, window] = await page.evaluate<readonly [number, number]>(
                   "[document.documentElement.scrollWidth, innerWidth]"
                 )
@@ -72,7 +73,7 @@ inBrowser("the dashboard's looks", (it) => {
             const stranger = yield* gateway.open("#/login", { ...look, dark })
             yield* inPage(stranger, async (page) => {
               await page.getByLabel("Admin token").waitFor()
-              assert.deepStrictEqual(await faultsOf(page), [], `login, ${device}, ${scheme}`)
+              faults.push(...(await faultsOf(page)).map((fault) => `login, ${device}, ${scheme}: ${fault}`))
             })
             yield* picture(stranger, `dashboard-login-${device}-${scheme}`)
           }
