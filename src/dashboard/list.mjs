@@ -40,7 +40,8 @@ export const listPage = (words, filter) => {
   const stateField = el(
     "select",
     { id: "state", name: "state" },
-    el("option", { value: "" }, "all states"),
+    el("option", { value: "" }, words.hidden === undefined ? "all states" : `all but ${words.hidden}`),
+    words.hidden === undefined ? null : el("option", { value: "all", selected: filter.state === "all" }, "all states"),
     Object.entries(words.states).map(([name, { word }]) =>
       el("option", { value: name, selected: name === filter.state }, word === name ? word : `${word} (${name})`)
     )
@@ -97,7 +98,9 @@ export const listPage = (words, filter) => {
   /** @param {{ before?: number, limit: number }} page */
   const address = ({ before, limit }) => {
     const query = new URLSearchParams({ limit: String(limit) })
-    if (filter.state !== "") query.set("state", filter.state)
+    const usual = Object.keys(words.states).filter((name) => name !== words.hidden)
+    if (filter.state === "" && words.hidden !== undefined) query.set("state", usual.join(","))
+    else if (filter.state !== "all" && filter.state !== "") query.set("state", filter.state)
     if (filter.conversation !== "") query.set("conversation", filter.conversation)
     if (before !== undefined) query.set("before", String(before))
     return `api/${words.name}?${query}`
@@ -156,7 +159,7 @@ export const listPage = (words, filter) => {
 
   const drawRow = (/** @type {Row & { admin: boolean }} */ row) => {
     const text = oneLine(row.text)
-    const kind = row.kind === null || row.kind === "message" || row.kind === "post" ? null : row.kind
+    const kind = row.kind === null || row.kind === "message" || row.kind === "Post" ? null : row.kind
     const why = "error" in row && row.error !== null ? `${row.error}: ${row.reason ?? ""}` : row.reason
     const cell = (/** @type {string} */ kind, /** @type {Array<import("./element.mjs").Child>} */ ...children) =>
       el("td", { role: "cell", class: kind }, ...children)

@@ -16,6 +16,7 @@ import { discarded } from "./world.mjs"
  * @property {string} about
  * @property {string} one
  * @property {Record<string, State>} states
+ * @property {string} [hidden] A state that is shown only when asked for: what starts no turn is most of some channels.
  * @property {(row: Row) => boolean} canRetry
  * @property {(row: Row) => boolean} canDiscard
  * @property {string} discardMeans
@@ -28,6 +29,7 @@ export const inbox = {
   about: "Every message that Slack saw acknowledged, and what became of it.",
   one: "message",
   states: inboxStates,
+  hidden: "ignored",
   canRetry: ({ state }) => state === "failed" || state === "ignored",
   canDiscard: ({ state }) => state === "failed" || state === "queued",
   discardMeans: "No turn will ever handle it. The row is kept as ignored until it is deleted by age."

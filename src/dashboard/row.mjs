@@ -9,7 +9,7 @@ import { stateOf } from "./queues.mjs"
 import { listAddress, rowAddress } from "./routes.mjs"
 import { badge, inboxStates, outboxStates } from "./states.mjs"
 import { fullMoment, moment } from "./times.mjs"
-import { oneLine } from "./words.mjs"
+import { listed, oneLine, plural } from "./words.mjs"
 import { world } from "./world.mjs"
 
 /** @import { Child } from "./element.mjs" */
@@ -159,7 +159,14 @@ const messageParts = (row) => {
         ["Slack's ts", row.ts],
         ["Thread", row.thread],
         ["Received", fullMoment(row.receivedAt)],
-        ["Runs, failures, crashes", `${row.attempts}, ${row.failures}, ${row.crashes}`],
+        [
+          "Attempts",
+          listed([
+            plural(row.attempts, "run"),
+            row.failures > 0 && plural(row.failures, "failure"),
+            row.crashes > 0 && plural(row.crashes, "crash", "crashes")
+          ])
+        ],
         ["Turn", row.turn]
       ])
     ),
@@ -245,7 +252,7 @@ const replyParts = (row) => {
         ["Thread", row.thread],
         ["Slack's ts", row.ts],
         ["Committed", fullMoment(row.enqueuedAt)],
-        ["Sends, of these counted", `${row.tries}, ${row.attempts}`],
+        ["Attempts", listed([plural(row.tries, "send"), row.attempts > 0 && `${row.attempts} counted`])],
         ["Looks in Slack", row.looks === 0 ? null : String(row.looks)],
         ["Next try", row.state === "failed_retryable" || row.state === "queued" ? fullMoment(row.dueAt) : null],
         [

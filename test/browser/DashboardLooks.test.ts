@@ -37,12 +37,37 @@ const busy = Effect.gen(function*() {
   return gateway
 })
 
+const isPictured = process.env["SCREENSHOTS"] !== undefined
+
+/** For the pictures the last hour is made up: no test runs for one. What the tests check is the gateway's own. */
+const busyHour = (page: Page) =>
+  inPage(page, async (page) => {
+    await page.addInitScript({
+      content: `const listen = EventSource.prototype.addEventListener
+        const wave = (n, low, high) => low + (high - low) * (Math.sin(n / 23) + Math.sin(n / 7) / 2 + Math.sin(n * 12.9) / 2 + 2) / 4
+        const some = (n, often) => Math.floor(Math.abs(Math.sin(n * 12.9898) * 43758.5453) % 1 + often)
+        const series = (of) => Array.from({ length: 360 }, (_, n) => of(n))
+        const made = {
+          received: series((n) => some(n, wave(n, 0.2, 1.9))), turnsDone: series((n) => some(n + 1, wave(n - 2, 0.1, 1.7))),
+          turnsFailed: series((n) => n % 97 === 40 ? 1 : 0), delivered: series((n) => some(n + 2, wave(n - 2, 0.2, 2.1))),
+          ackMsP95: series((n) => wave(n * 2, 4, 19)), turnMsP95: series((n) => wave(n, 3000, 24000)),
+          deliveryMsP95: series((n) => wave(n * 1.4, 120, 420)), inboxQueued: series((n) => Math.round(wave(n, 0, 4))),
+          outboxQueued: series((n) => Math.round(wave(n * 1.3, 0, 2))), oldestQueuedAgeMs: series((n) => wave(n, 0, 9000))
+        }
+        EventSource.prototype.addEventListener = function(name, heard) {
+          return listen.call(this, name, name !== "activity" ? heard : (event) =>
+            heard({ data: JSON.stringify({ ...JSON.parse(event.data), series: made }) }))
+        }`
+    })
+    await page.reload()
+  })
+
 const pages = [
   ["overview", "#/", /^Overview/],
   ["inbox", "#/inbox", /^Inbox/],
   ["outbox", "#/outbox", /^Outbox/],
-  ["message", "#/inbox/3", /^Message 3/],
-  ["reply", "#/outbox/3", /^Reply/]
+  ["message", "#/inbox/5", /^Message 5/],
+  ["reply", "#/outbox/4", /^Reply 4/]
 ] as const
 
 inBrowser("the dashboard's looks", (it) => {
@@ -52,10 +77,16 @@ inBrowser("the dashboard's looks", (it) => {
       withSlack(Effect.gen(function*() {
         const gateway = yield* busy
         const faults: Array<string> = []
-        for (const [device, look] of [["desktop", desktop], ["phone", phone]] as const) {
+        for (const [device, look] of [["desktop", { ...desktop, width: 1_080 }], ["phone", phone]] as const) {
           for (const dark of [false, true]) {
             const scheme = dark ? "dark" : "light"
-            const page = yield* gateway.openAsAdmin("#/", { ...look, dark })
+            // On a desktop the whole overview, with its plots.
+            const page = yield* gateway.openAsAdmin("#/", {
+              ...look,
+              dark,
+              height: device === "desktop" ? 1_060 : look.height
+            })
+            if (isPictured) yield* busyHour(page)
             for (const [name, hash, title] of pages) {
               yield* inPage(page, async (page) => {
                 await goTo(page, hash)
