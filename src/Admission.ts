@@ -9,8 +9,9 @@
  * otherwise many guesses at once would go unlimited. A session is not a guess and is never held up.
  * Does not: know HTTP (`http/Guard.ts` asks).
  */
-import { Clock, Context, Duration, Effect, Layer, Redacted } from "effect"
+import { Context, Duration, Effect, Layer, Redacted } from "effect"
 import { GatewayConfig, type Settings } from "./GatewayConfig.ts"
+import { monotonicMillis } from "./monotonic.ts"
 
 /** Sessions at once; one more ends the oldest. */
 const mostSessions = 64
@@ -61,7 +62,7 @@ export class Admission extends Context.Service<Admission, {
       const config = yield* GatewayConfig
       let wanted: Wanted = config
       const sessions = new Map<string, number>()
-      /** When all wrong tokens of an address are forgiven (epoch ms). */
+      /** When all wrong tokens of an address are forgiven (monotonic ms). */
       const debts = new Map<string, number>()
       const wrong = { since: -Infinity, count: 0 }
 
@@ -71,7 +72,7 @@ export class Admission extends Context.Service<Admission, {
 
       const sayWrong = Effect.fnUntraced(function*(address: string, now: number) {
         wrong.count++
-        if (Math.abs(now - wrong.since) < logEvery) return
+        if (now - wrong.since < logEvery) return
         const { count } = wrong
         wrong.since = now
         wrong.count = 0
@@ -80,23 +81,24 @@ export class Admission extends Context.Service<Admission, {
 
       const check = Effect.fn("Admission.check")(function*(given: string, from: string) {
         const { adminToken } = wanted
-        const now = yield* Clock.currentTimeMillis
+        const now = yield* monotonicMillis
         if (debts.size >= mostAddresses) forgive(now)
         const address = debts.has(from) || debts.size < mostAddresses ? from : "others"
-        // A clock that was set back forgives within the same time as ever.
-        const until = Math.min(Math.max(debts.get(address) ?? 0, now), now + burst * every)
+        const until = Math.max(debts.get(address) ?? now, now)
         if (until - now > (burst - 1) * every) return "limited"
+        // Charged before it is looked at, and given back: of many at once each one counts.
+        debts.set(address, until + every)
         if (adminToken !== null && isSame(yield* digest(given), yield* digest(Redacted.value(adminToken)))) {
+          debts.set(address, (debts.get(address) ?? every) - every)
           return "right"
         }
-        debts.set(address, Math.max(debts.get(address) ?? 0, until) + every)
         yield* sayWrong(from, now)
         return "wrong"
       })
 
       const open = Effect.gen(function*() {
         const id = yield* randomToken
-        const now = yield* Clock.currentTimeMillis
+        const now = yield* monotonicMillis
         for (const [session, until] of sessions) if (until <= now) sessions.delete(session)
         const [oldest] = sessions.keys()
         if (oldest !== undefined && sessions.size >= mostSessions) sessions.delete(oldest)
@@ -110,9 +112,9 @@ export class Admission extends Context.Service<Admission, {
         check,
         open,
         knows: (session) =>
-          Effect.map(Clock.currentTimeMillis, (now) => {
+          Effect.map(monotonicMillis, (now) => {
             const until = sessions.get(session)
-            return until !== undefined && now < until && until - now <= Duration.toMillis(sessionFor)
+            return until !== undefined && now < until
           }),
         close: (session) => Effect.sync(() => sessions.delete(session)),
         renew: (settings) =>

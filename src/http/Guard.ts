@@ -49,9 +49,10 @@ const nameIn = (authority: string) => /^(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:\d{1,5})
 
 const isAddress = (name: string) => NetAddress.ipFromString(name.replace(/^\[(.*)\]$/, "$1"))._tag === "Success"
 
+/** Whoever forwards a request mostly says so. */
 const isForwarded = ({ headers }: Request) =>
-  headers["forwarded"] !== undefined || headers["x-forwarded-for"] !== undefined ||
-  headers["x-forwarded-host"] !== undefined || headers["x-real-ip"] !== undefined || headers["via"] !== undefined
+  Object.keys(headers).some((name) => name.startsWith("x-forwarded-")) || headers["forwarded"] !== undefined ||
+  headers["x-real-ip"] !== undefined || headers["via"] !== undefined
 
 const isOneOf = (allowed: ReadonlyArray<string>, authority: string) => {
   const name = nameIn(authority)

@@ -351,6 +351,11 @@ for (const analyzed of [false, true]) {
           const open = yield* plans(outbox.list({ states, channel: "C1" }, { limit: 10 }))
           assertUses(open, "outbox_ready", "outbox_sending", "outbox_unknown", "outbox_ended")
           assert.notMatch(stepsOf(open), /PRIMARY KEY|B-TREE.*(ready|ended)/)
+          // The newest first, as the page shows them.
+          assertUses(yield* plans(outbox.list({ states: ["expired"] }, { before: 9, limit: 10 })), "outbox_ended")
+          const said = yield* plans(outbox.list({ lane: key("D1") }, { before: 9, limit: 10 }))
+          assertUses(said, "outbox_by_lane")
+          assert.notMatch(stepsOf(said), /B-TREE.*by_lane/)
           assertSteady(yield* plans(outbox.retry({ ids: [1, 2] }, now)))
           assertSteady(yield* plans(outbox.discard({ ids: [1, 2] }, now)))
           assertSteady(yield* plans(outbox.expire(1, failure("old"), now)))
@@ -438,6 +443,13 @@ for (const analyzed of [false, true]) {
           assert.notInclude(stepsOf(found), "TEMP B-TREE")
         })
     )
+
+    test("what waits is counted without reading what has ended", (messages, outbox) =>
+      Effect.gen(function*() {
+        const found = yield* plans(Effect.all([messages.backlog, outbox.backlog]))
+        assertSteady(found)
+        assert.notMatch(stepsOf(found), /messages_finished|outbox_answered|outbox_posted/)
+      }))
 
     test(
       "what a person asked for again is found by itself, and in its conversation",
