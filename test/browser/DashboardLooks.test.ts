@@ -28,7 +28,10 @@ const busy = Effect.gen(function*() {
     yield* gateway.answered(text)
   }
   yield* gateway.say("broken <b>link</b> in the <script>handbook</script>, can you mend it?")
-  yield* gateway.until("a dead letter", ({ inbox }) => inbox.failed === 1)
+  yield* gateway.until(
+    "a dead letter and a word about it",
+    ({ inbox, outbox }) => inbox.failed === 1 && outbox.delivered === 3
+  )
   yield* gateway.slack.faults({ error: { method: "chat.postMessage", code: "channel_not_found", times: 1 } })
   yield* gateway.say("Please tell the team about the new rota")
   yield* gateway.until("a dead reply", ({ outbox }) => outbox.failed_terminal === 1)
@@ -51,8 +54,8 @@ const busyHour = (page: Page) =>
           received: series((n) => some(n, wave(n, 0.2, 1.9))), turnsDone: series((n) => some(n + 1, wave(n - 2, 0.1, 1.7))),
           turnsFailed: series((n) => n % 97 === 40 ? 1 : 0), delivered: series((n) => some(n + 2, wave(n - 2, 0.2, 2.1))),
           ackMsP95: series((n) => wave(n * 2, 4, 19)), turnMsP95: series((n) => wave(n, 3000, 24000)),
-          deliveryMsP95: series((n) => wave(n * 1.4, 120, 420)), inboxQueued: series((n) => Math.round(wave(n, 0, 4))),
-          outboxQueued: series((n) => Math.round(wave(n * 1.3, 0, 2))), oldestQueuedAgeMs: series((n) => wave(n, 0, 9000))
+          deliveryMsP95: series((n) => wave(n * 1.4, 120, 420)), inboxQueued: series((n) => Math.round(wave(n - n % 4, 0, 4))),
+          outboxQueued: series((n) => Math.round(wave(70 + n - n % 9, 0, 2))), oldestQueuedAgeMs: series((n) => wave(n - n % 4, 0, 9000))
         }
         EventSource.prototype.addEventListener = function(name, heard) {
           return listen.call(this, name, name !== "activity" ? heard : (event) =>

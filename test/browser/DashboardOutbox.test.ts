@@ -146,4 +146,25 @@ inBrowser("the dashboard's door and outbox", (it) => {
         await page.getByRole("row", { name: /discarded.*two/ }).waitFor()
       })
     })))
+
+  it.effect("a gateway that others reach shows nothing before the login, and everything after it", () =>
+    withSlack(Effect.gen(function*() {
+      const gateway = yield* dashboard({ host: "0.0.0.0" })
+      yield* gateway.start
+      const page = yield* gateway.open("", { width: 360, height: 740, expected: [/401/] })
+      yield* inPage(page, async (page) => {
+        await page.getByLabel("Admin token").waitFor()
+        assert.strictEqual(await page.getByText("Overview").count(), 0)
+        await page.getByLabel("Admin token").fill("wrong")
+        await page.getByRole("button", { name: "Log in" }).click()
+        await page.getByRole("alert").waitFor()
+        await page.getByLabel("Admin token").fill(token)
+        await page.getByRole("button", { name: "Log in" }).click()
+        await page.getByRole("heading", { name: "Overview" }).waitFor()
+        await page.getByText("live", { exact: true }).waitFor()
+        await page.getByRole("button", { name: "Log out" }).click()
+        await page.getByLabel("Admin token").waitFor()
+        assert.strictEqual(await page.getByText("Connection", { exact: true }).count(), 0)
+      })
+    })))
 })
