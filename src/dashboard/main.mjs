@@ -80,26 +80,30 @@ const go = async () => {
 }
 
 const leastBetween = 1_000
-let isLoading = false
+/** @type {Part | undefined} Whose rows are being asked for. */
+let loading
 let isStale = false
 let loadedAt = 0
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let loadTimer
 
 const load = async () => {
-  if (isLoading) {
+  const mine = part
+  if (loading !== undefined && loading === mine) {
     isStale = true
     return
   }
   clearTimeout(loadTimer)
-  isLoading = true
+  loading = mine
   isStale = false
   loadedAt = Date.now()
   try {
-    await part?.load?.()
+    await mine?.load?.()
   } finally {
-    isLoading = false
-    if (isStale) loadSoon()
+    if (loading === mine) {
+      loading = undefined
+      if (isStale) loadSoon()
+    }
   }
 }
 
@@ -150,7 +154,11 @@ hear((news) => {
     loadSoon()
   }
   if (news === "activity") part?.drawActivity?.()
-  if (news === "link") drawLink()
+  if (news === "link") {
+    drawLink()
+    // Another run of the gateway knows nothing of the sessions of the last one.
+    if (world.lost === null) void learnSession()
+  }
   if (news === "session") {
     drawWho(byId("who"))
     drawLink()

@@ -145,13 +145,13 @@ inBrowser("the dashboard's inbox and overview", (it) => {
       })
     })))
 
-  it.effect("it says when it lost the gateway, keeps what it shows, and goes on with the next one", () =>
+  it.effect("it says when it lost the gateway, keeps what it shows, and goes on with the next one, logged out", () =>
     withSlack(Effect.gen(function*() {
       const gateway = yield* dashboard()
       const first = yield* Scope.make()
       yield* Scope.provide(gateway.start, first)
       yield* gateway.say("before")
-      const page = yield* gateway.open("#/inbox", {
+      const page = yield* gateway.openAsAdmin("#/inbox", {
         width: 1280,
         height: 800,
         expected: [/ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY|ERR_NETWORK|503/]
@@ -166,7 +166,11 @@ inBrowser("the dashboard's inbox and overview", (it) => {
         await page.getByRole("row", { name: /done.*before/ }).waitFor()
       })
       yield* gateway.start
-      yield* inPage(page, (page) => page.getByText("live", { exact: true }).waitFor())
+      yield* inPage(page, async (page) => {
+        await page.getByText("live", { exact: true }).waitFor()
+        // The next gateway knows nothing of the session.
+        await page.getByText("Read only", { exact: true }).waitFor()
+      })
       yield* gateway.say("after")
       yield* inPage(page, async (page) => {
         await page.getByRole("row", { name: /done.*after/ }).waitFor()
