@@ -157,6 +157,7 @@ const bounded: Readonly<Record<string, string>> = {
   "src/slack/SocketMode.ts": "has a timeout of its own",
   "src/sql/GroupCommit.ts": "fails what waits",
   "src/sql/OwnerLock.ts": "closes a file",
+  "src/http/Events.ts": "ends streams and waits for nobody who reads them",
   "src/cli/systemd.ts": "starts a program and waits for nothing",
   "src/cli/dev.ts": "kills the child after its time"
 }

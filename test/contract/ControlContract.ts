@@ -76,6 +76,20 @@ export const suite = (name: string, layer: Layer.Layer<Needs>) =>
           assert.strictEqual((yield* store.counts).queued, 5)
         }))
 
+      test("also holds what a person asked to be handled again", (control, store) =>
+        Effect.gen(function*() {
+          yield* say("D1")
+          yield* store.fail((yield* claimed("D1")).id, me, "boom", [], now)
+          yield* control.pause(key("D1"), now)
+          assert.strictEqual((yield* store.retry({ states: ["failed"] }, now)).length, 1)
+          assert.deepStrictEqual(yield* ready(now), [])
+          assert.isNull(yield* store.nextDueAt)
+          assert.isFalse(yield* claimable("D1"))
+          yield* control.resume(key("D1"), now)
+          assert.deepStrictEqual(yield* ready(now), ["D1"])
+          assert.isTrue(yield* claimable("D1"))
+        }))
+
       test("is over by itself only: each of several has an end of its own", (control) =>
         Effect.gen(function*() {
           yield* say("C1/1.1")
