@@ -13,10 +13,12 @@ inBrowser("the dashboard's inbox and overview", (it) => {
     withSlack(Effect.gen(function*() {
       const gateway = yield* dashboard()
       yield* gateway.start
+      const asked: Array<string> = []
       const page = yield* gateway.open("#/inbox")
       yield* inPage(page, async (page) => {
         await page.getByText("There is no message yet.").waitFor()
         await mark(page)
+        page.on("request", (request) => asked.push(new URL(request.url()).pathname))
       })
       yield* gateway.say("first")
       yield* inPage(page, (page) => page.getByRole("row", { name: /done.*first/ }).waitFor())
@@ -26,6 +28,8 @@ inBrowser("the dashboard's inbox and overview", (it) => {
         assert.match(await page.getByRole("row").nth(1).innerText(), /second/)
         assert.isTrue(await isMarked(page))
       })
+      // It was told, and did not ask.
+      assert.notInclude(asked, "/api/status")
     })))
 
   it.effect("rows wait behind a button while somebody has chosen one below", () =>
