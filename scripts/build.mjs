@@ -11,5 +11,6 @@ const { status } = spawnSync(process.execPath, ["node_modules/typescript/bin/tsc
 })
 if (status !== 0) process.exit(status ?? 1)
 
-cpSync("src", "dist", { recursive: true, filter: (path) => statSync(path).isDirectory() || !path.endsWith(".ts") })
+const isCopied = (path) => statSync(path).isDirectory() || !(path.endsWith(".ts") || path.endsWith("tsconfig.json"))
+cpSync("src", "dist", { recursive: true, filter: isCopied })
 if (existsSync("dist/bin.js")) chmodSync("dist/bin.js", 0o755)

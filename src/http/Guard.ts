@@ -144,12 +144,12 @@ const make = Effect.gen(function*() {
 const wantsPage = (request: Request) =>
   looks(request) && /\btext\/html\b/.test(request.headers["accept"] ?? "") && !pathOf(request).startsWith("/api/")
 
-/** The login page brings its own style. */
+/** The login page brings its own style. Without a referrer a browser would send its form from the origin `null`. */
 export const loginAnswer = (status: number, problem?: string) =>
   HttpServerResponse.text(loginPage(problem), {
     status,
     contentType: "text/html; charset=utf-8",
-    headers: { "content-security-policy": policy(loginStyle) }
+    headers: { "content-security-policy": policy(loginStyle), "referrer-policy": "same-origin" }
   })
 
 /** A person with a browser gets a page to hand the token over. */

@@ -7,6 +7,7 @@ import { HttpRouter, HttpServer } from "effect/http"
 import * as Activity from "../Activity.ts"
 import { Admission } from "../Admission.ts"
 import * as ControlApi from "./ControlApi.ts"
+import * as Dashboard from "./Dashboard.ts"
 import * as Events from "./Events.ts"
 import * as Guard from "./Guard.ts"
 import * as Health from "./Health.ts"
@@ -17,6 +18,7 @@ import { Wake } from "./Wake.ts"
 
 const routes = Layer.mergeAll(
   ControlApi.layer,
+  Dashboard.layer,
   Events.layer,
   Health.layer,
   InboxApi.layer,

@@ -145,6 +145,10 @@ describe("the tarball", () => {
     assert.deepStrictEqual(installed.files.filter((path) => !allowed.test(path)), [])
     assert.deepStrictEqual(installed.files.filter((path) => /^dist\/.*(\.map|(?<!\.d)\.ts)$/.test(path)), [])
     assert.include(installed.files, "dist/index.d.ts")
+    for (const name of ["index.html", "main.mjs", "style.css"]) {
+      assert.include(installed.files, `dist/dashboard/${name}`)
+    }
+    assert.deepStrictEqual(installed.files.filter((path) => path.endsWith("tsconfig.json")), [])
   })
 
   it("names no source map", () => {
