@@ -3,7 +3,13 @@ import { DateTime } from "effect"
 
 const units = [["d", 86_400_000], ["h", 3_600_000], ["m", 60_000], ["s", 1_000]] as const
 
-/** For how long, about: the largest unit and the one below it. */
+/** For how long, about: the largest unit alone. */
+export const ageOf = (ms: number): string => {
+  const [unit, size] = units.find(([, size]) => ms >= size) ?? ["s", 1_000]
+  return `${Math.max(0, Math.floor(ms / size))}${unit}`
+}
+
+/** The same with the unit below it. */
 export const longFor = (ms: number): string => {
   const at = units.findIndex(([, size]) => ms >= size)
   const [unit, size] = units[at === -1 ? units.length - 1 : at] ?? ["s", 1_000]
@@ -15,3 +21,7 @@ export const longFor = (ms: number): string => {
 
 /** Seconds, and no smaller. */
 export const iso = (at: number): string => DateTime.formatIso(DateTime.makeUnsafe(at)).replace(/\.\d+Z$/, "Z")
+
+/** To the millisecond, as it is stored. */
+export const exactly = (at: number | null): string | null =>
+  at === null ? null : DateTime.formatIso(DateTime.makeUnsafe(at))

@@ -3,14 +3,14 @@
  * never changed.
  */
 import type { Schema } from "effect"
+import { InboxDetail, InboxPage } from "../InboxRow.ts"
+import { OutboxPage, OutboxRow } from "../OutboxRow.ts"
 import { BackedUp } from "./backup.ts"
 import { CancelReport, PauseChange } from "./controlReports.ts"
 import { Diagnosis } from "./findings.ts"
 import { ForgetReport } from "./forget.ts"
 import { Health } from "./healthcheck.ts"
 import { ImportReport } from "./importReport.ts"
-import { InboxDetail, InboxPage } from "./inboxRows.ts"
-import { OutboxPage, OutboxRow } from "./outboxRows.ts"
 import { Pruned } from "./prune.ts"
 import { RowChange } from "./rowChange.ts"
 import { Sent } from "./send.ts"

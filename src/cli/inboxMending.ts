@@ -1,9 +1,9 @@
 /** Which messages an operator may have handled again or discard, and why the others are left. */
 import { Clock, Effect } from "effect"
 import { type Action, type MessageSelection, refusalOf } from "../InboxByHand.ts"
+import { type InboxRow, rowOf } from "../InboxRow.ts"
 import { MessageStore } from "../MessageStore.ts"
 import type { StoreError } from "../StoreError.ts"
-import { type InboxRow, rowOf } from "./inboxRows.ts"
 import type { Mending } from "./massChange.ts"
 
 /** More messages of one turn are not named beforehand; they come along all the same. */

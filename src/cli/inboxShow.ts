@@ -1,10 +1,11 @@
 /** `slackwater inbox show <id>`: everything that is known about one message, its turn, and what people did with it. */
-import { Console, DateTime, Effect, Runtime, Schema } from "effect"
+import { Console, Effect, Runtime, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
 import { refusalOf, shownOfTurn } from "../InboxByHand.ts"
+import { detailOf, type InboxDetail } from "../InboxRow.ts"
 import { MessageStore } from "../MessageStore.ts"
+import { exactly } from "./ages.ts"
 import { commandSettings, looking } from "./besideGateway.ts"
-import { detailOf, type InboxDetail } from "./inboxRows.ts"
 import * as rowFlags from "./rowFlags.ts"
 import { cut, json as jsonText, lines, oneLine } from "./terminalText.ts"
 
@@ -14,8 +15,6 @@ export class NoSuchMessage extends Schema.TaggedError<NoSuchMessage>()("NoSuchMe
     return `there is no message ${this.id}: it never was, or it was deleted by age; see slackwater inbox list`
   }
 }
-
-const iso = (at: number | null) => at === null ? null : DateTime.formatIso(DateTime.makeUnsafe(at))
 
 const short = 60
 
@@ -34,7 +33,7 @@ const ofTurn = (turn: Turn, self: number): ReadonlyArray<readonly [name: string,
     ["turn's state", stateOf(turn)],
     ["turn's error", turn.error],
     ["it said", turn.status],
-    ["begun at", iso(turn.createdAt)],
+    ["begun at", exactly(turn.createdAt)],
     ["with messages", others.length === 0 ? null : some(others.map(({ id, state }) => `${id} (${state})`))],
     ["steps done", turn.steps.length === 0 ? null : some(turn.steps)],
     ...turn.replies.map(({ id, kind, state, text }) =>
@@ -53,11 +52,11 @@ const facts = (row: InboxDetail): ReadonlyArray<readonly [name: string, fact: st
   ["thread", row.thread],
   ["reason", row.reason],
   ...row.keys.map((key) => ["key", key] as const),
-  ["received at", iso(row.receivedAt)],
-  ["due at", row.state === "queued" ? iso(row.dueAt) : null],
-  ["ended at", iso(row.finishedAt)],
+  ["received at", exactly(row.receivedAt)],
+  ["due at", row.state === "queued" ? exactly(row.dueAt) : null],
+  ["ended at", exactly(row.finishedAt)],
   ...row.byHand.map(({ action, at, reason }) =>
-    ["by hand", `${action} at ${iso(at) ?? ""}${reason === null ? "" : `, after: ${reason}`}`] as const
+    ["by hand", `${action} at ${exactly(at) ?? ""}${reason === null ? "" : `, after: ${reason}`}`] as const
   ),
   ["turn", row.turn],
   ["runs", row.attempts === 0 ? null : `${row.attempts}; ${row.failures} failed, ${row.crashes} crashed in a row`],

@@ -2,9 +2,10 @@
 import { Clock, Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { ConversationKey } from "../Message.ts"
+import { type OutboxPage, type OutboxRow, rowOf } from "../OutboxRow.ts"
 import { OutboxStore, replyStates, type Selection } from "../OutboxStore.ts"
+import { ageOf } from "./ages.ts"
 import { commandSettings, looking } from "./besideGateway.ts"
-import { ageOf, type OutboxPage, type OutboxRow, rowOf, stateOf } from "./outboxRows.ts"
 import * as rowFlags from "./rowFlags.ts"
 import { json as jsonText, table } from "./terminalText.ts"
 import { UsageError } from "./usage.ts"
@@ -36,6 +37,10 @@ export const narrowed = (given: {
   ...Option.match(given.conversation, { onNone: () => ({}), onSome: (key) => ({ lane: ConversationKey.make(key) }) }),
   ...Option.match(given.error, { onNone: () => ({}), onSome: (error) => ({ error }) })
 })
+
+/** In a word or two. */
+export const stateOf = ({ held, state }: Pick<OutboxRow, "held" | "state">): string =>
+  state === "unknown" && held ? "unknown (held)" : state
 
 const head = ["ID", "STATE", "AGE", "CHANNEL", "TRIES", "ERROR", "TEXT"]
 

@@ -1,10 +1,10 @@
 /** Which replies an operator may send again or discard, and why the others are left. */
 import { Clock, Effect } from "effect"
 import { type Action, discarded, type Known, refusalOf } from "../OutboxByHand.ts"
+import { type OutboxRow, rowOf } from "../OutboxRow.ts"
 import { cancelled, OutboxStore, type Selection } from "../OutboxStore.ts"
 import type { StoreError } from "../StoreError.ts"
 import type { Mending } from "./massChange.ts"
-import { type OutboxRow, rowOf } from "./outboxRows.ts"
 
 /** Where it is found by its state, a retry also leaves what somebody ended on purpose or what settles by itself. */
 const unasked = ({ error, held, state }: Known, which: Selection): string | undefined => {

@@ -1,10 +1,12 @@
 /** `slackwater outbox show <id>`: everything that is known about one reply. */
-import { Console, DateTime, Effect, Runtime, Schema } from "effect"
+import { Console, Effect, Runtime, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
 import { refusalOf } from "../OutboxByHand.ts"
+import { type OutboxRow, rowOf } from "../OutboxRow.ts"
 import { OutboxStore } from "../OutboxStore.ts"
+import { exactly } from "./ages.ts"
 import { commandSettings, looking } from "./besideGateway.ts"
-import { type OutboxRow, rowOf, stateOf } from "./outboxRows.ts"
+import { stateOf } from "./outboxList.ts"
 import * as rowFlags from "./rowFlags.ts"
 import { json as jsonText, lines, oneLine } from "./terminalText.ts"
 
@@ -14,8 +16,6 @@ export class NoSuchReply extends Schema.TaggedError<NoSuchReply>()("NoSuchReply"
     return `there is no reply ${this.id}: it never was, or it was deleted by age; see slackwater outbox list`
   }
 }
-
-const iso = (at: number | null) => at === null ? null : DateTime.formatIso(DateTime.makeUnsafe(at))
 
 const times = (count: number) => count === 1 ? "once" : `${count} times`
 
@@ -35,13 +35,13 @@ const facts = (row: OutboxRow): ReadonlyArray<readonly [name: string, fact: stri
   ["error", row.error],
   ["reason", row.reason],
   ["blocks", row.degraded ? "left out, since Slack refused them" : null],
-  ["enqueued at", iso(row.enqueuedAt)],
-  ["due at", row.finishedAt === null ? iso(row.dueAt) : null],
-  ["last sent at", iso(row.sentAt)],
-  ["unknown since", iso(row.unknownSince)],
-  ["failed at", iso(row.failedAt)],
-  ["retried at", iso(row.retriedAt)],
-  ["ended at", iso(row.finishedAt)]
+  ["enqueued at", exactly(row.enqueuedAt)],
+  ["due at", row.finishedAt === null ? exactly(row.dueAt) : null],
+  ["last sent at", exactly(row.sentAt)],
+  ["unknown since", exactly(row.unknownSince)],
+  ["failed at", exactly(row.failedAt)],
+  ["retried at", exactly(row.retriedAt)],
+  ["ended at", exactly(row.finishedAt)]
 ]
 
 const remedies = (row: OutboxRow): ReadonlyArray<string> => [

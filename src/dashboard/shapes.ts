@@ -1,9 +1,9 @@
 /** What the HTTP API answers, as far as the page reads it. */
 import type { Hour } from "../Activity.ts"
-import type { InboxDetail, InboxRow } from "../cli/inboxRows.ts"
-import type { OutboxRow } from "../cli/outboxRows.ts"
 import type { Snapshot } from "../GatewayStatus.ts"
 import type { MessageState } from "../InboxByHand.ts"
+import type { InboxDetail, InboxRow } from "../InboxRow.ts"
+import type { OutboxRow } from "../OutboxRow.ts"
 import type { ReplyState } from "../OutboxStore.ts"
 
 export type Status = Snapshot

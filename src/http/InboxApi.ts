@@ -1,8 +1,8 @@
 /** Messages as the API shows them, and what a person does with them: as `slackwater inbox` does, from the browser. */
 import { Clock, Effect } from "effect"
 import { HttpRouter } from "effect/http"
-import { detailOf, InboxDetail, InboxPage, rowOf } from "../cli/inboxRows.ts"
 import { type Action, messageStates, refusalOf } from "../InboxByHand.ts"
+import { detailOf, InboxDetail, InboxPage, rowOf } from "../InboxRow.ts"
 import { ConversationKey } from "../Message.ts"
 import { MessageStore } from "../MessageStore.ts"
 import { answering, bodyOf, queryOf, Refusal } from "./answers.ts"

@@ -1,9 +1,9 @@
 /** Replies as the API shows them, and what a person does with them: as `slackwater outbox` does, from the browser. */
 import { Clock, Effect } from "effect"
 import { HttpRouter } from "effect/http"
-import { OutboxPage, OutboxRow, rowOf } from "../cli/outboxRows.ts"
 import { ConversationKey } from "../Message.ts"
 import { type Action, refusalOf } from "../OutboxByHand.ts"
+import { OutboxPage, OutboxRow, rowOf } from "../OutboxRow.ts"
 import { OutboxStore, replyStates } from "../OutboxStore.ts"
 import { answering, bodyOf, queryOf, Refusal } from "./answers.ts"
 import { change, Changed, idInPath, Ids, listQuery, pageOf } from "./rows.ts"

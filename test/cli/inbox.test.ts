@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { existsSync } from "node:fs"
-import { InboxDetail, InboxPage } from "../../src/cli/inboxRows.ts"
+import { InboxDetail, InboxPage } from "../../src/InboxRow.ts"
 import { inbox, inboxJson, messagesIn, seed, some } from "./inboxSeed.ts"
 import { dataIn, execute } from "./outboxSeed.ts"
 import { directory, outcome } from "./process.ts"

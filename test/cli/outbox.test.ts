@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { existsSync } from "node:fs"
-import { OutboxPage, OutboxRow } from "../../src/cli/outboxRows.ts"
+import { OutboxPage, OutboxRow } from "../../src/OutboxRow.ts"
 import { dataIn, execute, outbox, outboxJson, rowsIn, seed } from "./outboxSeed.ts"
 import { directory, outcome } from "./process.ts"
 

@@ -1,9 +1,9 @@
 /**
- * Rows of the outbox as commands print them: as JSON, whose schema other programs may rely on (fields may be added,
- * never changed), and in words.
+ * Rows of the outbox as JSON, as commands print them and the HTTP API answers them. Other programs may rely on the
+ * schemas: fields may be added, never changed.
  */
 import { Schema } from "effect"
-import { type ReplyRecord, replyStates } from "../OutboxStore.ts"
+import { type ReplyRecord, replyStates } from "./OutboxStore.ts"
 
 const text = Schema.NullOr(Schema.String)
 /** Epoch milliseconds. */
@@ -57,15 +57,3 @@ export const rowOf = ({ lane, threadTs, ...row }: ReplyRecord): OutboxRow => ({
   conversation: lane,
   thread: threadTs
 })
-
-/** In a word or two. */
-export const stateOf = ({ held, state }: Pick<OutboxRow, "held" | "state">): string =>
-  state === "unknown" && held ? "unknown (held)" : state
-
-const units = [["d", 86_400_000], ["h", 3_600_000], ["m", 60_000], ["s", 1_000]] as const
-
-/** For how long, about. */
-export const ageOf = (ms: number): string => {
-  const [unit, size] = units.find(([, size]) => ms >= size) ?? ["s", 1_000]
-  return `${Math.max(0, Math.floor(ms / size))}${unit}`
-}

@@ -1,10 +1,10 @@
 /**
- * Messages of the inbox as commands print them: as JSON, whose schema other programs may rely on (fields may be added,
- * never changed).
+ * Messages of the inbox as JSON, as commands print them and the HTTP API answers them. Other programs may rely on the
+ * schemas: fields may be added, never changed.
  */
 import { Schema, Struct } from "effect"
-import { type MessageDetail, type MessageRecord, messageStates } from "../InboxByHand.ts"
-import { replyStates } from "../OutboxStore.ts"
+import { type MessageDetail, type MessageRecord, messageStates } from "./InboxByHand.ts"
+import { replyStates } from "./OutboxStore.ts"
 
 const text = Schema.NullOr(Schema.String)
 /** Epoch milliseconds. */
