@@ -1,12 +1,12 @@
 /** Messages as the API shows them, and what a person does with them: as `slackwater inbox` does, from the browser. */
-import { Clock, Effect } from "effect"
+import { Effect } from "effect"
 import { HttpRouter } from "effect/http"
 import { type Action, messageStates, refusalOf } from "../InboxByHand.ts"
 import { detailOf, InboxDetail, InboxPage, rowOf } from "../InboxRow.ts"
 import { ConversationKey } from "../Message.ts"
 import { MessageStore } from "../MessageStore.ts"
-import { answering, bodyOf, queryOf, Refusal } from "./answers.ts"
-import { change, Changed, idInPath, Ids, listQuery, pageOf } from "./rows.ts"
+import { answering, queryOf, Refusal } from "./answers.ts"
+import { change, idInPath, listQuery, pageOf } from "./rows.ts"
 import { Wake } from "./Wake.ts"
 
 const { Query, page } = listQuery(messageStates)
@@ -32,21 +32,18 @@ const routes = Effect.gen(function*() {
   })
 
   const act = (action: Action) =>
-    Effect.gen(function*() {
-      const { ids } = yield* bodyOf(Ids)
-      return yield* change(ids, {
-        act: (ids: ReadonlyArray<number>) =>
-          Effect.flatMap(Clock.currentTimeMillis, (now) => store[action]({ ids }, now)),
-        look: (ids: ReadonlyArray<number>) => store.list({ ids }, { limit: ids.length }),
-        refusalOf: refusalOf[action]
-      }).pipe(Effect.tap(({ changed }) => changed.length > 0 ? wake.touch : Effect.void), Effect.uninterruptible)
+    change({
+      act: (ids, now) => store[action]({ ids }, now),
+      look: (ids: ReadonlyArray<number>) => store.list({ ids }, { limit: ids.length }),
+      refusalOf: refusalOf[action],
+      wake: wake.touch
     })
 
   return [
     HttpRouter.route("GET", "/api/inbox", answering(InboxPage)(list)),
     HttpRouter.route("GET", "/api/inbox/:id", answering(InboxDetail)(show)),
-    HttpRouter.route("POST", "/api/inbox/retry", answering(Changed)(act("retry"))),
-    HttpRouter.route("POST", "/api/inbox/discard", answering(Changed)(act("discard")))
+    HttpRouter.route("POST", "/api/inbox/retry", act("retry")),
+    HttpRouter.route("POST", "/api/inbox/discard", act("discard"))
   ] as const
 })
 

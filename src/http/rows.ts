@@ -1,7 +1,8 @@
 /** What the lists of the inbox and of the outbox have in common: which rows, which page of them, and what was changed. */
-import { Effect, Option, Schema } from "effect"
+import { Clock, Effect, Option, Schema } from "effect"
 import { HttpRouter } from "effect/http"
-import { Refusal } from "./answers.ts"
+import type { StoreError } from "../StoreError.ts"
+import { answering, bodyOf, Refusal } from "./answers.ts"
 
 /** Rows of a page where nothing is said, and at most. */
 const usual = 50
@@ -45,28 +46,29 @@ export const pageOf = <Row extends { readonly id: number; readonly text: string 
 
 const beginningOf = (text: string) => text.length <= shownOfText ? text : `${text.slice(0, shownOfText)}…`
 
-export const Ids = Schema.Struct({
+const Ids = Schema.Struct({
   ids: Schema.Array(Id).check(Schema.isMinLength(1), Schema.isMaxLength(mostIds))
 })
 
 /** What a change answers: rows that were changed, which may be more than were named, and why the others were not. */
-export const Changed = Schema.Struct({
+const Changed = Schema.Struct({
   changed: Schema.Array(Schema.Int),
   unchanged: Schema.Array(Schema.Struct({ id: Schema.Int, why: Schema.String }))
 })
 
-/** Changes rows and says why some were left. `look` is asked after the change. */
-export const change = <Row extends { readonly id: number }, E, R>(
-  ids: ReadonlyArray<number>,
+/** A request that changes rows: it says why some were left, and wakes whoever works on them. */
+export const change = <Row extends { readonly id: number }>(
   ways: {
-    readonly act: (ids: ReadonlyArray<number>) => Effect.Effect<ReadonlyArray<number>, E, R>
-    readonly look: (ids: ReadonlyArray<number>) => Effect.Effect<ReadonlyArray<Row>, E, R>
+    readonly act: (ids: ReadonlyArray<number>, now: number) => Effect.Effect<ReadonlyArray<number>, StoreError>
+    /** Is asked after the change. */
+    readonly look: (ids: ReadonlyArray<number>) => Effect.Effect<ReadonlyArray<Row>, StoreError>
     readonly refusalOf: (row: NoInfer<Row>) => string | undefined
+    readonly wake: Effect.Effect<void>
   }
-): Effect.Effect<typeof Changed.Type, E, R> =>
-  Effect.gen(function*() {
-    const named = [...new Set(ids)]
-    const changed = yield* ways.act(named)
+) => {
+  const changeNamed = Effect.fnUntraced(function*(named: ReadonlyArray<number>) {
+    const changed = yield* ways.act(named, yield* Clock.currentTimeMillis)
+    if (changed.length > 0) yield* ways.wake
     const done = new Set(changed)
     const left = named.filter((id) => !done.has(id))
     const rows = new Map((left.length === 0 ? [] : yield* ways.look(left)).map((row) => [row.id, row]))
@@ -75,8 +77,10 @@ export const change = <Row extends { readonly id: number }, E, R>(
       if (row === undefined) return { id, why: "there is no such row" }
       return { id, why: ways.refusalOf(row) ?? "it changed at this moment; look again" }
     })
-    return { changed, unchanged }
-  })
+    return { changed, unchanged } satisfies typeof Changed.Type
+  }, Effect.uninterruptible)
+  return answering(Changed)(Effect.flatMap(bodyOf(Ids), ({ ids }) => changeNamed([...new Set(ids)])))
+}
 
 const decodeId = Schema.decodeUnknownOption(numeric(Id))
 
