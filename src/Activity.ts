@@ -7,7 +7,7 @@
  * Guarantees: telling it never fails and never waits. Times are kept as counts of lengths, so a p95 is exact to a tenth.
  * Does not: keep a longer history (`/metrics` is for that), or know who looks.
  */
-import { Clock, Context, Effect, Layer } from "effect"
+import { Clock, Context, Effect, Layer, Schema } from "effect"
 import { MessageStore } from "./MessageStore.ts"
 import { OutboxStore } from "./OutboxStore.ts"
 import { Supervisor } from "./Supervisor.ts"
@@ -20,9 +20,9 @@ const sampleEvery = "10 seconds"
 const step = Math.log(1.1)
 
 /** Handler runs that ended well and badly, whether or not they run again; what came in; what Slack has. */
-export type Counted = "received" | "turnsDone" | "turnsFailed" | "delivered"
+type Counted = "received" | "turnsDone" | "turnsFailed" | "delivered"
 /** From the arrival of an envelope to its ack; one run of a handler; from the commit of a reply to its delivery. */
-export type Timed = "ack" | "turn" | "delivery"
+type Timed = "ack" | "turn" | "delivery"
 
 export interface Waiting {
   readonly inboxQueued: number
@@ -30,15 +30,28 @@ export interface Waiting {
   readonly oldestQueuedAgeMs: number | null
 }
 
-type Series = ReadonlyArray<number | null>
+/** A number for each bucket; null where there is nothing to say. */
+const Series = Schema.Array(Schema.NullOr(Schema.Finite))
 
-/** Each series has a number for each bucket; null where there is nothing to say. */
-export interface Hour {
-  readonly bucketMs: number
+/** What `/api/activity` answers. */
+export const Hour = Schema.Struct({
+  bucketMs: Schema.Int,
   /** Epoch ms: where the first bucket begins. */
-  readonly from: number
-  readonly series: Readonly<Record<Counted | "ackMsP95" | "turnMsP95" | "deliveryMsP95" | keyof Waiting, Series>>
-}
+  from: Schema.Int,
+  series: Schema.Struct({
+    received: Series,
+    turnsDone: Series,
+    turnsFailed: Series,
+    delivered: Series,
+    ackMsP95: Series,
+    turnMsP95: Series,
+    deliveryMsP95: Series,
+    inboxQueued: Series,
+    outboxQueued: Series,
+    oldestQueuedAgeMs: Series
+  })
+})
+export type Hour = typeof Hour.Type
 
 interface Bucket {
   readonly index: number

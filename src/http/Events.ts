@@ -7,10 +7,10 @@
  * Guarantees: listeners are bounded; each is let go after an hour, so that its browser comes again and is checked again.
  * On shutdown: `end` lets all of them go at once; it runs before the server waits for open connections.
  */
-import { Context, Effect, Latch, Layer, Option, Queue, Schema, Semaphore, Stream } from "effect"
+import { Context, Effect, Latch, Layer, Option, Queue, Semaphore, Stream } from "effect"
 import type { Cause, Scope } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
-import { Activity } from "../Activity.ts"
+import { Activity, Hour } from "../Activity.ts"
 import { GatewayStatus, type Snapshot } from "../GatewayStatus.ts"
 import { monotonicMillis } from "../monotonic.ts"
 import { Supervisor } from "../Supervisor.ts"
@@ -28,24 +28,6 @@ const activityEvery = 10_000
 const keepAlive = "15 seconds"
 /** A browser that lost us comes again after this (ms). */
 const comeAgain = 2_000
-
-const Series = Schema.Array(Schema.NullOr(Schema.Finite))
-const ActivityAnswer = Schema.Struct({
-  bucketMs: Schema.Int,
-  from: Schema.Int,
-  series: Schema.Struct({
-    received: Series,
-    turnsDone: Series,
-    turnsFailed: Series,
-    delivered: Series,
-    ackMsP95: Series,
-    turnMsP95: Series,
-    deliveryMsP95: Series,
-    inboxQueued: Series,
-    outboxQueued: Series,
-    oldestQueuedAgeMs: Series
-  })
-})
 
 const encoder = new TextEncoder()
 const event = (name: string, data: unknown) => encoder.encode(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`)
@@ -190,7 +172,7 @@ const routes = Effect.gen(function*() {
   })
 
   return [
-    HttpRouter.route("GET", "/api/activity", answering(ActivityAnswer)(activity.hour)),
+    HttpRouter.route("GET", "/api/activity", answering(Hour)(activity.hour)),
     HttpRouter.route("GET", "/api/events", subscribe)
   ] as const
 })

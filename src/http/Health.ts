@@ -7,6 +7,7 @@ import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { GatewayStatus } from "../GatewayStatus.ts"
 import { Snapshot } from "../Snapshot.ts"
+import { answering } from "./answers.ts"
 import { Asker } from "./Guard.ts"
 import * as Metrics from "./Metrics.ts"
 
@@ -30,12 +31,7 @@ export const layer = Layer.mergeAll(
         router.add(
           "GET",
           "/api/status",
-          status.snapshot.pipe(
-            Effect.flatMap(HttpServerResponse.schemaJson(Snapshot)),
-            Effect.catch((error) =>
-              Effect.succeed(HttpServerResponse.jsonUnsafe({ error: error.message }, { status: 503 }))
-            )
-          )
+          answering(Snapshot)(status.snapshot)
         )
       )
     )
