@@ -3,7 +3,7 @@
  *
  * Does not: look for a gateway at any other place. One with `SLACKWATER_PORT=0` is somewhere else at each start.
  */
-import { Config, Effect, Option, Redacted } from "effect"
+import { Effect, type Redacted } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
 import { setting } from "../GatewayConfig.ts"
 
@@ -30,26 +30,25 @@ export const codeOf = (error: unknown): string => {
 /** A connection that is kept would keep the command from ending. */
 export const once = HttpClientRequest.setHeader("connection", "close")
 
-export type Heard =
+type Heard =
   /** Nobody is there, or nobody that says anything in time. */
   | { readonly _tag: "Silence"; readonly why: string }
   | { readonly _tag: "Answer"; readonly status: number; readonly body: string }
 
 /** What is read of the settings: no token of Slack's. */
 export const gatewayAddress = Effect.gen(function*() {
-  const token = yield* Config.option(Config.Redacted("SLACKWATER_ADMIN_TOKEN"))
-  const [host, port] = [yield* setting("host"), yield* setting("port")]
-  return { url: addressOf(host, port), port, token: Option.filter(token, (given) => Redacted.value(given) !== "") }
+  const [host, port, token] = [yield* setting("host"), yield* setting("port"), yield* setting("adminToken")]
+  return { url: addressOf(host, port), port, token }
 })
 
 export const getFrom = Effect.fnUntraced(
   function*(
     path: string,
-    { port, token, url }: { url: string; port: number; token: Option.Option<Redacted.Redacted> }
+    { port, token, url }: { url: string; port: number; token: Redacted.Redacted | null }
   ) {
     if (port === 0) return { _tag: "Silence", why: "SLACKWATER_PORT is 0, so its port is not known" } as const
     const bare = HttpClientRequest.get(`${url}${path}`).pipe(once)
-    const request = Option.isNone(token) ? bare : HttpClientRequest.bearerToken(bare, token.value)
+    const request = token === null ? bare : HttpClientRequest.bearerToken(bare, token)
     return yield* HttpClient.execute(request).pipe(
       Effect.flatMap((response) => Effect.map(response.text, (body) => ({ status: response.status, body }))),
       Effect.map((answer): Heard => ({ _tag: "Answer", ...answer })),

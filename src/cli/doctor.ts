@@ -83,7 +83,7 @@ const portFinding = Effect.fnUntraced(function*(host: string, port: number, isOw
   const url = addressOf(host, port)
   if (port === 0) return ok("port", "any: SLACKWATER_PORT is 0")
   if (isOwned) {
-    const heard = yield* getFrom("/healthz", { url, port, token: Option.none() })
+    const heard = yield* getFrom("/healthz", { url, port, token: null })
     return heard._tag === "Answer" && heard.status === 200
       ? ok("port", `the gateway answers at ${url}`)
       : warning(
