@@ -9,11 +9,12 @@
 import { Context, Duration, Effect, Layer, Option, Semaphore } from "effect"
 import { DatabaseSize } from "./DatabaseSize.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
+import { messageStates } from "./InboxByHand.ts"
 import { Instance } from "./Instance.ts"
-import type { InboxCounts } from "./MessageStore.ts"
-import { MessageStore } from "./MessageStore.ts"
+import { type InboxCounts, MessageStore } from "./MessageStore.ts"
 import { monotonicMillis } from "./monotonic.ts"
 import { type OutboxCounts, OutboxStore, replyStates } from "./OutboxStore.ts"
+import { Snapshot } from "./Snapshot.ts"
 import { Supervisor } from "./Supervisor.ts"
 import * as Telemetry from "./Telemetry.ts"
 import { version } from "./version.ts"
@@ -21,9 +22,8 @@ import { version } from "./version.ts"
 const askEvery = 5_000
 const askFor = Duration.seconds(2)
 
-const inboxStates = ["queued", "processing", "done", "ignored", "failed"] as const
-const socketStates = ["starting", "connected", "rotating", "disconnected", "fatal"] as const
-const phases = ["starting", "running", "draining", "stopped"] as const
+const socketStates = Snapshot.fields.socket.fields.state.literals
+const phases = Snapshot.fields.phase.literals
 
 /** How often an exporter that pushes wants the gauges; null where nobody pushes. */
 export const GaugesEvery = Context.Reference<Duration.Duration | null>("slackwater/GaugesEvery", {
@@ -59,7 +59,7 @@ export class Gauges extends Context.Service<Gauges, {
       let askedAt = -Infinity
 
       const ofInbox = Effect.fnUntraced(function*(counts: InboxCounts, at: number) {
-        for (const state of inboxStates) yield* gauged(Telemetry.inbox, counts[state], { state })
+        for (const state of messageStates) yield* gauged(Telemetry.inbox, counts[state], { state })
         yield* gauged(Telemetry.inboxOldest, age(counts.oldestQueuedAt, at))
         yield* gauged(Telemetry.waitingConversations, counts.waitingConversations)
       })
