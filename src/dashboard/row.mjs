@@ -14,7 +14,7 @@ import { world } from "./world.mjs"
 
 /** @import { Child } from "./element.mjs" */
 /** @import { QueueWords } from "./queues.mjs" */
-/** @import { MessageDetail, ReplyDetail, TurnRecord } from "./shapes.ts" */
+/** @import { MessageDetail, ReplyRow, TurnRecord } from "./shapes.ts" */
 
 /** @typedef {{ at: number | null, what: string, more?: string | null }} Happening */
 
@@ -35,7 +35,7 @@ export const rowPage = (words, id) => {
     await load()
   }
 
-  const draw = (/** @type {MessageDetail | ReplyDetail} */ row) => {
+  const draw = (/** @type {MessageDetail | ReplyRow} */ row) => {
     fill(state, badge(stateOf(row, words), row.state))
     const focused = document.activeElement instanceof HTMLElement && actions.contains(document.activeElement)
       ? document.activeElement.dataset["act"]
@@ -66,7 +66,7 @@ export const rowPage = (words, id) => {
 
   const load = async () => {
     try {
-      /** @type {MessageDetail | ReplyDetail} */
+      /** @type {MessageDetail | ReplyRow} */
       const row = await ask(`api/${words.name}/${id}`)
       const text = JSON.stringify([row, world.admin])
       if (text === shown) return
@@ -117,7 +117,7 @@ const block = (text, label, kind) =>
 
 /** @param {unknown} payload */
 const payloadPart = (payload) =>
-  payload === undefined || payload === null ? null : part("Payload", block(JSON.stringify(payload, null, 2), "Payload"))
+  payload === null ? null : part("Payload", block(JSON.stringify(payload, null, 2), "Payload"))
 
 /** What happened, the oldest first. @param {ReadonlyArray<Happening>} happenings */
 const history = (happenings) => {
@@ -235,7 +235,7 @@ const turnPart = (turn, own) => {
   )
 }
 
-/** @param {ReplyDetail} row */
+/** @param {ReplyRow} row */
 const replyParts = (row) => {
   const failed = row.error === null && row.reason === null
     ? null
@@ -273,7 +273,6 @@ const replyParts = (row) => {
       { at: row.failedAt, what: "failed", more: failed },
       { at: row.retriedAt, what: "retried by hand" },
       { at: row.finishedAt, what: (outboxStates[row.state] ?? { word: row.state }).word }
-    ]),
-    payloadPart(row.payload)
+    ])
   ]
 }

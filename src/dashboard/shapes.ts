@@ -1,32 +1,15 @@
 /** What the HTTP API answers, as far as the page reads it. */
 import type { Hour } from "../Activity.ts"
+import type { RunningTurn as Running } from "../Control.ts"
 import type { Snapshot } from "../GatewayStatus.ts"
-import type { MessageState } from "../InboxByHand.ts"
 import type { InboxDetail, InboxRow } from "../InboxRow.ts"
 import type { OutboxRow } from "../OutboxRow.ts"
-import type { ReplyState } from "../OutboxStore.ts"
 
+export type { Pause } from "../Control.ts"
 export type Status = Snapshot
 
-export type InboxState = MessageState
-export type OutboxState = ReplyState
-
-export interface RunningTurn {
-  readonly id: string
-  readonly conversation: string
-  readonly attempt: number
-  readonly startedAt: number
-  readonly messages: number
-  readonly status: string | null
-  readonly text: string
-}
-
-export interface Pause {
-  /** Null: everything. */
-  readonly conversation: string | null
-  readonly since: number
-  readonly why: string | null
-}
+/** Whose gateway runs it is not told. */
+export type RunningTurn = Omit<Running, "owner">
 
 export type Activity = Hour
 export type SeriesName = keyof Hour["series"]
@@ -48,7 +31,3 @@ export type TurnRecord = NonNullable<InboxDetail["turnRecord"]>
 
 /** A reply of the outbox. */
 export type ReplyRow = OutboxRow
-
-export interface ReplyDetail extends ReplyRow {
-  readonly payload?: unknown
-}
