@@ -8,7 +8,7 @@
  * made under other names (`<file>.partial-…`), and the database gets its own last. Modes 0600 and 0700.
  * Does not: hold up the gateway, or write into its directory.
  */
-import { Clock, ConfigProvider, Console, Effect, Schema } from "effect"
+import { Clock, Console, Effect, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { existsSync, realpathSync, rmSync, statSync } from "node:fs"
 import { rename } from "node:fs/promises"
@@ -21,7 +21,7 @@ import { DatabaseError, Missing } from "../sql/DatabaseError.ts"
 import { copySpool, keepOnly, sync, syncAll } from "./backupSpool.ts"
 import { noProgress, write } from "./progress.ts"
 import * as rowFlags from "./rowFlags.ts"
-import { settings } from "./settings.ts"
+import { reading } from "./settings.ts"
 import { json as jsonText, oneLine } from "./terminalText.ts"
 import { UsageError } from "./usage.ts"
 
@@ -141,7 +141,7 @@ export const backup = Command.make(
     json: rowFlags.json
   },
   Effect.fn("backup")(function*({ file: given, force, json }) {
-    const dataDir = yield* Effect.provideService(setting("dataDir"), ConfigProvider.ConfigProvider, yield* settings)
+    const dataDir = yield* reading(setting("dataDir"))
     const { directory, file } = yield* targetOf(given, dataDir, force)
     if (!(yield* Beside.isThere(dataDir))) {
       return yield* new DatabaseError({ reason: new Missing({ path: join(resolve(dataDir), "slackwater.db") }) })

@@ -2,18 +2,14 @@
  * Where commands work: on the stores of the configured data directory, whether a gateway runs on it or not. What they
  * changed takes effect at once: a gateway that runs is woken, however the command ends.
  */
-import { ConfigProvider, Effect } from "effect"
+import { Effect } from "effect"
 import { setting } from "../GatewayConfig.ts"
 import * as Beside from "../sql/Beside.ts"
 import * as WakeFile from "../WakeFile.ts"
-import { settings } from "./settings.ts"
+import { reading } from "./settings.ts"
 
 /** What commands read of the settings: no tokens. */
-export const commandSettings = Effect.gen(function*() {
-  const provider = yield* settings
-  const read = Effect.all({ dataDir: setting("dataDir"), outboxTtl: setting("outboxTtl") })
-  return yield* Effect.provideService(read, ConfigProvider.ConfigProvider, provider)
-})
+export const commandSettings = reading(Effect.all({ dataDir: setting("dataDir"), outboxTtl: setting("outboxTtl") }))
 
 /** Where there is no database one is made, unless `mayMake` is false: rows that must be there are not in a new one. */
 export const changing =

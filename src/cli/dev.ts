@@ -2,15 +2,16 @@
  * `slackwater dev [handler]`: LocalSlack in this process, the gateway as a child (devGateway). Killing the gateway is a
  * real kill, and "Slack" lives on. SIGUSR1 is passed on to the gateway, which reads its settings again.
  */
-import { Config, ConfigProvider, Duration, Effect, Redacted } from "effect"
+import { Config, Duration, Effect, Redacted } from "effect"
 import { Argument, Command } from "effect/cli"
 import { fileURLToPath } from "node:url"
 import { randomToken } from "../Admission.ts"
 import { GatewayConfig, GatewayConfigError, setting } from "../GatewayConfig.ts"
 import { LocalSlack } from "../testing/index.ts"
+import { addressOf } from "./askGateway.ts"
 import * as DevGateway from "./devGateway.ts"
 import { answering, check, handlerFlags } from "./handlerFlags.ts"
-import { settings } from "./settings.ts"
+import { reading } from "./settings.ts"
 import { patience } from "./signals.ts"
 
 /** The child keeps its own deadline; one that cannot even do that is killed this much later. */
@@ -18,12 +19,6 @@ const killAfter = Duration.seconds(3)
 const tokens = { appToken: "xapp-local", botToken: "xoxb-local" }
 
 const echo = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./echo.ts" : "./echo.js", import.meta.url))
-
-/** Where the gateway answers; of a port that is taken as it comes nobody knows the number. */
-const addressOf = (host: string, port: number) => {
-  const name = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host
-  return port === 0 ? undefined : `http://${name}:${port}`
-}
 
 /** What the gateway will read too, so that a mistake is found before anything is started. */
 const read = Effect.gen(function*() {
@@ -44,7 +39,8 @@ const read = Effect.gen(function*() {
     Effect.filterOrFail((port) => port >= 0 && port <= 65_535),
     Effect.mapError(() => mistaken("must be a port from 0 to 65535"))
   )
-  const address = addressOf(host, gatewayPort)
+  // Of a port that is taken as it comes nobody knows the number.
+  const address = gatewayPort === 0 ? undefined : addressOf(host, gatewayPort)
   const gateway = DevGateway.make(address === undefined ? undefined : { url: address, token: adminToken })
   const slack = LocalSlack.layer({
     port,
@@ -69,11 +65,7 @@ export const dev = Command.make(
   },
   Effect.fn("dev")(function*(given) {
     const who = yield* answering("dev", given, echo)
-    const { access, dataDir, gateway, mistaken, slack, stopWithin } = yield* Effect.provideService(
-      read,
-      ConfigProvider.ConfigProvider,
-      yield* settings
-    )
+    const { access, dataDir, gateway, mistaken, slack, stopWithin } = yield* reading(read)
     patience.ms = Duration.toMillis(stopWithin)
     // Only the gateway loads it: what it does there must not reach Slack.
     yield* check(who)

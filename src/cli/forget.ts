@@ -12,7 +12,8 @@ import { isPlace } from "../slackIds.ts"
 import { emptyWal, forget as erase, type Forgotten } from "../sql/forget.ts"
 import { type Plan, planOf, type Who } from "../sql/forgetPlan.ts"
 import { commandSettings, onDatabase } from "./besideGateway.ts"
-import { confirm, hasTerminal, NotConfirmed } from "./confirm.ts"
+import { confirm, NotConfirmed, somebodyToAsk } from "./confirm.ts"
+import { noProgress, progress } from "./progress.ts"
 import * as rowFlags from "./rowFlags.ts"
 import { json as jsonText } from "./terminalText.ts"
 import { UsageError } from "./usage.ts"
@@ -87,16 +88,10 @@ const foreseen = (plan: Plan) => ({
   keys: plan.keys.length
 })
 
-/** On a terminal, over the same line again and again. */
-const progress = (total: number) => {
+const telling = (total: number) => {
+  const tell = progress("forgetting", "rows")
   let done = 0
-  return (rows: number) =>
-    Effect.sync(() => {
-      done += rows
-      if (process.stderr.isTTY) {
-        process.stderr.write(`\rforgetting: ${done} of ${total} rows${done < total ? "" : "\n"}`)
-      }
-    })
+  return (rows: number) => tell(done += rows, total)
 }
 
 const nothing: Omit<Forgotten, "turns"> = { messages: 0, replies: 0, states: 0, keys: 0, files: [], left: [] }
@@ -120,10 +115,7 @@ export const forget = Command.make(
   },
   Effect.fn("forget")(function*({ dryRun, json, yes, ...given }) {
     const who = yield* whoIs(given)
-    if (!yes && !dryRun && !hasTerminal()) {
-      const detail = "this is no terminal, so nobody can be asked: look with --dry-run, then add --yes"
-      return yield* new UsageError({ command: "forget", detail })
-    }
+    if (!dryRun && !yes) yield* somebodyToAsk("forget")
     const { dataDir } = yield* commandSettings
     const name = "user" in who ? who.user : who.channel
     const report = yield* Effect.gen(function*() {
@@ -139,7 +131,9 @@ export const forget = Command.make(
       }
       const total = plan.replies.length + plan.turns.length * 2 + plan.states.length + plan.keys.length +
         plan.messages.size
-      const done = isEmpty(plan) ? nothing : yield* erase(plan, yield* Clock.currentTimeMillis, progress(total))
+      const done = isEmpty(plan)
+        ? nothing
+        : yield* Effect.ensuring(erase(plan, yield* Clock.currentTimeMillis, telling(total)), noProgress)
       for (const file of done.files) yield* removeFrom(dataDir, file)
       return {
         ...of,

@@ -2,12 +2,12 @@
  * `slackwater healthcheck`: whether the gateway of the data directory gives signs of life, by the age of its heartbeat.
  * For containers and whoever else watches from outside: opens no database and needs no tokens.
  */
-import { Clock, ConfigProvider, Console, Duration, Effect, FileSystem, Option, Path, Runtime, Schema } from "effect"
+import { Clock, Console, Duration, Effect, FileSystem, Option, Path, Runtime, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { setting } from "../GatewayConfig.ts"
 import { freshFor, Heartbeat, heartbeatFile } from "../heartbeatFile.ts"
 import { perform } from "./perform.ts"
-import { settings } from "./settings.ts"
+import { reading } from "./settings.ts"
 import { Told } from "./told.ts"
 import { UsageError } from "./usage.ts"
 
@@ -72,7 +72,7 @@ export const healthcheck = Command.make(
       })
     }
     const maxAgeMs = Duration.toMillis(maxAge.value)
-    const dataDir = yield* Effect.provideService(setting("dataDir"), ConfigProvider.ConfigProvider, yield* settings)
+    const dataDir = yield* reading(setting("dataDir"))
     const now = yield* Clock.currentTimeMillis
     const found = yield* Effect.result(read(dataDir))
     const heartbeat = found._tag === "Success" ? found.success : null

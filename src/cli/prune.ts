@@ -6,7 +6,7 @@
  * each one short transaction, with a pause between them; cut off, it is finished by the same command.
  * Does not: make the file smaller (its free pages are used again), or delete files in the spool (the gateway does).
  */
-import { Clock, ConfigProvider, Console, Duration, Effect, Option, Schema } from "effect"
+import { Clock, Console, Duration, Effect, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { type Cutoff, endedBefore, later } from "../Cutoff.ts"
 import { setting } from "../GatewayConfig.ts"
@@ -14,10 +14,10 @@ import { MessageStore } from "../MessageStore.ts"
 import { OutboxStore } from "../OutboxStore.ts"
 import { countPrunable, type Prunable } from "../sql/prunable.ts"
 import { changing, looking } from "./besideGateway.ts"
-import { confirm, hasTerminal, NotConfirmed } from "./confirm.ts"
+import { confirm, NotConfirmed, somebodyToAsk } from "./confirm.ts"
 import { noProgress, progress } from "./progress.ts"
 import * as rowFlags from "./rowFlags.ts"
-import { settings } from "./settings.ts"
+import { reading } from "./settings.ts"
 import { UsageError } from "./usage.ts"
 
 const command = "prune"
@@ -140,19 +140,12 @@ export const prune = Command.make(
       Flag.optional
     ),
     dryRun: rowFlags.dryRun,
-    yes: Flag.Boolean("yes").pipe(
-      Flag.withAlias("y"),
-      Flag.withDescription("Do not ask; needed where there is no terminal"),
-      Flag.withDefault(false)
-    ),
+    yes: rowFlags.yes.pipe(Flag.withDescription("Do not ask; needed where there is no terminal")),
     json: rowFlags.json
   },
   Effect.fn(command)(function*({ dryRun, json, yes, ...given }) {
-    const wanted = yield* Effect.provideService(read(given), ConfigProvider.ConfigProvider, yield* settings)
-    if (!dryRun && !yes && !hasTerminal()) {
-      const detail = "this is no terminal, so nobody can be asked: look with --dry-run, then add --yes"
-      return yield* new UsageError({ command, detail })
-    }
+    const wanted = yield* reading(read(given))
+    if (!dryRun && !yes) yield* somebodyToAsk(command)
     const { bounds, foreseen } = yield* Effect.gen(function*() {
       const bounds = yield* cutoffs(wanted)
       return { bounds, foreseen: yield* countPrunable(bounds) }

@@ -10,7 +10,7 @@ import type { MessageStore } from "../MessageStore.ts"
 import type { Action } from "../OutboxByHand.ts"
 import type { OutboxStore } from "../OutboxStore.ts"
 import { changing, commandSettings, looking } from "./besideGateway.ts"
-import { confirm, hasTerminal, NotConfirmed } from "./confirm.ts"
+import { confirm, NotConfirmed, somebodyToAsk } from "./confirm.ts"
 import { foresee, mend, type Mended, type Mending } from "./massChange.ts"
 import * as rowFlags from "./rowFlags.ts"
 import { json as jsonText } from "./terminalText.ts"
@@ -124,10 +124,7 @@ export const changeRows = Effect.fnUntraced(function*<Row extends { readonly id:
 ) {
   const isMass = ids === undefined || ids.length > 1
   const mustAsk = isMass && !yes && !dryRun
-  if (mustAsk && !hasTerminal()) {
-    const detail = "this is no terminal, so nobody can be asked: look with --dry-run, then add --yes"
-    return yield* new UsageError({ command: `${words.of} ${action}`, detail })
-  }
+  if (mustAsk) yield* somebodyToAsk(`${words.of} ${action}`)
   const { dataDir } = yield* commandSettings
   const done = dryRun
     ? yield* Effect.flatMap(mendingOf, foresee).pipe(looking(dataDir))

@@ -1,5 +1,5 @@
 /** `slackwater run <handler>`: the gateway against Slack, until a signal. */
-import { ConfigProvider, Duration, Effect, Latch } from "effect"
+import { Duration, Effect, Latch } from "effect"
 import { Command } from "effect/cli"
 import { GatewayConfig, type Settings } from "../GatewayConfig.ts"
 import type { Turn } from "../Handler.ts"
@@ -7,15 +7,10 @@ import * as Reload from "../Reload.ts"
 import { StrayErrors } from "../StrayErrors.ts"
 import { exporting } from "./exporting.ts"
 import { type Answering, answering, handlerFlags, load } from "./handlerFlags.ts"
-import { settings } from "./settings.ts"
+import { reading, settings } from "./settings.ts"
 import { patience, reloading, uncaught } from "./signals.ts"
 import { strayErrors } from "./strayErrors.ts"
 import { tellSystemd } from "./systemd.ts"
-
-const read = Effect.flatMap(
-  settings,
-  (provider) => Effect.provideService(GatewayConfig.read(), ConfigProvider.ConfigProvider, provider)
-)
 
 /** A turn that waited for a worker would use up its time: as many run at once as there are workers. */
 const fitting = (who: Answering) => (settings: Settings): Settings =>
@@ -51,7 +46,7 @@ export const run = Command.make(
   // No span: all that the process ever does would be its child.
   Effect.fnUntraced(function*(given) {
     const who = yield* answering("run", given)
-    const fitted = Effect.map(read, fitting(who))
+    const fitted = Effect.map(reading(GatewayConfig.read()), fitting(who))
     // Checked before the module is loaded and before anything is written.
     const first = yield* fitted
     const loaded = yield* load(who)

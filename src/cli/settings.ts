@@ -46,3 +46,7 @@ export const settings = Effect.gen(function*() {
   yield* rememberSecrets(file)
   return ConfigProvider.orElse(environment, file)
 })
+
+/** Reads some of them. */
+export const reading = <A, E, R>(read: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(settings, (provider) => Effect.provideService(read, ConfigProvider.ConfigProvider, provider))

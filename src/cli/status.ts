@@ -2,7 +2,7 @@
  * `slackwater status`: what a running gateway says about itself (`/api/status`); where none answers, who owns the data
  * directory, how the last one ended, and what waits in the database, which is only read.
  */
-import { Clock, ConfigProvider, Console, Effect, Option, Runtime, Schema } from "effect"
+import { Clock, Console, Effect, Option, Runtime, Schema } from "effect"
 import { Command } from "effect/cli"
 import { join, resolve } from "node:path"
 import { setting } from "../GatewayConfig.ts"
@@ -15,7 +15,7 @@ import { gatewayAddress, getFrom } from "./askGateway.ts"
 import { looking } from "./besideGateway.ts"
 import { paint } from "./paint.ts"
 import * as rowFlags from "./rowFlags.ts"
-import { settings } from "./settings.ts"
+import { reading } from "./settings.ts"
 import type { NoAnswer } from "./statusAnswer.ts"
 import { printSilence, printSnapshot } from "./statusText.ts"
 import { json as jsonText } from "./terminalText.ts"
@@ -88,12 +88,7 @@ export const status = Command.make(
   "status",
   { json: rowFlags.json },
   Effect.fn("status")(function*({ json }) {
-    const provider = yield* settings
-    const { dataDir, ...address } = yield* Effect.provideService(
-      Effect.all({ dataDir: setting("dataDir"), address: gatewayAddress }),
-      ConfigProvider.ConfigProvider,
-      provider
-    ).pipe(Effect.map(({ address, dataDir }) => ({ dataDir, ...address })))
+    const { address, dataDir } = yield* reading(Effect.all({ dataDir: setting("dataDir"), address: gatewayAddress }))
     const now = yield* Clock.currentTimeMillis
     const colours = yield* paint
     const heard = yield* getFrom("/api/status", address)
