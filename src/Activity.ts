@@ -21,7 +21,7 @@ const step = Math.log(1.1)
 
 /** Handler runs that ended well and badly, whether or not they run again; what came in; what Slack has. */
 type Counted = "received" | "turnsDone" | "turnsFailed" | "delivered"
-/** From the arrival of an envelope to its ack; one run of a handler; from the commit of a reply to its delivery. */
+/** From the arrival of an envelope to its ack; one run of a handler; from when a reply may go out to its delivery. */
 type Timed = "ack" | "turn" | "delivery"
 
 export interface Waiting {

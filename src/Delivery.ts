@@ -83,9 +83,10 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
     yield* settle(row.id)
     yield* shutdown.count("sent", 1)
     yield* counted(sends, "delivered")
-    yield* observed(deliveryTime, now - row.livesFrom)
+    const took = now - row.livesFrom
+    yield* observed(deliveryTime, took)
     yield* activity.count("delivered")
-    yield* activity.took("delivery", now - row.enqueuedAt)
+    yield* activity.took("delivery", took)
   })
 
   const gaveUp = (sent: number): Failure => ({

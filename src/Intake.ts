@@ -219,10 +219,13 @@ export class Intake extends Context.Service<Intake, {
             yield* observed(envelopeCommit, yield* sinceArrival)
             yield* Effect.matchEffect(ack(stored.payload), {
               onFailure: () => counted(ackFailures),
-              onSuccess: () => Effect.flatMap(sinceArrival, (ms) => observed(envelopeAck, ms))
+              onSuccess: () =>
+                Effect.flatMap(
+                  sinceArrival,
+                  (ms) => Effect.andThen(observed(envelopeAck, ms), activity.took("ack", ms))
+                )
             })
             yield* activity.count("received")
-            yield* activity.took("ack", yield* sinceArrival)
             yield* stored.opened
           },
           Effect.uninterruptible

@@ -227,12 +227,15 @@ type Histogram = Metric.Histogram<number>
 export const observed = (metric: Histogram, ms: number, labels?: Record<string, string>) =>
   Metric.update(labels === undefined ? metric : Metric.withAttributes(metric, labels), Math.max(0, ms) / 1_000)
 
-/** Measures every run, however it ends. */
-export const timed = (metric: Histogram) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.flatMap(
-    monotonicMillis,
-    (begun) => Effect.ensuring(effect, Effect.flatMap(monotonicMillis, (now) => observed(metric, now - begun)))
-  )
+/** Measures every run, however it ends; `tell` hears the time too. */
+export const timed =
+  (metric: Histogram, tell: (ms: number) => Effect.Effect<void> = () => Effect.void) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.flatMap(monotonicMillis, (begun) =>
+      Effect.ensuring(
+        effect,
+        Effect.flatMap(monotonicMillis, (now) => Effect.andThen(observed(metric, now - begun), tell(now - begun)))
+      ))
 
 const zeros: ReadonlyArray<Metric.Counter<number>> = [
   events,

@@ -195,13 +195,6 @@ export const makeTurnRunner = Effect.gen(function*() {
     yield* activity.count("turnsDone")
   })
 
-  const remembered = <R>(run: Effect.Effect<void, never, R>) =>
-    Effect.flatMap(Clock.currentTimeMillis, (began) =>
-      Effect.ensuring(
-        run,
-        Effect.flatMap(Clock.currentTimeMillis, (now) => activity.took("turn", now - began))
-      ))
-
   /** Why this turn must not run at all. */
   const hopeless = ({ crashes, unreadable }: ClaimedTurn): string | null => {
     if (unreadable !== null) return unreadable
@@ -234,8 +227,7 @@ export const makeTurnRunner = Effect.gen(function*() {
           Effect.logError("the turn ended in a defect and stays with this instance", defect)
         ),
         Effect.onInterrupt(() => counted(turns, "interrupted")),
-        timed(turnTime),
-        remembered,
+        timed(turnTime, (ms) => activity.took("turn", ms)),
         (run) => Effect.andThen(waited, run),
         Effect.annotateLogs(about),
         Effect.withSpan("TurnRunner.run", { kind: "consumer", attributes: about, ...parentAndLinks(traces) })

@@ -1,11 +1,13 @@
 /** The last hour, in virtual time, over stores in memory. */
 import { assert, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Clock, Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { Activity, bucketMs, buckets, layer } from "../src/Activity.ts"
 import { MessageStore } from "../src/MessageStore.ts"
+import { Outbox } from "../src/Outbox.ts"
 import { arrival, key } from "./fixtures/messages.ts"
-import { ground } from "./fixtures/rooms.ts"
+import { advance, ground, inRooms, settle } from "./fixtures/rooms.ts"
+import { scriptedApi } from "./fixtures/scriptedApi.ts"
 import { epoch } from "./fixtures/time.ts"
 
 const withActivity = <A, E, R>(test: Effect.Effect<A, E, R>) =>
@@ -85,3 +87,21 @@ it.effect("rooms that are built without it tell it nothing, and fail at nothing"
     yield* activity.took("ack", 1)
     assert.deepStrictEqual((yield* activity.hour).series.received, [])
   }))
+
+it.effect("a reply that was to wait is timed from when it may go out, as in the metrics", () =>
+  inRooms(
+    Outbox.layer.pipe(
+      Layer.provide(scriptedApi().layer),
+      Layer.provideMerge(layer),
+      Layer.provideMerge(ground({ paceInterval: Duration.zero }))
+    )
+  )(Effect.gen(function*() {
+    const outbox = yield* Outbox
+    const now = yield* Clock.currentTimeMillis
+    yield* outbox.enqueue({ channel: "C1", text: "later" }, { notBefore: new Date(now + 60_000) })
+    yield* advance("1 minute", "1 second")
+    yield* settle
+    const { series } = yield* (yield* Activity).hour
+    assert.strictEqual(last(series.delivered), 1)
+    assert.isBelow(last(series.deliveryMsP95) ?? Infinity, 2_000)
+  })))
