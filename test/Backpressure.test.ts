@@ -20,7 +20,7 @@ import {
 import { SqliteClient } from "slackwater/sqlite"
 import { type JournalEntry, LocalSlack } from "slackwater/testing"
 import { splitText } from "../src/splitText.ts"
-import { freePort } from "./cli/process.ts"
+import { freePort } from "./fixtures/ask.ts"
 import {
   answered,
   answers,

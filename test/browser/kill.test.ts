@@ -4,7 +4,8 @@ import { Effect } from "effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { chatOf, request } from "../cli/http.ts"
-import { connected, directory, fixture, freePort, slackwater } from "../cli/process.ts"
+import { connected, directory, fixture, slackwater } from "../cli/process.ts"
+import { freePort } from "../fixtures/ask.ts"
 import { Browser, desktop, inBrowser, inPage, type Look, type Page } from "./browser.ts"
 
 /** The page of a `dev` whose handler says "one moment" and goes on when the gate is opened. */

@@ -4,7 +4,8 @@ import { Effect } from "effect"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { chatOf } from "../cli/http.ts"
-import { checkout, connected, freePort, slackwater } from "../cli/process.ts"
+import { checkout, connected, slackwater } from "../cli/process.ts"
+import { freePort } from "../fixtures/ask.ts"
 import { Browser, desktop, inBrowser, inPage, type Look, phone, picture, pictureFile } from "./browser.ts"
 
 const pictures: ReadonlyArray<readonly [name: string, look: Look]> = [

@@ -5,9 +5,9 @@ import { writeFileSync } from "node:fs"
 import { networkInterfaces } from "node:os"
 import { join } from "node:path"
 import { LocalSlack } from "../../src/testing/index.ts"
-import { ask, bearing } from "../fixtures/ask.ts"
+import { ask, bearing, freePort } from "../fixtures/ask.ts"
 import { gateway } from "./gateway.ts"
-import { connected, directory, echo, freePort, slackwater } from "./process.ts"
+import { connected, directory, echo, slackwater } from "./process.ts"
 
 const withSlack = Effect.provide(LocalSlack.layer())
 const token = "5ecret-admin"

@@ -5,20 +5,9 @@ import { writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
+import { freePort } from "../fixtures/ask.ts"
 import { chatOf, request } from "./http.ts"
-import {
-  checkout,
-  connected,
-  directory,
-  echo,
-  eventually,
-  fixture,
-  freePort,
-  has,
-  quick,
-  slackwater,
-  start
-} from "./process.ts"
+import { checkout, connected, directory, echo, eventually, fixture, has, quick, slackwater, start } from "./process.ts"
 
 const lines = (text: string) => text.split("\n").filter((line) => line !== "")
 

@@ -7,10 +7,11 @@ import { join } from "node:path"
 import { roomFinding } from "../../src/cli/doctorFiles.ts"
 import { scopeFindings } from "../../src/cli/doctorScopes.ts"
 import { type FaultPatch, LocalSlack } from "../../src/testing/index.ts"
+import { freePort } from "../fixtures/ask.ts"
 import { answered } from "./answered.ts"
 import { called, gateway } from "./gateway.ts"
 import { dataIn, execute, rowsIn, seed } from "./outboxSeed.ts"
-import { contents, directory, echo, freePort, outcome, tokens } from "./process.ts"
+import { contents, directory, echo, outcome, tokens } from "./process.ts"
 
 const withSlack = Effect.provide(LocalSlack.layer())
 

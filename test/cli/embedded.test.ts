@@ -4,7 +4,8 @@ import { Effect } from "effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { LocalSlack } from "../../src/testing/index.ts"
-import { checkout, connected, directory, eventually, freePort, type Options, quick, start, tokens } from "./process.ts"
+import { freePort } from "../fixtures/ask.ts"
+import { checkout, connected, directory, eventually, type Options, quick, start, tokens } from "./process.ts"
 
 const withSlack = Effect.provide(LocalSlack.layer())
 

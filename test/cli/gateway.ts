@@ -2,8 +2,9 @@
 import { Effect } from "effect"
 import type { Snapshot } from "../../src/GatewayStatus.ts"
 import { type JournalEntry, LocalSlack } from "../../src/testing/index.ts"
+import { freePort } from "../fixtures/ask.ts"
 import { request } from "./http.ts"
-import { connected, directory, eventually, freePort, slackwater, tokens } from "./process.ts"
+import { connected, directory, eventually, slackwater, tokens } from "./process.ts"
 
 /** Starts it in `cwd`, with a module or with flags, and does not wait for anything. */
 export const startGateway = Effect.fnUntraced(function*(

@@ -1,12 +1,13 @@
 /** Messages in every state, in a data directory on which no gateway runs, and what the commands say about them. */
 import { assert } from "@effect/vitest"
-import { Effect, Option, Schema } from "effect"
+import { Effect, Option, type Schema } from "effect"
 import { join } from "node:path"
 import { DatabaseSync, type SQLOutputValue } from "node:sqlite"
 import { type InboundMessage, OwnerId } from "../../src/Message.ts"
 import { MessageStore } from "../../src/MessageStore.ts"
 import * as Beside from "../../src/sql/Beside.ts"
 import { arrival, key } from "../fixtures/messages.ts"
+import { decodeAnswer } from "./answered.ts"
 import { dataIn } from "./outboxSeed.ts"
 import { outcome } from "./process.ts"
 
@@ -77,5 +78,5 @@ export const inbox = Effect.fnUntraced(function*(cwd: string, ...args: ReadonlyA
 export const inboxJson = <A, I>(schema: Schema.Codec<A, I>) => (cwd: string, ...args: ReadonlyArray<string>) =>
   Effect.map(
     inbox(cwd, ...args, "--json"),
-    Schema.decodeUnknownSync(Schema.fromJsonString(schema), { onExcessProperty: "error" })
+    decodeAnswer(schema)
   )

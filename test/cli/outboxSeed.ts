@@ -1,11 +1,12 @@
 /** Rows in every state, in a data directory on which no gateway runs, and what the commands say about them. */
 import { assert } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, type Schema } from "effect"
 import { join } from "node:path"
 import { DatabaseSync, type SQLOutputValue } from "node:sqlite"
 import { type ImportedReply, OutboxStore } from "../../src/OutboxStore.ts"
 import * as Beside from "../../src/sql/Beside.ts"
 import { key } from "../fixtures/messages.ts"
+import { decodeAnswer } from "./answered.ts"
 import { outcome } from "./process.ts"
 
 export const dataIn = (cwd: string) => join(cwd, "slackwater-data")
@@ -78,5 +79,5 @@ export const outbox = Effect.fnUntraced(function*(cwd: string, ...args: Readonly
 export const outboxJson = <A, I>(schema: Schema.Codec<A, I>) => (cwd: string, ...args: ReadonlyArray<string>) =>
   Effect.map(
     outbox(cwd, ...args, "--json"),
-    Schema.decodeUnknownSync(Schema.fromJsonString(schema), { onExcessProperty: "error" })
+    decodeAnswer(schema)
   )

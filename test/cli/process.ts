@@ -9,7 +9,6 @@
 import { Deferred, Effect } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -205,14 +204,6 @@ export const hearsSignals = (pid: number) =>
     const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0"
     return (BigInt(`0x${caught}`) & 1n) !== 0n
   })
-
-/** A port on which nobody listens at this moment. */
-export const freePort = Effect.callback<number>((resume) => {
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
-})
 
 /** Every file below a directory with what is in it: two that are equal mean that nothing was written. */
 export const contents = (root: string): Readonly<Record<string, string>> => {

@@ -3,10 +3,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { createServer, type IncomingHttpHeaders } from "node:http"
 import { LocalSlack } from "../../src/testing/index.ts"
+import { freePort } from "../fixtures/ask.ts"
 import { answered } from "./answered.ts"
 import { awaitReplies, gateway } from "./gateway.ts"
 import { dataIn, execute, rowsIn, seed } from "./outboxSeed.ts"
-import { contents, directory, echo, eventually, freePort, outcome, tokens } from "./process.ts"
+import { contents, directory, echo, eventually, outcome, tokens } from "./process.ts"
 
 const withSlack = Effect.provide(LocalSlack.layer())
 

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { join } from "node:path"
+import { freePort } from "../fixtures/ask.ts"
 import { chatOf, request } from "./http.ts"
 import {
   bin,
@@ -11,7 +12,6 @@ import {
   echo,
   eventually,
   fixture,
-  freePort,
   has,
   type Process,
   quick,
