@@ -1,8 +1,9 @@
 /**
  * Everything that is told to the outside while the gateway works: every metric, span and log field, as one table.
  *
- * Rooms import the metric they own and update it; nothing else is counted anywhere. `docs/telemetry.md` shows the same
- * table, and `test/ground/telemetry.test.ts` holds the two together and the code to both.
+ * Rooms import the metric they own and update it; nothing else is counted anywhere, but for the last hour of the dashboard
+ * (`Activity.ts`). `docs/telemetry.md` shows the same table, and `test/ground/telemetry.test.ts` holds the two together
+ * and the code to both.
  * Guarantees: every label has a bounded number of values, none of which comes from a message; seconds and bytes, as
  * Prometheus wants them. Does not: know who listens (`/metrics`, OTLP, the host's own exporter).
  */
@@ -12,7 +13,7 @@ import { monotonicMillis } from "./monotonic.ts"
 /** The values of a label; where they are a set of names in the code, a word for them. */
 type Labels = Readonly<Record<string, ReadonlyArray<string> | string>>
 
-export interface DocumentedMetric {
+interface DocumentedMetric {
   readonly name: string
   readonly kind: "counter" | "gauge" | "histogram"
   readonly labels: Labels
@@ -152,7 +153,7 @@ export const scrapeFailed = gauge("scrape_failed", "1 when the database could no
 /** Every metric there is. */
 export const metrics: ReadonlyArray<DocumentedMetric> = documented
 
-export interface DocumentedSpan {
+interface DocumentedSpan {
   readonly attributes: ReadonlyArray<string>
   readonly description: string
 }

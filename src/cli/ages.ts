@@ -19,9 +19,11 @@ export const longFor = (ms: number): string => {
   return rest === 0 ? `${whole}${unit}` : `${whole}${unit} ${rest}${small}`
 }
 
-/** Seconds, and no smaller. */
-export const iso = (at: number): string => DateTime.formatIso(DateTime.makeUnsafe(at)).replace(/\.\d+Z$/, "Z")
-
 /** To the millisecond, as it is stored. */
-export const exactly = (at: number | null): string | null =>
-  at === null ? null : DateTime.formatIso(DateTime.makeUnsafe(at))
+export const momentOf = (at: number): string => DateTime.formatIso(DateTime.makeUnsafe(at))
+
+/** Seconds, and no smaller. */
+export const secondOf = (at: number): string => momentOf(at).replace(/\.\d+Z$/, "Z")
+
+/** Null for what has not been. */
+export const momentOrNull = (at: number | null): string | null => at === null ? null : momentOf(at)

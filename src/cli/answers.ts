@@ -14,26 +14,7 @@ import { ImportReport } from "./importReport.ts"
 import { Pruned } from "./prune.ts"
 import { RowChange } from "./rowChange.ts"
 import { Sent } from "./send.ts"
-import { NoAnswer, Status } from "./statusAnswer.ts"
-
-export {
-  BackedUp,
-  CancelReport,
-  Diagnosis,
-  ForgetReport,
-  Health,
-  ImportReport,
-  InboxDetail,
-  InboxPage,
-  NoAnswer,
-  OutboxPage,
-  OutboxRow,
-  PauseChange,
-  Pruned,
-  RowChange,
-  Sent,
-  Status
-}
+import { Status } from "./statusAnswer.ts"
 
 export const answers = {
   backup: BackedUp,

@@ -2,11 +2,12 @@
  * What `pause`, `resume` and `cancel` print: as JSON, whose schema other programs may rely on (fields may be added, never
  * changed), and in words.
  */
-import { DateTime, Effect, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { Argument } from "effect/cli"
 import type { Pause } from "../Control.ts"
 import { ConversationKey } from "../Message.ts"
 import { isPlace, isTs } from "../slackIds.ts"
+import { momentOf } from "./ages.ts"
 import { oneLine } from "./terminalText.ts"
 import { UsageError } from "./usage.ts"
 
@@ -41,8 +42,6 @@ export type CancelReport = typeof CancelReport.Type
 
 /** One of a channel's conversations, all of them, or everything: how people name them. */
 export const nameOf = (conversation: string | null): string => conversation ?? "everything"
-
-export const momentOf = (at: number): string => DateTime.formatIso(DateTime.makeUnsafe(at))
 
 /** One line about a pause. */
 export const shown = ({ conversation, since, why }: Pick<Pause, "since" | "why"> & {

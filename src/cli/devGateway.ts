@@ -35,7 +35,7 @@ interface Child {
   readonly ended: Deferred.Deferred<Ending>
 }
 
-export interface DevGatewayOptions {
+interface DevGatewayOptions {
   readonly who: Answering
   readonly environment: Readonly<Record<string, string>>
   readonly stopWithin: Duration.Duration
@@ -49,7 +49,7 @@ export interface DevGateway {
 }
 
 /** Where the gateway answers over HTTP, and what opens it. */
-export interface DevAddress {
+interface DevAddress {
   readonly url: string
   readonly token: Redacted.Redacted
 }

@@ -4,7 +4,7 @@ import { Argument, Command } from "effect/cli"
 import { refusalOf, shownOfTurn } from "../InboxByHand.ts"
 import { detailOf, type InboxDetail } from "../InboxRow.ts"
 import { MessageStore } from "../MessageStore.ts"
-import { exactly } from "./ages.ts"
+import { momentOrNull } from "./ages.ts"
 import { commandSettings, looking } from "./besideGateway.ts"
 import * as rowFlags from "./rowFlags.ts"
 import { cut, json as jsonText, lines, oneLine } from "./terminalText.ts"
@@ -33,7 +33,7 @@ const ofTurn = (turn: Turn, self: number): ReadonlyArray<readonly [name: string,
     ["turn's state", stateOf(turn)],
     ["turn's error", turn.error],
     ["it said", turn.status],
-    ["begun at", exactly(turn.createdAt)],
+    ["begun at", momentOrNull(turn.createdAt)],
     ["with messages", others.length === 0 ? null : some(others.map(({ id, state }) => `${id} (${state})`))],
     ["steps done", turn.steps.length === 0 ? null : some(turn.steps)],
     ...turn.replies.map(({ id, kind, state, text }) =>
@@ -52,11 +52,11 @@ const facts = (row: InboxDetail): ReadonlyArray<readonly [name: string, fact: st
   ["thread", row.thread],
   ["reason", row.reason],
   ...row.keys.map((key) => ["key", key] as const),
-  ["received at", exactly(row.receivedAt)],
-  ["due at", row.state === "queued" ? exactly(row.dueAt) : null],
-  ["ended at", exactly(row.finishedAt)],
+  ["received at", momentOrNull(row.receivedAt)],
+  ["due at", row.state === "queued" ? momentOrNull(row.dueAt) : null],
+  ["ended at", momentOrNull(row.finishedAt)],
   ...row.byHand.map(({ action, at, reason }) =>
-    ["by hand", `${action} at ${exactly(at) ?? ""}${reason === null ? "" : `, after: ${reason}`}`] as const
+    ["by hand", `${action} at ${momentOrNull(at) ?? ""}${reason === null ? "" : `, after: ${reason}`}`] as const
   ),
   ["turn", row.turn],
   ["runs", row.attempts === 0 ? null : `${row.attempts}; ${row.failures} failed, ${row.crashes} crashed in a row`],

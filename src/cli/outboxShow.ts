@@ -4,7 +4,7 @@ import { Argument, Command } from "effect/cli"
 import { refusalOf } from "../OutboxByHand.ts"
 import { type OutboxRow, rowOf } from "../OutboxRow.ts"
 import { OutboxStore } from "../OutboxStore.ts"
-import { exactly } from "./ages.ts"
+import { momentOrNull } from "./ages.ts"
 import { commandSettings, looking } from "./besideGateway.ts"
 import { stateOf } from "./outboxList.ts"
 import * as rowFlags from "./rowFlags.ts"
@@ -35,13 +35,13 @@ const facts = (row: OutboxRow): ReadonlyArray<readonly [name: string, fact: stri
   ["error", row.error],
   ["reason", row.reason],
   ["blocks", row.degraded ? "left out, since Slack refused them" : null],
-  ["enqueued at", exactly(row.enqueuedAt)],
-  ["due at", row.finishedAt === null ? exactly(row.dueAt) : null],
-  ["last sent at", exactly(row.sentAt)],
-  ["unknown since", exactly(row.unknownSince)],
-  ["failed at", exactly(row.failedAt)],
-  ["retried at", exactly(row.retriedAt)],
-  ["ended at", exactly(row.finishedAt)]
+  ["enqueued at", momentOrNull(row.enqueuedAt)],
+  ["due at", row.finishedAt === null ? momentOrNull(row.dueAt) : null],
+  ["last sent at", momentOrNull(row.sentAt)],
+  ["unknown since", momentOrNull(row.unknownSince)],
+  ["failed at", momentOrNull(row.failedAt)],
+  ["retried at", momentOrNull(row.retriedAt)],
+  ["ended at", momentOrNull(row.finishedAt)]
 ]
 
 const remedies = (row: OutboxRow): ReadonlyArray<string> => [

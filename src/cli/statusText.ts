@@ -1,6 +1,6 @@
 /** `slackwater status` in words. Texts of alarms are safe for a terminal here. */
 import type { Alarm, Inbox, Replies, Snapshot, SocketState } from "../Snapshot.ts"
-import { iso, longFor } from "./ages.ts"
+import { longFor, secondOf } from "./ages.ts"
 import type { Colour, Paint } from "./paint.ts"
 import type { NoAnswer } from "./statusAnswer.ts"
 import { oneLine } from "./terminalText.ts"
@@ -97,11 +97,11 @@ export const printSnapshot = (snapshot: Snapshot, url: string, now: number, pain
 
 const lastText = ({ ended, instance, pid, startedAt, stoppedAt }: NonNullable<NoAnswer["last"]>, now: number) => {
   const end = stoppedAt !== null
-    ? `stopped in order ${longFor(now - stoppedAt)} ago, at ${iso(stoppedAt)}`
+    ? `stopped in order ${longFor(now - stoppedAt)} ago, at ${secondOf(stoppedAt)}`
     : ended === "crash"
     ? "ended without a stop: killed or crashed"
     : "has not stopped"
-  return `pid ${pid} (instance ${oneLine(instance)}), started at ${iso(startedAt)}, ${end}`
+  return `pid ${pid} (instance ${oneLine(instance)}), started at ${secondOf(startedAt)}, ${end}`
 }
 
 export const printSilence = (found: NoAnswer, now: number, paint: Paint): string =>

@@ -35,7 +35,7 @@ export class ExecCommandError extends Schema.TaggedError<ExecCommandError>()("Ex
 /** Tokens, the address of a database, and whatever else is between Slack, us and whoever runs us. */
 const ours = /^(SLACK|SLACKWATER)_/
 
-export const environmentFor = (env: ExecOptions["env"]) =>
+const environmentFor = (env: ExecOptions["env"]) =>
   Object.fromEntries(Object.entries(env).filter(([name]) => !ours.test(name)))
 
 /** The program that a command begins with, behind variables that are set for it; none where it takes a shell to know. */

@@ -37,7 +37,7 @@ const Answer = Schema.Union([Schema.String, Reply, Schema.Array(Schema.Union([Sc
 const SlackMessage = Schema.Struct({ channel: Schema.String, ts: Schema.String })
 
 /** What a child may say, by `type`. */
-export const sayings = {
+const sayings = {
   reply: words({ type: Schema.Literal("reply"), ...Reply.fields }),
   update: words({ type: Schema.Literal("update"), reply: RequestId, ...Reply.fields }),
   delete: words({ type: Schema.Literal("delete"), reply: RequestId }),

@@ -4,7 +4,7 @@ import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { StoreError } from "../StoreError.ts"
 
 /** What every error looks like. */
-export const ErrorAnswer = Schema.Struct({ error: Schema.String })
+const ErrorAnswer = Schema.Struct({ error: Schema.String })
 
 /** A request that is answered with a sentence and a status. */
 export class Refusal extends Schema.TaggedError<Refusal>()("Refusal", {

@@ -8,7 +8,7 @@ import type { Acked } from "./Delivery.ts"
 import type { JournalEvent } from "./Journal.ts"
 import type { Json } from "./SlackShapes.ts"
 
-export interface OpenView {
+interface OpenView {
   readonly id: string
   /** Who sees it. */
   readonly user: string
