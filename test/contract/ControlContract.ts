@@ -210,6 +210,23 @@ export const suite = (name: string, layer: Layer.Layer<Needs>) =>
           assert.isNull(yield* store.nextDueAt)
         }))
 
+      test("may have been asked for again by hand, whatever ended it before: then it does not run", (control, store) =>
+        Effect.gen(function*() {
+          yield* say("D1")
+          const { id } = yield* claimed()
+          for (const end of [store.fail(id, me, "boom", [], now), store.retry({ ids: [1] }, now)]) yield* end
+          for (const _ of ["failed by itself", "cancelled by hand"]) {
+            assert.deepStrictEqual(yield* ready(now), ["D1"])
+            assert.deepInclude(yield* control.cancel(id, now), { _tag: "Cancelled", wasRunning: false })
+            assert.deepStrictEqual(yield* ready(now), [])
+            assert.isFalse(yield* claimable("D1"))
+            assert.deepInclude(yield* store.counts, { failed: 1, queued: 0 })
+            assert.deepStrictEqual(yield* store.retry({ ids: [1] }, now), [1])
+          }
+          assert.isTrue(yield* claimable("D1"))
+          assert.isFalse(yield* control.wasCancelled(id))
+        }))
+
       test("is one that had not ended: whichever end is committed first stands", (control, store) =>
         Effect.gen(function*() {
           yield* say("D1")
