@@ -136,10 +136,13 @@ export const suite = (name: string, layer: Layer.Layer<Needs>) =>
       test("offers nothing new to a running turn", (control, store) =>
         Effect.gen(function*() {
           yield* say("C1/1.1", "one")
-          yield* claimed("C1/1.1")
+          const turn = yield* claimed("C1/1.1")
           yield* say("C1/1.1", "two")
+          // Whoever had looked before does not get it either.
+          const [seen] = yield* store.waiting(key("C1/1.1"), now)
           yield* control.pause(key("C1"), now)
           assert.deepStrictEqual(yield* store.waiting(key("C1/1.1"), now), [])
+          assert.isFalse(yield* store.adopt({ turn: turn.id, owner: me, attempt: 1 }, seen?.id ?? 0))
           yield* control.resume(key("C1"), now)
           assert.strictEqual((yield* store.waiting(key("C1/1.1"), now)).length, 1)
         }))
