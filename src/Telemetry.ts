@@ -206,9 +206,12 @@ export const logFields: Readonly<Record<string, string>> = {
   stack: "where; without tokens",
   step: "step of the shutdown",
   url: "address the gateway listens on",
+  address: "who sent it, over HTTP",
+  count: "how many",
+  file: "name of the file",
   instance: "this start of the gateway",
   owner: "this set of rooms",
-  from: "schema before",
+  from: "schema before; or `stderr`, of a command that answers",
   to: "schema now",
   line: "the line that was left out",
   repeated: "how often the same line was left out since it was written last"

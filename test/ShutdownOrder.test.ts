@@ -159,7 +159,12 @@ const bounded: Readonly<Record<string, string>> = {
   "src/sql/OwnerLock.ts": "closes a file",
   "src/http/Events.ts": "ends streams and waits for nobody who reads them",
   "src/cli/systemd.ts": "starts a program and waits for nothing",
-  "src/cli/dev.ts": "kills the child after its time"
+  "src/cli/devGateway.ts": "kills the child after its time",
+  "src/cli/backup.ts": "removes files",
+  "src/cli/logging.ts": "writes what was left out, once",
+  "src/cli/otlp.ts": "has a timeout of its own, within the deadline",
+  "src/exec/Child.ts": "forgets a process group; who kills it has a grace of its own",
+  "src/sql/backup.ts": "closes a file"
 }
 
 it("everything that ends with a scope has a bound, and says which", () => {

@@ -57,7 +57,7 @@ const understand = Effect.fnUntraced(function*(url: string, status: number, body
 
 /** What the database says, which is there and can be read. */
 const past = Effect.fnUntraced(function*(now: number, isOwned: boolean) {
-  const { oldestQueuedAt, ...inbox } = yield* (yield* MessageStore).counts
+  const { oldestQueuedAt, waitingConversations: _, ...inbox } = yield* (yield* MessageStore).counts
   const { oldestQueuedAt: oldestReplyAt, ...replies } = yield* (yield* OutboxStore).counts
   const last = yield* lastInstance
   const age = (since: number | null) => since === null ? null : Math.max(0, now - since)

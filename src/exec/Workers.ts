@@ -57,7 +57,7 @@ export const makeWorkers = Effect.fnUntraced(function*<R>(
     function*(restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>) {
       if (deaths > 0) {
         const pause = Math.min(longestPause, firstPause * 2 ** (deaths - 1))
-        yield* Effect.logInfo("a worker is started again after a pause").pipe(Effect.annotateLogs({ pauseMs: pause }))
+        yield* Effect.logInfo("a worker is started again after a pause").pipe(Effect.annotateLogs({ delayMs: pause }))
         yield* restore(Effect.sleep(Duration.millis(pause)))
       }
       const scope = yield* Scope.fork(whole)

@@ -80,7 +80,7 @@ const all = Effect.fnUntraced(function*<Row, Key, E>(
 
 const channelOf = (conversation: string) => conversation.split("/")[0] ?? conversation
 
-export const planOf = Effect.fn("forget.plan")(function*(who: Who) {
+export const planOf = Effect.fnUntraced(function*(who: Who) {
   const sql = yield* SqlClient.SqlClient
   const idOf = ({ id }: { readonly id: number }) => id
 
