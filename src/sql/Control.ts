@@ -54,7 +54,9 @@ export const layer = Layer.effect(
     const sql = yield* SqlClient.SqlClient
 
     const turnOf = Effect.fnUntraced(function*(turn: TurnId) {
-      const [row] = yield* sql<TurnRow>`SELECT conversation, state, error, finished_at FROM slackwater_turns WHERE id = ${turn}`
+      const [row] = yield* sql<
+        TurnRow
+      >`SELECT conversation, state, error, finished_at FROM slackwater_turns WHERE id = ${turn}`
       return row
     })
 

@@ -238,7 +238,9 @@ const askFor = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, turn: strin
 export const retry = Effect.fn("MessageStore.retryByHand")(
   function*(sql: SqlClient.SqlClient, which: MessageSelection, now: number) {
     const named = yield* sql<Found>`SELECT id, conversation, reason, turn_id FROM slackwater_messages
-      WHERE ${chosen(sql, which)} AND (state = 'failed' OR (state = 'ignored' AND ${sql.literal(hasWords)})) ORDER BY id`
+      WHERE ${chosen(sql, which)} AND (state = 'failed' OR (state = 'ignored' AND ${
+      sql.literal(hasWords)
+    })) ORDER BY id`
     const found = new Map(named.map((row) => [row.id, row]))
     const withTurn = new Map<string, boolean>()
     for (const { conversation, turn_id: turn } of named) {

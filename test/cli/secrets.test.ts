@@ -64,7 +64,7 @@ const overHttp = Effect.fnUntraced(function*(port: string) {
   const login = yield* ask("/login", json({ token: admin }))
   assert.strictEqual(login.status, 200, login.text)
   const cookie = login.cookie.split(";")[0] ?? ""
-  const answers = yield* Effect.forEach([
+  const questions: ReadonlyArray<readonly [path: string, init?: RequestInit]> = [
     ["/"],
     ["/api/status"],
     ["/api/inbox", { headers: { authorization: `Bearer ${admin}` } }],
@@ -83,7 +83,11 @@ const overHttp = Effect.fnUntraced(function*(port: string) {
     ["/api/pause", json({ conversation: [admin] }, { cookie })],
     [`/api/inbox?state=${encodeURIComponent(admin)}&limit=${encodeURIComponent(admin)}`],
     [`/api/turns/${encodeURIComponent(admin)}/cancel`, json({}, { cookie })]
-  ], ([path = "", init]) => Effect.map(ask(String(path), init as RequestInit), ({ text }) => [path, text] as const))
+  ]
+  const answers = yield* Effect.forEach(
+    questions,
+    ([path, init]) => Effect.map(ask(path, init), ({ text }) => [path, text] as const)
+  )
   const heard = yield* Effect.promise(async () => {
     const stop = new AbortController()
     const response = await fetch(`${url}/api/events`, { signal: stop.signal })
@@ -167,7 +171,10 @@ it.live("a busy gateway, whose handler quotes every secret in its errors, tells 
     }
 
     const rows = ["inbox", "outbox"].flatMap((of) => [[of, "list"], [of, "show", "1"], [of, "show", "99"]])
-    const others = [["status"], ["doctor"], ["inbox", "retry", "--dry-run", "--state", "failed"], ["prune", "--dry-run"]]
+    const others = [["status"], ["doctor"], ["inbox", "retry", "--dry-run", "--state", "failed"], [
+      "prune",
+      "--dry-run"
+    ]]
     for (const args of [...rows, ...others].flatMap((args) => [args, [...args, "--json"]])) {
       const { stderr, stdout } = yield* outcome(args, {
         cwd,

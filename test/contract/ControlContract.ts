@@ -217,7 +217,9 @@ export const suite = (name: string, layer: Layer.Layer<Needs>) =>
         Effect.gen(function*() {
           yield* say("D1")
           const { id } = yield* claimed()
-          for (const end of [store.fail(id, me, "boom", [], now), store.retry({ ids: [1] }, now)]) yield* end
+          for (const end of [store.fail(id, me, "boom", [], now), store.retry({ ids: [1] }, now)]) {
+            yield* end
+          }
           for (const _ of ["failed by itself", "cancelled by hand"]) {
             assert.deepStrictEqual(yield* ready(now), ["D1"])
             assert.deepInclude(yield* control.cancel(id, now), { _tag: "Cancelled", wasRunning: false })
