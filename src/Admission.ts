@@ -9,7 +9,7 @@
  * otherwise many guesses at once would go unlimited. A session is not a guess and is never held up.
  * Does not: know HTTP (`http/Guard.ts` asks).
  */
-import { Context, Duration, Effect, Layer, Redacted } from "effect"
+import { Context, Deferred, Duration, Effect, Layer, Redacted } from "effect"
 import { GatewayConfig, type Settings } from "./GatewayConfig.ts"
 import { monotonicMillis } from "./monotonic.ts"
 
@@ -53,6 +53,8 @@ export class Admission extends Context.Service<Admission, {
   readonly open: Effect.Effect<string>
   readonly knows: (session: string) => Effect.Effect<boolean>
   readonly close: (session: string) => Effect.Effect<void>
+  /** Waits until every session ends, since there is another token. */
+  readonly revoked: Effect.Effect<void>
   /** Settings were read again. */
   readonly renew: (settings: Wanted) => Effect.Effect<void>
 }>()("slackwater/Admission") {
@@ -61,6 +63,7 @@ export class Admission extends Context.Service<Admission, {
     Effect.gen(function*() {
       const config = yield* GatewayConfig
       let wanted: Wanted = config
+      let revoked = yield* Deferred.make<void>()
       const sessions = new Map<string, number>()
       /** When all wrong tokens of an address are forgiven (monotonic ms). */
       const debts = new Map<string, number>()
@@ -117,11 +120,17 @@ export class Admission extends Context.Service<Admission, {
             return until !== undefined && now < until
           }),
         close: (session) => Effect.sync(() => sessions.delete(session)),
+        revoked: Effect.suspend(() => Deferred.await(revoked)),
         renew: (settings) =>
-          Effect.sync(() => {
+          Effect.suspend(() => {
             const text = ({ adminToken }: Wanted) => adminToken === null ? null : Redacted.value(adminToken)
-            if (text(settings) !== text(wanted)) sessions.clear()
+            const isOther = text(settings) !== text(wanted)
             wanted = settings
+            if (!isOther) return Effect.void
+            sessions.clear()
+            const before = revoked
+            revoked = Deferred.makeUnsafe()
+            return Effect.asVoid(Deferred.succeed(before, undefined))
           })
       })
     })

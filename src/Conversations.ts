@@ -46,6 +46,8 @@ const pausedText = ({ since, why }: Pause) =>
 
 /** A lost wake-up is found after this long. */
 const sweepEvery = Duration.minutes(1)
+/** While we drain nobody tells us any more: whatever could has ended before us. */
+const heedEvery = Duration.seconds(1)
 
 export class Conversations extends Context.Service<Conversations, {
   /** There may be due work in this conversation. */
@@ -149,8 +151,9 @@ export class Conversations extends Context.Service<Conversations, {
         })
 
         /** Stops the handlers whose turns somebody cancelled, and offers what was held back to those that run. */
-        const heed = Effect.fnUntraced(function*(now: number) {
-          if (now >= heededAt && now < heededAt + Duration.toMillis(sweepEvery)) return
+        const heed = Effect.fnUntraced(function*(now: number, draining: boolean) {
+          const every = Duration.toMillis(draining ? heedEvery : sweepEvery)
+          if (now >= heededAt && now < heededAt + every) return
           const [first] = yield* control.pauses
           yield* first?.conversation === null ? status.raise("paused", pausedText(first)) : status.clear("paused")
           heededAt = now
@@ -160,8 +163,8 @@ export class Conversations extends Context.Service<Conversations, {
             const { attempt, id } = running.claimed
             const isHeld = held.some((turn) => turn.id === id && turn.attempt === attempt && turn.owner === owner)
             // One that has just ended by itself does not hear this any more.
-            if (isHeld) yield* nudge(key, running)
-            else yield* Deferred.succeed(running.cut, "cancelled")
+            if (!isHeld) yield* Deferred.succeed(running.cut, "cancelled")
+            else if (!draining) yield* nudge(key, running)
           }
         })
 
@@ -192,7 +195,7 @@ export class Conversations extends Context.Service<Conversations, {
           yield* signal.close
           const now = yield* Clock.currentTimeMillis
           const draining = (yield* SubscriptionRef.get(shutdown.phase)) === "draining"
-          yield* heed(now)
+          yield* heed(now, draining)
           if (draining) {
             for (const key of flushed) if (active.size < config.concurrency) yield* start(key, now)
           } else {
@@ -202,8 +205,9 @@ export class Conversations extends Context.Service<Conversations, {
           }
           yield* track
           yield* status.clear("database:conversations")
+          if (draining) return active.size === 0 ? null : now + Duration.toMillis(heedEvery)
           // With every slot taken the end of a turn wakes us.
-          if (active.size >= config.concurrency || draining) return null
+          if (active.size >= config.concurrency) return null
           return mayHaveOrphans ? now : yield* store.nextDueAt
         }).pipe(
           Effect.catch((error) =>

@@ -59,6 +59,8 @@ export interface MessageRecord {
   /** How often a person has retried it, and when last. */
   readonly retries: number
   readonly retriedAt: number | null
+  /** Its words were not kept, so there is nothing to handle. */
+  readonly blanked: boolean
 }
 
 /** What a person did with a message, and what had been its reason. */
@@ -110,6 +112,10 @@ export const keysWithin = 3_600_000
 
 export type Action = "retry" | "discard"
 
+/** Slack says nothing without a payload. */
+export const isBlank = ({ payload, text }: { readonly text: string; readonly payload?: unknown }) =>
+  text === "" && (payload === null || payload === undefined)
+
 /** The states that each may leave. */
 export const statesFor: Readonly<Record<Action, ReadonlyArray<MessageState>>> = {
   retry: ["failed", "ignored"],
@@ -118,9 +124,10 @@ export const statesFor: Readonly<Record<Action, ReadonlyArray<MessageState>>> = 
 
 /** As the store holds it: why a message is left when somebody names it; undefined where it is changed. */
 export const refusalOf: Readonly<
-  Record<Action, (row: Pick<MessageRecord, "state" | "reason">) => string | undefined>
+  Record<Action, (row: Pick<MessageRecord, "blanked" | "state" | "reason">) => string | undefined>
 > = {
-  retry: ({ state }) => {
+  retry: ({ blanked, state }) => {
+    if (blanked && state === "ignored") return "blanked: its words were not kept (SLACKWATER_BLANK_PAYLOADS)"
     if (state === "done") return "done"
     if (state === "processing") return "in hand: a turn runs with it"
     if (state === "queued") return "waits for its turn already"

@@ -34,7 +34,9 @@ export const InboxRow = Schema.Struct({
   finishedAt: moment,
   /** How often a person has retried it, and when last. */
   retries: Schema.Int,
-  retriedAt: moment
+  retriedAt: moment,
+  /** Its words were not kept (SLACKWATER_BLANK_PAYLOADS), and it cannot be retried. */
+  blanked: Schema.Boolean
 })
 export type InboxRow = typeof InboxRow.Type
 

@@ -1,8 +1,9 @@
 /**
  * Takes secrets out of text that others wrote: errors of handlers and libraries may quote the request that failed.
  *
- * What looks like a token of Slack's goes by its shape, everything that is given by its value.
- * Does not: find a secret that was encoded, or cut in two.
+ * What looks like a token of Slack's goes by its shape, everything that is given by its value,
+ * as it is and as it looks in an address.
+ * Does not: find a secret that was encoded in another way, or cut in two.
  */
 
 /** Bot, user, app-level, refresh and legacy tokens, and the secret part of a `response_url` or webhook. */
@@ -11,11 +12,15 @@ const shapes = /\bx(?:ox[a-z](?:\.xox[a-z])?|app)-[\w%.-]{3,}|(?<=hooks\.slack\.
 /** Shorter ones would take ordinary words out of every line. */
 const shortest = 6
 
+/** The same where it cannot be said in an address. */
+const inAddress = (secret: string) => secret.isWellFormed() ? encodeURIComponent(secret) : secret
+
 export const redacted = "<redacted>"
 
 /** A function that takes them out of a text. */
 export const hiding = (secrets: Iterable<string> = []) => {
-  const values = [...new Set(secrets)].filter(({ length }) => length >= shortest)
+  const values = [...new Set([...secrets].flatMap((secret) => [secret, inAddress(secret)]))]
+    .filter(({ length }) => length >= shortest)
     // One may contain the other.
     .toSorted((a, b) => b.length - a.length)
   return (text: string): string => {

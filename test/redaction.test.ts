@@ -12,6 +12,7 @@ const cases: ReadonlyArray<readonly [what: string, text: string, left: string]> 
     "POST https://hooks.slack.com/<redacted> failed"
   ],
   ["what was given by value", "the key is s3cret+/=", "the key is <redacted>"],
+  ["what was given by value, in an address", "GET /?token=s3cret%2B%2F%3D", "GET /?token=<redacted>"],
   ["the longer of two that begin alike", "s3cret+/=more", "<redacted>"],
   ["nothing of an ordinary sentence", "the box-office app-store is in xoxo", "the box-office app-store is in xoxo"],
   ["nothing for a value that is too short to be one", "a b c", "a b c"]

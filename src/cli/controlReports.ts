@@ -6,7 +6,7 @@ import { Effect, Schema } from "effect"
 import { Argument } from "effect/cli"
 import type { Pause } from "../Control.ts"
 import { ConversationKey } from "../Message.ts"
-import { isPlace, isTs } from "../slackIds.ts"
+import { isConversation, noConversation } from "../slackIds.ts"
 import { momentOf } from "./ages.ts"
 import { oneLine } from "./terminalText.ts"
 import { UsageError } from "./usage.ts"
@@ -55,15 +55,10 @@ export const conversation = Argument.String("conversation").pipe(
   Argument.optional
 )
 
-/** A channel, a direct message, a person, or a thread in one of them. */
-export const conversationOf = (command: string, given: string) => {
-  const [channel = "", thread, ...more] = given.split("/")
-  const isRight = isPlace(channel) && (thread === undefined || isTs(thread)) && more.length === 0
-  return isRight ? Effect.succeed(ConversationKey.make(given)) : Effect.fail(
+export const conversationOf = (command: string, given: string) =>
+  isConversation(given) ? Effect.succeed(ConversationKey.make(given)) : Effect.fail(
     new UsageError({
       command,
-      detail: `"${oneLine(given)}" is no conversation: name a channel like C0123ABCD, or a thread in it like ` +
-        "C0123ABCD/1700000000.123456, as logs and slackwater outbox list --json show them"
+      detail: `"${oneLine(given)}" ${noConversation}, as logs and slackwater outbox list --json show them`
     })
   )
-}

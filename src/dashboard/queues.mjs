@@ -30,7 +30,7 @@ export const inbox = {
   one: "message",
   states: inboxStates,
   hidden: "ignored",
-  canRetry: ({ state }) => state === "failed" || state === "ignored",
+  canRetry: (row) => row.state === "failed" || (row.state === "ignored" && !("blanked" in row && row.blanked)),
   canDiscard: ({ state }) => state === "failed" || state === "queued",
   discardMeans: "No turn will ever handle it. The row is kept as ignored until it is deleted by age."
 }

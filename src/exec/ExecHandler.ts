@@ -2,7 +2,7 @@
  * A handler in any language: a command that speaks NDJSON on its standard input and output (`slackwater run --exec`).
  *
  * Owns the choice between a process for each run of a turn and kept ones, and the environment they get: this process's
- * own, without anything of Slack's or ours, tokens above all.
+ * own, without anything of Slack's or ours, tokens above all, nor what we show to a collector.
  * Guarantees: a command that cannot be found is known at the start (78); what the command does wrong fails the run of its
  * turn, with a sentence; no process of it outlives the scope.
  */
@@ -32,8 +32,8 @@ export class ExecCommandError extends Schema.TaggedError<ExecCommandError>()("Ex
   }
 }
 
-/** Tokens, the address of a database, and whatever else is between Slack, us and whoever runs us. */
-const ours = /^(SLACK|SLACKWATER)_/
+/** Tokens, the address of a database, what opens the collector, and whatever else is between Slack, us and whoever runs us. */
+const ours = /^(SLACK|SLACKWATER)_|^OTEL_EXPORTER_OTLP_(\w+_)?HEADERS$/
 
 const environmentFor = (env: ExecOptions["env"]) =>
   Object.fromEntries(Object.entries(env).filter(([name]) => !ours.test(name)))

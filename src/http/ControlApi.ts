@@ -3,7 +3,8 @@ import { Clock, Effect, Option, Schema } from "effect"
 import { HttpRouter } from "effect/http"
 import { type Cancelled, Control } from "../Control.ts"
 import { ConversationKey, TurnId } from "../Message.ts"
-import { answering, bodyOf } from "./answers.ts"
+import { isConversation, noConversation } from "../slackIds.ts"
+import { answering, bodyOf, Refusal } from "./answers.ts"
 import { Wake } from "./Wake.ts"
 
 /** Those that run at this moment. */
@@ -68,6 +69,10 @@ const routes = Effect.gen(function*() {
         onNone: () => null,
         onSome: (name) => ConversationKey.make(name)
       })
+      // What it names would be held by nobody.
+      if (action === "pause" && place !== null && !isConversation(place)) {
+        return yield* new Refusal({ status: 400, error: `this ${noConversation}` })
+      }
       return yield* Effect.uninterruptible(Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
         const changed = yield* action === "pause" ? control.pause(place, now, why) : control.resume(place, now)

@@ -4,13 +4,15 @@
  * Owns the listeners and the one fiber that asks for all of them: it sleeps while nobody listens, and asks no more often
  * than once a second, and so seldom that asking takes no more than a twentieth of the time. A listener that does not
  * read keeps the newest events and loses the others.
- * Guarantees: listeners are bounded; each is let go after an hour, so that its browser comes again and is checked again.
+ * Guarantees: listeners are bounded; each is let go after an hour, and when there is another admin token, so that its
+ * browser comes again and is checked again.
  * On shutdown: `end` lets all of them go at once; it runs before the server waits for open connections.
  */
 import { Context, Effect, Latch, Layer, Option, Queue, Semaphore, Stream } from "effect"
 import type { Cause, Scope } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { Activity, Hour } from "../Activity.ts"
+import { Admission } from "../Admission.ts"
 import { GatewayStatus, type Snapshot } from "../GatewayStatus.ts"
 import { monotonicMillis } from "../monotonic.ts"
 import { Supervisor } from "../Supervisor.ts"
@@ -147,15 +149,16 @@ export class Events extends Context.Service<Events, {
 }
 
 /** Until the listener is let go: its events, and signs of life in between. */
-const streamOf = (listener: Listener) =>
+const streamOf = (listener: Listener, revoked: Effect.Effect<void>) =>
   Stream.fromQueue(listener).pipe(
     Stream.merge(Stream.map(Stream.tick(keepAlive), () => comment), { haltStrategy: "left" }),
-    Stream.interruptWhen(Effect.sleep(listenFor))
+    Stream.interruptWhen(Effect.raceFirst(Effect.sleep(listenFor), revoked))
   )
 
 const routes = Effect.gen(function*() {
   const activity = yield* Activity
   const events = yield* Events
+  const { revoked } = yield* Admission
 
   const subscribe = Effect.gen(function*() {
     const listener = yield* events.listen
@@ -164,7 +167,7 @@ const routes = Effect.gen(function*() {
         new Refusal({ status: 503, error: "too many listen already", headers: { "retry-after": "10" } })
       )
     }
-    return HttpServerResponse.stream(streamOf(listener), {
+    return HttpServerResponse.stream(streamOf(listener, revoked), {
       contentType: "text/event-stream",
       // Its socket ends with it, and nobody in between keeps the events for later.
       headers: { connection: "close", "x-accel-buffering": "no" }

@@ -2,7 +2,7 @@
 import { Effect, Layer } from "effect"
 import { cancelledByHand, Control, placesOf, shownOfText } from "../Control.ts"
 import { type ConversationKey, textOf } from "../Message.ts"
-import { call, type Data, Database } from "./Database.ts"
+import { call, type Data, Database, isAskedFor } from "./Database.ts"
 import { endInterim, endStreams } from "./outboxRows.ts"
 
 /** Whether anything holds this conversation. */
@@ -34,7 +34,7 @@ export const layer = Layer.effect(
           const turn = data.turns.get(id)
           if (turn === undefined) return { _tag: "Unknown" }
           const { conversation, state } = turn
-          if (state !== "running" && state !== "waiting") {
+          if (state !== "running" && state !== "waiting" && !isAskedFor(turn)) {
             return { _tag: "Ended", state, byHand: state === "failed" && turn.error === cancelledByHand }
           }
           Object.assign(turn, { state: "failed", owner: null, error: cancelledByHand, finishedAt: now })

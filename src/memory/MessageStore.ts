@@ -236,7 +236,9 @@ export const layer = Layer.effect(
       adopt: ({ attempt, owner, turn }, id) =>
         call("adopt")(() => {
           const { conversation } = heldTurn(data, turn, owner, attempt)
-          const row = waiting(data, conversation).find((waiter) => waiter.id === id)
+          const row = isPaused(data, conversation)
+            ? undefined
+            : waiting(data, conversation).find((waiter) => waiter.id === id)
           if (row !== undefined) Object.assign(row, { state: "processing", turn })
           return row !== undefined
         }),

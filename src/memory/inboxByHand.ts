@@ -3,6 +3,7 @@ import { textOf } from "../Dispatch.ts"
 import {
   type Action,
   discarded,
+  isBlank,
   keysWithin,
   type MessageDetail,
   type MessagePage,
@@ -38,7 +39,8 @@ const record = (data: Data, row: MessageRow): MessageRecord => {
     dueAt: row.state === "queued" ? turn?.dueAt ?? row.dueAt : row.dueAt,
     finishedAt: row.finishedAt,
     retries: retries.length,
-    retriedAt: retries.at(-1)?.at ?? null
+    retriedAt: retries.at(-1)?.at ?? null,
+    blanked: isBlank(row.message)
   }
 }
 
@@ -127,7 +129,9 @@ const askFor = (data: Data, id: TurnId, { conversation }: MessageRow, now: numbe
 
 export const retry = (data: Data, which: MessageSelection, now: number): ReadonlyArray<number> => {
   const rows = [...data.messages.values()]
-  const named = rows.filter((row) => (row.state === "failed" || row.state === "ignored") && chosen(which)(row))
+  const named = rows.filter((row) =>
+    (row.state === "failed" || (row.state === "ignored" && !isBlank(row.message))) && chosen(which)(row)
+  )
   const turns = new Set(named.flatMap(({ turn }) => turn ?? []))
   // All that failed with a turn comes back with it.
   const found = rows.filter((row) =>

@@ -25,6 +25,7 @@ interface TurnRow {
   readonly conversation: string
   readonly state: "running" | "waiting" | "done" | "failed" | "superseded"
   readonly error: string | null
+  readonly finished_at: number | null
 }
 
 interface RunningRow {
@@ -53,7 +54,9 @@ export const layer = Layer.effect(
     const sql = yield* SqlClient.SqlClient
 
     const turnOf = Effect.fnUntraced(function*(turn: TurnId) {
-      const [row] = yield* sql<TurnRow>`SELECT conversation, state, error FROM slackwater_turns WHERE id = ${turn}`
+      const [row] = yield* sql<
+        TurnRow
+      >`SELECT conversation, state, error, finished_at FROM slackwater_turns WHERE id = ${turn}`
       return row
     })
 
@@ -61,12 +64,14 @@ export const layer = Layer.effect(
       const row = yield* turnOf(turn)
       if (row === undefined) return { _tag: "Unknown" } satisfies Cancelled
       const { state } = row
-      if (state !== "running" && state !== "waiting") {
+      // What was asked for again by hand has failed once, and would run.
+      const isAsked = state === "failed" && row.finished_at === null
+      if (state !== "running" && state !== "waiting" && !isAsked) {
         const byHand = state === "failed" && row.error === cancelledByHand
         return { _tag: "Ended", state, byHand } satisfies Cancelled
       }
       yield* sql`UPDATE slackwater_turns SET state = 'failed', owner = NULL, error = ${cancelledByHand},
-        finished_at = ${now} WHERE id = ${turn} AND state IN ('running', 'waiting')`
+        finished_at = ${now} WHERE id = ${turn} AND finished_at IS NULL`
       yield* sql`UPDATE slackwater_messages SET state = 'failed', reason = ${cancelledByHand}, finished_at = ${now}
         WHERE turn_id = ${turn} AND state IN ('processing', 'queued')`
       yield* endInterim(sql, sql`turn_id = ${turn} AND state = 'queued'`, now)

@@ -52,6 +52,9 @@ export const blankReplies = (sql: SqlClient.SqlClient, turn: string) =>
 export const blankTurn = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, turn: string) {
   yield* sql`UPDATE slackwater_messages SET ${sql.literal(blankMessage)} WHERE turn_id = ${turn} AND state = 'done'`
   yield* sql`UPDATE slackwater_turns SET status = NULL, error = NULL WHERE id = ${turn}`
+  // Why a person had it handled again.
+  yield* sql`UPDATE slackwater_by_hand SET reason = NULL
+    WHERE message_id IN (SELECT id FROM slackwater_messages WHERE turn_id = ${turn} AND state = 'done')`
   yield* blankReplies(sql, turn)
 })
 

@@ -37,7 +37,7 @@ const turnHasEnded = (table: string) =>
 
 /** The host's own key says that this was sent; nothing else of it stays. */
 const blanked = `kind = 'Post', dispatch = '{"_tag":"Post","text":""}', lane = 'forgotten', channel = 'forgotten',
-  thread_ts = NULL, slack_channel = NULL, slack_ts = NULL, remote = NULL, newest = NULL, target_id = NULL,
+  thread_ts = NULL, slack_channel = NULL, slack_ts = NULL, remote = NULL, trace = NULL, newest = NULL, target_id = NULL,
   reason = CASE WHEN finished_at IS NULL THEN 'forgotten' END,
   error_class = CASE WHEN finished_at IS NULL THEN 'Discarded' ELSE error_class END,
   failed_at = CASE WHEN finished_at IS NULL THEN NOW ELSE failed_at END,
@@ -93,13 +93,16 @@ export const forget = Effect.fn("forget")(function*(
       // What went wrong may say what it was about, also to others whose message it was.
       yield* sql`UPDATE slackwater_messages SET reason = 'forgotten' WHERE state = 'failed'
         AND turn_id IN (SELECT id FROM slackwater_turns WHERE ${ended})`
+      yield* sql`UPDATE slackwater_by_hand SET reason = 'forgotten' WHERE reason IS NOT NULL AND message_id IN
+        (SELECT m.id FROM slackwater_messages m JOIN slackwater_turns t ON t.id = m.turn_id
+          WHERE ${sql.in("t.id", ids)} AND t.finished_at IS NOT NULL)`
     }).pipe(atOnce))
 
   yield* each(plan.states, (conversations) =>
     Effect.map(
       sql`DELETE FROM slackwater_conversations WHERE ${sql.in("conversation", conversations)}
         AND NOT EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = slackwater_conversations.conversation
-          AND t.state IN ('running', 'waiting')) RETURNING conversation`,
+          AND t.finished_at IS NULL) RETURNING conversation`,
       (rows) => {
         counted.states += rows.length
       }
@@ -118,10 +121,11 @@ export const forget = Effect.fn("forget")(function*(
 
   yield* each([...plan.messages.keys()], (ids) =>
     Effect.gen(function*() {
-      const gone = yield* sql<{ readonly turn: string | null }>`DELETE FROM slackwater_messages
+      const gone = yield* sql<{ readonly id: number }>`DELETE FROM slackwater_messages
         WHERE ${sql.in("id", ids)} AND state <> 'processing' AND ${sql.literal(turnHasEnded("slackwater_messages"))}
-        RETURNING turn_id AS turn`
+        RETURNING id`
       counted.messages += gone.length
+      yield* sql`DELETE FROM slackwater_by_hand WHERE ${sql.in("message_id", gone.map(({ id }) => id))}`
     }).pipe(atOnce))
 
   // What is left of their turns says when, and about whom.

@@ -40,6 +40,7 @@ interface TurnRow {
   readonly id: string
   readonly conversation: string
   readonly state: string
+  readonly finished: number | null
 }
 
 interface KeyRow {
@@ -116,13 +117,14 @@ export const planOf = Effect.fnUntraced(function*(who: Who) {
     "",
     ({ id }: TurnRow) => id,
     (after) =>
-      sql<TurnRow>`SELECT id, conversation, state FROM slackwater_turns WHERE id > ${after}
+      sql<TurnRow>`SELECT id, conversation, state, finished_at AS finished FROM slackwater_turns WHERE id > ${after}
         ORDER BY id LIMIT ${page}`,
     // The messages of a superseded one have moved on; what it said has not.
     ({ conversation, id, state }) =>
       inTurns.has(id) || inPlaces(conversation) || (state === "superseded" && conversations.has(conversation))
   )
-  const isOpen = ({ state }: TurnRow) => state === "running" || state === "waiting"
+  // Also one that failed and was asked for again by hand.
+  const isOpen = ({ finished }: TurnRow) => finished === null
   const open = new Set(turns.filter(isOpen).map(({ id }) => id))
   const busy = new Set(turns.filter(isOpen).map(({ conversation }) => conversation))
   const ended = new Set(turns.filter((turn) => !isOpen(turn)).map(({ id }) => id))

@@ -11,6 +11,7 @@ import {
   type Action,
   type ByHand,
   discarded,
+  isBlank,
   keysWithin,
   type MessageDetail,
   type MessagePage,
@@ -69,7 +70,8 @@ const record = (row: Row): MessageRecord => {
     dueAt: row.due,
     finishedAt: row.finished_at,
     retries: row.retries,
-    retriedAt: row.retried_at
+    retriedAt: row.retried_at,
+    blanked: message !== undefined && isBlank(message)
   }
 }
 
@@ -213,6 +215,9 @@ export const show = Effect.fn("MessageStore.show")(function*(sql: SqlClient.SqlC
   } satisfies MessageDetail
 })
 
+/** As `isBlank`. */
+const hasWords = "NOT (json_valid(message) AND message ->> '$.text' = '' AND message ->> '$.payload' IS NULL)"
+
 type Found = Pick<Row, "id" | "conversation" | "reason" | "turn_id">
 
 const note = (sql: SqlClient.SqlClient, { id, reason }: Pick<Row, "id" | "reason">, action: Action, now: number) =>
@@ -233,7 +238,9 @@ const askFor = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, turn: strin
 export const retry = Effect.fn("MessageStore.retryByHand")(
   function*(sql: SqlClient.SqlClient, which: MessageSelection, now: number) {
     const named = yield* sql<Found>`SELECT id, conversation, reason, turn_id FROM slackwater_messages
-      WHERE ${chosen(sql, which)} AND state IN ('failed', 'ignored') ORDER BY id`
+      WHERE ${chosen(sql, which)} AND (state = 'failed' OR (state = 'ignored' AND ${
+      sql.literal(hasWords)
+    })) ORDER BY id`
     const found = new Map(named.map((row) => [row.id, row]))
     const withTurn = new Map<string, boolean>()
     for (const { conversation, turn_id: turn } of named) {

@@ -1,5 +1,5 @@
 /**
- * How much a pruning would delete: counted by the conditions of `pruning.ts`, without deleting. For commands, which say
+ * How much a pruning would delete: counted by the conditions of `pruning.ts`, messages and turns first, without deleting. For commands, which say
  * so before they do it, and how far they are. Reads that much of an index.
  */
 import { Effect } from "effect"
@@ -34,7 +34,8 @@ export const countPrunable = Effect.fnUntraced(function*(
     (SELECT count(*) FROM slackwater_message_keys WHERE seen_at < ${keysBefore}) AS keys,
     (SELECT count(*) FROM slackwater_outbox o WHERE finished_at IS NOT NULL AND turn_id IS NOT NULL
       AND (finished_at, id) < (${replies.at}, ${replies.id})
-      AND NOT EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.id = o.turn_id AND t.finished_at IS NULL)) AS answers,
+      AND NOT EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.id = o.turn_id
+        AND (t.finished_at IS NULL OR (t.state = 'failed' AND t.finished_at >= ${messages.at})))) AS answers,
     (SELECT count(*) FROM slackwater_outbox WHERE finished_at IS NOT NULL AND turn_id IS NULL
       AND (finished_at, id) < (${unclaimed.at}, ${unclaimed.id})) AS posts`
   return row === undefined ? nothing : { ...row }

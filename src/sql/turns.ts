@@ -11,7 +11,7 @@ import { type ClaimedTurn, type MessageStore, suspectAfter } from "../MessageSto
 import type { TurnRun } from "../OutboxStore.ts"
 import { TurnLost } from "../StoreError.ts"
 import { blankReplies, blankTurn } from "./blanking.ts"
-import { isFree } from "./Control.ts"
+import { isFree, notPaused } from "./Control.ts"
 import type { GroupCommit } from "./GroupCommit.ts"
 import { decodeMessage } from "./messageJson.ts"
 import { endStreams, insertReplies, requireRun } from "./outboxRows.ts"
@@ -244,7 +244,8 @@ export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"
       yield* requireRun(sql, run)
       const rows = yield* sql`UPDATE slackwater_messages SET state = 'processing', turn_id = ${run.turn}
         WHERE id = ${message} AND state = 'queued' AND turn_id IS NULL
-          AND conversation = (SELECT conversation FROM slackwater_turns WHERE id = ${run.turn}) RETURNING id`
+          AND conversation = (SELECT conversation FROM slackwater_turns WHERE id = ${run.turn})
+          AND ${notPaused(sql, "conversation")} RETURNING id`
       return rows.length > 0
     }, group.write("adopt"))
   }

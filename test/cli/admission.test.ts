@@ -1,6 +1,6 @@
 /** Who may look and change over HTTP, from real processes: bound to all addresses, over a reload, and in `dev`. */
 import { assert, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber, Option } from "effect"
 import { writeFileSync } from "node:fs"
 import { networkInterfaces } from "node:os"
 import { join } from "node:path"
@@ -56,9 +56,14 @@ it.live("a reload brings another token: the old one and its sessions are worth n
         ({ status }) => status
       )
     assert.deepStrictEqual([yield* change(cookie), yield* change(bearing("5ecret-one"))], [200, 200])
+    const listening = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/api/events`, { headers: cookie }))
+    const heard = yield* Effect.forkScoped(Effect.promise(() => listening.text()))
     write("5ecret-two")
     yield* running.signal("SIGUSR1")
     yield* running.awaitOutput(/the rooms of before have ended/)
+    // Whoever listens is let go, and asks again with what it has.
+    const said = yield* Effect.timeoutOption(Fiber.join(heard), "10 seconds")
+    assert.match(Option.getOrElse(said, () => "it still listens"), /^event: status$/m)
     assert.deepStrictEqual([yield* change(cookie), yield* change(bearing("5ecret-one"))], [401, 401])
     assert.strictEqual(yield* change(bearing("5ecret-two")), 200)
   }).pipe(withSlack))

@@ -151,6 +151,35 @@ describe("cancel", () => {
       assert.match((yield* run(cwd, "cancel", turn)).said, /^turn \w+ is cancelled and does not run again/)
     }).pipe(withSlack))
 
+  it.live("stops a turn that runs on in the rooms of before, while those after a reload work already", () =>
+    Effect.gen(function*() {
+      const gate = join(yield* directory, "gate")
+      const started = yield* gateway(fixture("gated"), { GATE: gate, SLACKWATER_SHUTDOWN_TIMEOUT: "10 minutes" })
+      const { cwd, running, say } = started
+      yield* say("one")
+      yield* awaitReplies(started, 1)
+      const turn = yield* turnOf(started)
+      yield* running.signal("SIGUSR1")
+      yield* running.awaitOutput(/reloaded; the rooms of before end/)
+      assert.isTrue((yield* cancelled(cwd, ["cancel", turn])).cancelled)
+      yield* running.awaitOutput(/the turn was cancelled by hand/)
+      yield* running.awaitOutput(/the rooms of before have ended/)
+    }).pipe(withSlack))
+
+  it.live("stops a turn that a drain waits for", () =>
+    Effect.gen(function*() {
+      const gate = join(yield* directory, "gate")
+      const started = yield* gateway(fixture("gated"), { GATE: gate, SLACKWATER_SHUTDOWN_TIMEOUT: "10 minutes" })
+      const { cwd, running, say } = started
+      yield* say("one")
+      yield* awaitReplies(started, 1)
+      const turn = yield* turnOf(started)
+      yield* running.signal("SIGTERM")
+      yield* running.awaitOutput(/"stopping"/)
+      assert.isTrue((yield* cancelled(cwd, ["cancel", turn])).cancelled)
+      assert.deepStrictEqual(yield* running.ended, { code: 0, signal: null }, running.output)
+    }).pipe(withSlack))
+
   it.live("leaves a turn that has ended as it is, and says so", () =>
     Effect.gen(function*() {
       const gate = join(yield* directory, "gate")

@@ -13,6 +13,8 @@ const python = has("python3") ? "" : " (skipped: no python3)"
 
 const secrets = {
   SLACKWATER_ADMIN_TOKEN: "adm1n-5ecret",
+  OTEL_EXPORTER_OTLP_HEADERS: "authorization=c0llector-5ecret",
+  OTEL_EXPORTER_OTLP_TRACES_HEADERS: "authorization=tr4ces-5ecret",
   SLACKWATER_DATABASE_URL: "postgres://me:5ecret@nowhere/db",
   MY_SETTING: "mine"
 }

@@ -13,7 +13,7 @@ import { directory, eventually, fixture, outcome, quick } from "./process.ts"
 
 const app = "xapp-1-A0SECRET-5ecretapp"
 const bots = ["xoxb-5ecret-bot-one", "xoxb-5ecret-bot-two"] as const
-const admin = "4dm1n 5ecret/of the+test"
+const admin = "4dm1n-5ecret/of+the=test"
 const header = "c0llector-5ecret"
 const secrets = [app, ...bots, admin, header]
 
@@ -43,6 +43,66 @@ const isIdle = (started: Gateway, failed: number) =>
       status !== undefined && status.inbox.queued + status.inbox.processing === 0 && status.inbox.failed === failed,
     started.running
   )
+
+/** All that a page of the dashboard asks, with a session, and some that nobody should; with what listeners hear at first. */
+const overHttp = Effect.fnUntraced(function*(port: string) {
+  const url = `http://127.0.0.1:${port}`
+  const ask = (path: string, init: RequestInit = {}) =>
+    Effect.promise(async () => {
+      const response = await fetch(`${url}${path}`, { ...init, signal: AbortSignal.timeout(10_000) })
+      return {
+        status: response.status,
+        cookie: response.headers.get("set-cookie") ?? "",
+        text: [...response.headers].join("\n") + (await response.text())
+      }
+    })
+  const json = (body: unknown, headers: Readonly<Record<string, string>> = {}): RequestInit => ({
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "content-type": "application/json", ...headers }
+  })
+  const login = yield* ask("/login", json({ token: admin }))
+  assert.strictEqual(login.status, 200, login.text)
+  const cookie = login.cookie.split(";")[0] ?? ""
+  const questions: ReadonlyArray<readonly [path: string, init?: RequestInit]> = [
+    ["/"],
+    ["/api/status"],
+    ["/api/inbox", { headers: { authorization: `Bearer ${admin}` } }],
+    ...[1, 2, 3, 4, 99].map((id) => [`/api/inbox/${id}`] as const),
+    ["/api/outbox"],
+    ...[1, 2, 3, 99].map((id) => [`/api/outbox/${id}`] as const),
+    ["/api/turns"],
+    ["/api/pauses"],
+    ["/api/activity"],
+    ["/api/session"],
+    ["/metrics"],
+    ["/login", json({ token: `${admin}!` })],
+    ["/login", json(admin)],
+    ["/login", json({ [admin]: admin })],
+    ["/api/inbox/retry", json({ ids: [admin] }, { cookie })],
+    ["/api/pause", json({ conversation: [admin] }, { cookie })],
+    [`/api/inbox?state=${encodeURIComponent(admin)}&limit=${encodeURIComponent(admin)}`],
+    [`/api/turns/${encodeURIComponent(admin)}/cancel`, json({}, { cookie })]
+  ]
+  const answers = yield* Effect.forEach(
+    questions,
+    ([path, init]) => Effect.map(ask(path, init), ({ text }) => [path, text] as const)
+  )
+  const heard = yield* Effect.promise(async () => {
+    const stop = new AbortController()
+    const response = await fetch(`${url}/api/events`, { signal: stop.signal })
+    let text = ""
+    for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+      text += chunk
+      if (text.includes("event: status") && text.includes("event: activity")) break
+    }
+    stop.abort()
+    return text
+  })
+  const session = cookie.split("=")[1] ?? ""
+  assert.isAbove(session.length, 30)
+  return { session, answers: [...answers, ["/api/events", heard]] as const }
+})
 
 it.live("a busy gateway, whose handler quotes every secret in its errors, tells none of them to anybody", () =>
   Effect.gen(function*() {
@@ -103,9 +163,25 @@ it.live("a busy gateway, whose handler quotes every secret in its errors, tells 
       started.running
     )
 
-    for (const args of [["list"], ["list", "--json"], ["show", "1"], ["show", "1", "--json"]]) {
-      const { stderr, stdout } = yield* outcome(["outbox", ...args], { cwd, env: { ...quick, ...env } })
-      isClean(`outbox ${args.join(" ")}`, stdout + stderr)
+    const port = /127\.0\.0\.1:(\d+)/.exec(started.running.output)?.[1] ?? ""
+    const { answers, session } = yield* overHttp(port)
+    for (const [path, text] of answers) {
+      assert.isNotEmpty(text)
+      isClean(`${path} over HTTP`, text)
+    }
+
+    const rows = ["inbox", "outbox"].flatMap((of) => [[of, "list"], [of, "show", "1"], [of, "show", "99"]])
+    const others = [["status"], ["doctor"], ["inbox", "retry", "--dry-run", "--state", "failed"], [
+      "prune",
+      "--dry-run"
+    ]]
+    for (const args of [...rows, ...others].flatMap((args) => [args, [...args, "--json"]])) {
+      const { stderr, stdout } = yield* outcome(args, {
+        cwd,
+        env: { ...quick, ...env, SLACK_API_URL: slack.apiUrl, SLACKWATER_PORT: port }
+      })
+      assert.isNotEmpty(stdout + stderr)
+      isClean(args.join(" "), stdout + stderr)
     }
     const health = yield* outcome(["healthcheck", "--json"], { cwd, env: { ...quick, ...env } })
     assert.strictEqual(health.code, 0, health.stderr)
@@ -125,7 +201,11 @@ it.live("a busy gateway, whose handler quotes every secret in its errors, tells 
     for (const path of ["/v1/traces", "/v1/logs", "/v1/metrics"]) {
       assert.isTrue(exported.some((one) => one.path === path), path)
     }
-    for (const { body, path } of exported) isClean(path, body)
+    for (const { body, path } of exported) {
+      isClean(path, body)
+      assert.notInclude(body, session)
+    }
+    assert.notInclude(started.running.output, session)
     // There was something to hide.
     assert.include(exported.map(({ body }) => body).join("\n"), "<redacted>")
     assert.strictEqual(collector.authorization(), header)

@@ -136,10 +136,13 @@ export const suite = (name: string, layer: Layer.Layer<Needs>) =>
       test("offers nothing new to a running turn", (control, store) =>
         Effect.gen(function*() {
           yield* say("C1/1.1", "one")
-          yield* claimed("C1/1.1")
+          const turn = yield* claimed("C1/1.1")
           yield* say("C1/1.1", "two")
+          // Whoever had looked before does not get it either.
+          const [seen] = yield* store.waiting(key("C1/1.1"), now)
           yield* control.pause(key("C1"), now)
           assert.deepStrictEqual(yield* store.waiting(key("C1/1.1"), now), [])
+          assert.isFalse(yield* store.adopt({ turn: turn.id, owner: me, attempt: 1 }, seen?.id ?? 0))
           yield* control.resume(key("C1"), now)
           assert.strictEqual((yield* store.waiting(key("C1/1.1"), now)).length, 1)
         }))
@@ -208,6 +211,25 @@ export const suite = (name: string, layer: Layer.Layer<Needs>) =>
           yield* crashed
           assert.deepStrictEqual(yield* ready(now + 9_000), [])
           assert.isNull(yield* store.nextDueAt)
+        }))
+
+      test("may have been asked for again by hand, whatever ended it before: then it does not run", (control, store) =>
+        Effect.gen(function*() {
+          yield* say("D1")
+          const { id } = yield* claimed()
+          for (const end of [store.fail(id, me, "boom", [], now), store.retry({ ids: [1] }, now)]) {
+            yield* end
+          }
+          for (const _ of ["failed by itself", "cancelled by hand"]) {
+            assert.deepStrictEqual(yield* ready(now), ["D1"])
+            assert.deepInclude(yield* control.cancel(id, now), { _tag: "Cancelled", wasRunning: false })
+            assert.deepStrictEqual(yield* ready(now), [])
+            assert.isFalse(yield* claimable("D1"))
+            assert.deepInclude(yield* store.counts, { failed: 1, queued: 0 })
+            assert.deepStrictEqual(yield* store.retry({ ids: [1] }, now), [1])
+          }
+          assert.isTrue(yield* claimable("D1"))
+          assert.isFalse(yield* control.wasCancelled(id))
         }))
 
       test("is one that had not ended: whichever end is committed first stands", (control, store) =>

@@ -80,7 +80,8 @@ export const inboxListContract = (test: Test) => {
           dueAt: now,
           finishedAt: now,
           retries: 0,
-          retriedAt: null
+          retriedAt: null,
+          blanked: false
         })
         yield* store.retry({ ids: [1] }, now + 7)
         const [again] = yield* store.list({ states: ["queued"] }, { limit: 9 })

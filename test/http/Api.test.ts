@@ -180,6 +180,18 @@ describe("turns and pauses", () => {
         assert.deepStrictEqual((yield* get("/api/pauses")).json, { pauses: [] })
       }
     })))
+
+  it.live("a pause of what is no conversation is refused, as on the command line: it would hold nothing", () =>
+    withSlack(Effect.gen(function*() {
+      const { get, post } = yield* gateway()
+      for (const conversation of ["general", "C0123ABCD/yesterday", "D0ALICE/", "\u001b[31mD0ALICE", "a\u0000b"]) {
+        const refused = yield* post("/api/pause", { conversation })
+        assert.strictEqual(refused.status, 400, conversation)
+        assert.match(refused.json.error, /is no conversation: name a channel like C0123ABCD/)
+        assert.notInclude(refused.json.error, conversation)
+      }
+      assert.deepStrictEqual((yield* get("/api/pauses")).json, { pauses: [] })
+    })))
 })
 
 it.live("a database that is away is said, and nothing is half done", () =>

@@ -4,6 +4,7 @@ import { Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { endedBefore } from "../../src/Cutoff.ts"
+import { refusalOf } from "../../src/InboxByHand.ts"
 import { heardLate, MessageStore, notAddressed } from "../../src/MessageStore.ts"
 import { OutboxStore } from "../../src/OutboxStore.ts"
 import { BlankPayloads } from "../../src/sql/blanking.ts"
@@ -29,7 +30,8 @@ const kept = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const messages = yield* sql`SELECT state, reason, message FROM slackwater_messages`
   const replies = yield* sql`SELECT state, dispatch FROM slackwater_outbox`
-  return JSON.stringify({ messages, replies })
+  const byHand = yield* sql`SELECT action, reason FROM slackwater_by_hand`
+  return JSON.stringify({ messages, replies, byHand })
 })
 
 const ask = (text: string) => arrival({ text, payload: { text: `payload of ${text}` }, ts: tsAt(1) })
@@ -82,6 +84,28 @@ describe("with SLACKWATER_BLANK_PAYLOADS", () => {
       const turn = yield* claimed()
       yield* store.retryLater(turn.id, me, "boom", now)
       assert.deepStrictEqual(texts(yield* claimed()), ["question"])
+    }))
+
+  test("why a message had failed goes too, once it was handled again and is done", (store) =>
+    Effect.gen(function*() {
+      yield* store.append(ask("question"))
+      yield* store.fail((yield* claimed()).id, me, "cannot answer \"question\"", [], now)
+      yield* store.retry({ ids: [1] }, now)
+      yield* store.complete((yield* claimed()).id, me, [], now)
+      const left = yield* kept
+      assert.notInclude(left, "question")
+      assert.include(left, "retry")
+    }))
+
+  test("what has no words left is not handled again by hand: it says so", (store) =>
+    Effect.gen(function*() {
+      yield* store.append(arrival({ text: "chatter", ts: tsAt(2) }, { ignored: "own message" }))
+      yield* store.append(arrival({ text: "reply", ts: tsAt(3) }, { ignored: notAddressed }))
+      assert.deepStrictEqual(yield* store.retry({ states: ["ignored"] }, now), [2])
+      assert.deepStrictEqual(yield* store.retry({ ids: [1] }, now), [])
+      assert.deepStrictEqual(texts(yield* claimed()), ["reply"])
+      const rows = yield* store.list({}, { limit: 9, after: 0 })
+      assert.match(rows.map((row) => refusalOf.retry(row)).join("; "), /^blanked: .*; in hand/)
     }))
 
   test("what starts no turn is not kept, but for what a late mention may still take along", (store) =>

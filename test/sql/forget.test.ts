@@ -199,4 +199,52 @@ describe("what is in use", () => {
       assert.notInclude(yield* dump, "secret")
     })
   )
+
+  test(
+    "is a turn that was asked for again by hand too: it is named, and keeps the state it runs with",
+    Effect.gen(function*() {
+      const store = yield* MessageStore
+      yield* spoken("D1", [message("D1", "U1", "earlier")])
+      yield* store.append(message("D1", "U1", "asked again"))
+      const turn = yield* claimed("D1")
+      yield* store.fail(turn.id, me, "boom", [], now)
+      yield* store.retry({ states: ["failed"] }, now)
+      const { done, plan } = yield* carry({ user: "U1" })
+      assert.deepStrictEqual(plan.left, { turns: [turn.id], replies: [] })
+      assert.deepStrictEqual([plan.messages.size, done.messages, done.states, done.left], [1, 1, 0, []])
+      yield* store.complete((yield* claimed("D1")).id, me, [], now)
+      yield* carry({ user: "U1" })
+      const left = yield* dump
+      for (const gone of ["asked again", "earlier", "\"U1\""]) assert.notInclude(left, gone)
+    })
+  )
+})
+
+describe("what people did by hand", () => {
+  const failed = Effect.fnUntraced(function*(conversation: string, said: ReadonlyArray<ReturnType<typeof message>>) {
+    const store = yield* MessageStore
+    for (const one of said) yield* store.append(one)
+    const turn = yield* claimed(conversation)
+    yield* store.fail(turn.id, me, "cannot answer \"secret\"", [], now)
+    yield* store.retry({ states: ["failed"] }, now)
+    return yield* claimed(conversation)
+  })
+
+  test(
+    "goes with the message, and tells nothing of it where the message of somebody else stays",
+    Effect.gen(function*() {
+      const store = yield* MessageStore
+      const both = yield* failed("C1/1.1", [message("C1/1.1", "U1", "secret"), message("C1/1.1", "U2", "theirs")])
+      yield* store.complete(both.id, me, [], now)
+      yield* carry({ user: "U1" })
+      const left = yield* dump
+      assert.notInclude(left, "secret")
+      assert.include(left, "theirs")
+      const sql = yield* SqlClient.SqlClient
+      assert.deepStrictEqual(
+        yield* sql`SELECT message_id, action, reason FROM slackwater_by_hand`,
+        [{ message_id: 2, action: "retry", reason: "forgotten" }]
+      )
+    })
+  )
 })
