@@ -19,15 +19,13 @@ const names = new Map(brought.map((one) => [`${one.name}@${one.version}`, one]))
 const page = `# Licences
 
 What an installed \`slackwater\` brings along: ${names.size} packages (\`npm run licences\` writes this page from the lock
-file; \`npm run sbom\` prints the same as CycloneDX). Slackwater itself is MIT. What is marked as peer, npm installs for \`@effect/platform-node\`;
-nothing of ours loads it.
+file; \`npm run sbom\` prints the same as CycloneDX). Slackwater itself is MIT. What is marked as peer, npm
+installs for \`@effect/platform-node\`; nothing of ours loads it.
 
 | package | version | licence |
 |---|---|---|
 ${
-  [...names.values()].map(({ license, name, version, why }) =>
-    `| ${name} | ${version} | ${license}${why} |`
-  ).join("\n")
+  [...names.values()].map(({ license, name, version, why }) => `| ${name} | ${version} | ${license}${why} |`).join("\n")
 }
 `
 if (process.argv.includes("--check")) {

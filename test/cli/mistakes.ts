@@ -169,7 +169,11 @@ export const mistakes: Readonly<Record<string, ReadonlyArray<Mistake>>> = {
       files: { "bad.ts": "const a: number = 1\nexport default ]" }
     },
     {
-      ...handler("is read as CommonJS", "", /outside a module; bad\.ts:1\); Node reads it as CommonJS: say "type": "module"/),
+      ...handler(
+        "is read as CommonJS",
+        "",
+        /outside a module; bad\.ts:1\); Node reads it as CommonJS: say "type": "module"/
+      ),
       args: ["run", "bad.ts"],
       // Node warns of it, too.
       env: { NODE_NO_WARNINGS: "1" },
