@@ -24,6 +24,12 @@ export class HandlerModuleError extends Schema.TaggedError<HandlerModuleError>()
 
 const firstLine = (error: unknown) => String(error instanceof Error ? error.message : error).split("\n")[0] ?? ""
 
+/** What V8 says to a module that Node reads as CommonJS, and what to do about that. */
+const asCommonJs = (error: unknown) =>
+  error instanceof SyntaxError && /outside a module|token 'export'|bodies of modules/.test(error.message)
+    ? `; Node reads it as CommonJS: say "type": "module" in the package.json above it, or call it .mts or .mjs`
+    : ""
+
 /** Line and column at which the text names this file first: `3:7`, or only `3`. */
 const placeIn = (text: string, file: string): string | undefined => {
   const real = realpathSync(file)
@@ -71,7 +77,8 @@ export const loadHandler = Effect.fn("loadHandler")(function*(path: string) {
     try: () => import(pathToFileURL(file).href) as Promise<{ readonly [name: string]: unknown }>,
     catch: (error) => {
       const place = placeOf(error, file)
-      return fail(`it could not be loaded (${firstLine(error)}${place === undefined ? "" : `; ${path}:${place}`})`)
+      const where = place === undefined ? "" : `; ${path}:${place}`
+      return fail(`it could not be loaded (${firstLine(error)}${where})${asCommonJs(error)}`)
     }
   })
   const { activate, default: exported, respond } = loaded

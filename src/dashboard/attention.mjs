@@ -16,9 +16,10 @@ import { world } from "./world.mjs"
 
 export const attentionSection = () => {
   const list = el("ul", { class: "alarms" })
+  // Not before the gateway has said so.
   const calm = el(
     "p",
-    { class: "calm" },
+    { class: "calm", hidden: true },
     el("span", { class: "sign", "aria-hidden": "true" }, "✓"),
     "No alarms, no dead letters."
   )

@@ -19,8 +19,8 @@ import { world } from "./world.mjs"
 const lookAt = 200
 
 export const overviewPage = () => {
-  /** @type {{ turns: ReadonlyArray<RunningTurn>, queued: ReadonlyArray<MessageRow>, pauses: ReadonlyArray<Pause> }} */
-  let known = { turns: [], queued: [], pauses: [] }
+  /** @type {{ turns: ReadonlyArray<RunningTurn>, queued: ReadonlyArray<MessageRow>, pauses: ReadonlyArray<Pause> } | null} */
+  let known = null
 
   const phase = el("span", {})
   const about = el("p", { class: "quiet" })
@@ -49,6 +49,7 @@ export const overviewPage = () => {
   const pauses = pausesSection(load)
 
   const drawRows = () => {
+    if (known === null) return
     turns.draw(known.turns, known.queued)
     pauses.draw(known.pauses)
   }

@@ -13,7 +13,7 @@ import { world } from "./world.mjs"
 /** @param {() => Promise<void>} changed To be called when something was paused or resumed. */
 export const pausesSection = (changed) => {
   const list = el("ul", { class: "turns" })
-  const none = el("p", { class: "empty" }, "Nothing is paused.")
+  const none = el("p", { class: "empty", hidden: true }, "Nothing is paused.")
   const tools = el("div", { class: "pausing" })
   const field = el("input", {
     id: "pause-what",

@@ -14,9 +14,9 @@ import { world } from "./world.mjs"
 /** @param {() => Promise<void>} changed To be called when a turn was cancelled. */
 export const turnsSections = (changed) => {
   const running = el("ul", { class: "turns" })
-  const noneRuns = el("p", { class: "empty" }, "No turn is running.")
+  const noneRuns = el("p", { class: "empty", hidden: true }, "No turn is running.")
   const waiting = el("ul", { class: "turns" })
-  const noneWaits = el("p", { class: "empty" }, "No conversation is waiting.")
+  const noneWaits = el("p", { class: "empty", hidden: true }, "No conversation is waiting.")
 
   const drawTurn = (/** @type {RunningTurn & { admin: boolean }} */ { admin, ...turn }) =>
     el(

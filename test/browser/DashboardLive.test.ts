@@ -32,6 +32,31 @@ inBrowser("the dashboard's inbox and overview", (it) => {
       assert.notInclude(asked, "/api/status")
     })))
 
+  it.effect("that nothing is wrong is said when the gateway has said so, and not before", () =>
+    withSlack(Effect.gen(function*() {
+      const gateway = yield* dashboard()
+      yield* gateway.start
+      const page = yield* gateway.open()
+      yield* inPage(page, async (page) => {
+        const claims = [
+          "No alarms, no dead letters.",
+          "No turn is running.",
+          "No conversation is waiting.",
+          "Nothing is paused."
+        ]
+        const visible = async () => {
+          const text = await page.locator("body").innerText()
+          return claims.filter((claim) => text.includes(claim))
+        }
+        for (const claim of claims) await page.getByText(claim).waitFor()
+        // Only who one is, is answered from now on.
+        await page.route(/\/api\/(?!session)/, () => undefined)
+        await page.reload()
+        await page.getByRole("heading", { name: "Overview" }).waitFor()
+        assert.deepStrictEqual(await visible(), [])
+      })
+    })))
+
   it.effect("rows wait behind a button while somebody has chosen one below", () =>
     withSlack(Effect.gen(function*() {
       const gateway = yield* dashboard()

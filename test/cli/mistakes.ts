@@ -169,6 +169,17 @@ export const mistakes: Readonly<Record<string, ReadonlyArray<Mistake>>> = {
       files: { "bad.ts": "const a: number = 1\nexport default ]" }
     },
     {
+      ...handler(
+        "is read as CommonJS",
+        "",
+        /outside a module; bad\.ts:1\); Node reads it as CommonJS: say "type": "module"/
+      ),
+      args: ["run", "bad.ts"],
+      // Node warns of it, too.
+      env: { NODE_NO_WARNINGS: "1" },
+      files: { "bad.ts": "import { Handler } from 'slackwater'", "package.json": `{ "type": "commonjs" }` }
+    },
+    {
       ...handler("imports what has a mistake in its syntax", "", /it could not be loaded \([^;]+\)$/m),
       files: { "bad.mjs": "import './worse.mjs'", "worse.mjs": "export default ]" }
     },
