@@ -7,7 +7,7 @@ const read = (path: string) => readFileSync(path, "utf8")
 describe("the API reference", () => {
   const reference = globSync("docs/api/**/*.md").map(read).join("\n")
 
-  for (const entry of ["src/index.ts", "src/sql/host.ts", "src/testing/index.ts"]) {
+  for (const entry of ["src/index.ts", "src/promise/index.ts", "src/sql/host.ts", "src/testing/index.ts"]) {
     it(`has every public name of ${entry}; npm run docs:api writes it`, () => {
       const names = [...read(entry).matchAll(/^export (?:type )?(?:\{([^}]*)\}|\* as (\w+)) from "\./gm)]
         .flatMap(([, list, module]) => module ?? (list ?? "").split(","))
