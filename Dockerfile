@@ -13,7 +13,7 @@ WORKDIR /bot
 COPY --from=build /tmp/slackwater-*.tgz /tmp/
 RUN echo '{ "private": true, "type": "module" }' > package.json \
   && npm install --omit=dev --no-audit --no-fund /tmp/slackwater-*.tgz \
-  && rm -rf /tmp/slackwater-*.tgz /root/.npm \
+  && npm cache clean --force && rm -f /tmp/slackwater-*.tgz \
   && install -d -o node -g node -m 0700 /data
 ENV PATH=/bot/node_modules/.bin:$PATH SLACKWATER_DATA_DIR=/data SLACKWATER_HOST=0.0.0.0
 USER node
