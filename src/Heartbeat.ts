@@ -9,7 +9,7 @@
  * Does not: end the process. Whoever reads the file decides (`slackwater healthcheck`, systemd's watchdog).
  * On shutdown: writes a last time.
  */
-import { Clock, Effect, FileSystem, Layer, Path, SubscriptionRef } from "effect"
+import { Clock, Effect, Fiber, FileSystem, Layer, Path, SubscriptionRef } from "effect"
 import { GatewayConfig } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
 import { type Heartbeat, heartbeatFile } from "./heartbeatFile.ts"
@@ -50,7 +50,7 @@ export const layer = (pid: number) =>
     let probing = false
     let beatsWaited = 0
 
-    const write = Effect.fnUntraced(function*(phase: Heartbeat["phase"]) {
+    const replace = Effect.fnUntraced(function*(phase: Heartbeat["phase"]) {
       const at = yield* Clock.currentTimeMillis
       const { generation, state } = yield* SubscriptionRef.get(status.socket)
       const content: Heartbeat = {
@@ -68,6 +68,14 @@ export const layer = (pid: number) =>
       yield* status.beat(at)
       yield* status.clear("heartbeat")
     }, Effect.catch((error) => status.raise("heartbeat", `cannot write ${file}: ${error.message}`)))
+
+    let last: Fiber.Fiber<void> | undefined
+    /** One after the other: what the system was told to write is written, whoever is interrupted meanwhile. */
+    const write = Effect.fnUntraced(function*(phase: Heartbeat["phase"]) {
+      if (last !== undefined) yield* Fiber.await(last)
+      last = yield* Effect.forkDetach(replace(phase), { startImmediately: true })
+      yield* Fiber.join(last)
+    })
 
     /** A commit is proof that the writer lives; where there is none for long, a probe must be. */
     const proofs = Effect.gen(function*() {
