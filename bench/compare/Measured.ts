@@ -29,7 +29,7 @@ export interface Measured {
   readonly notes?: ReadonlyArray<string>
 }
 
-export type Measure = (ask: Ask) => Promise<Measured>
+export type Measure = (ask: Ask, row: Row) => Promise<Measured>
 
 export interface Row {
   readonly id: string
