@@ -37,7 +37,9 @@ await bundle.close()
 
 /** What we pass on of others, we pass on with their licence. */
 const folderOf = (id) => /^(.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+)[\\/]/.exec(id)?.[1]
-const folders = new Set(output.flatMap(({ moduleIds = [] }) => moduleIds).map(folderOf).filter((id) => id !== undefined))
+const folders = new Set(
+  output.flatMap(({ moduleIds = [] }) => moduleIds).map(folderOf).filter((id) => id !== undefined)
+)
 const licences = [...folders].map((folder) => {
   const { license, name, version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
   const [file] = globSync("LICEN[SC]E*", { cwd: folder })

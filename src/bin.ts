@@ -106,6 +106,7 @@ const name = args[0] === "healthcheck" || args[0] === "run" ? args[0] : "main"
 if (name !== "healthcheck" && import.meta.url.endsWith(".ts")) await import("./cli/fromSource.ts")
 bundled.handOver = () => void modules[name]().then(({ main }) => main(args))
 const bundle = bundleFor(name, args)
-const { main }: { readonly main: (args: ReadonlyArray<string>) => void } = await (bundle === undefined ? modules[name]() : import(bundle))
+const { main }: { readonly main: (args: ReadonlyArray<string>) => void } =
+  await (bundle === undefined ? modules[name]() : import(bundle))
 ready = true
 main(args)
