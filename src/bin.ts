@@ -102,7 +102,9 @@ const modules = {
   run: () => import("./cli/run.ts"),
   main: () => import("./cli/main.ts")
 }
-const name = args[0] === "healthcheck" || args[0] === "run" ? args[0] : "main"
+const [first = ""] = args
+const isAlone = (first === "healthcheck" || first === "run") && !args.some((arg) => arg.startsWith("--completions"))
+const name = isAlone ? first : "main"
 if (name !== "healthcheck" && import.meta.url.endsWith(".ts")) await import("./cli/fromSource.ts")
 bundled.handOver = () => void modules[name]().then(({ main }) => main(args))
 const bundle = bundleFor(name, args)

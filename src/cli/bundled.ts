@@ -7,9 +7,10 @@
  * them: for it the modules are loaded. Mostly its text says so before anything is; where only a module behind it imports
  * them, the files hand over to the modules before anything is written, and no module of the handler runs twice.
  * Does not: see what a handler imports later, while it runs.
+ * `bin.ts` imports it on any Node: no named import from Node that an old one does not have.
  */
 import { existsSync, readFileSync } from "node:fs"
-import { registerHooks } from "node:module"
+import nodeModule from "node:module"
 
 /** In a checkout there are none. */
 const folder = new URL("../bundled/", import.meta.url)
@@ -41,7 +42,7 @@ export const bundleFor = (name: string, args: ReadonlyArray<string>): string | u
   const file = new URL(`${name}.js`, folder)
   if (!existsSync(file) || args.some((arg) => /\.[cm]?[jt]s$/.test(arg) && saysSo(arg))) return undefined
   bundled.isUsed = true
-  registerHooks({
+  nodeModule.registerHooks({
     resolve: (specifier, context, next) => {
       bundled.isTooLittle ||= isShared.test(specifier)
       return next(specifier, context)
