@@ -23,27 +23,33 @@ const gateway = Effect.map(temporaryDirectory, (dataDir) =>
     Layer.orDie
   ))
 
-it.effect("five seconds in which nothing is said take no statement, and five minutes one of each at most a minute", () =>
-  Effect.gen(function*() {
-    const { reset, seen } = yield* counted
-    yield* Effect.gen(function*() {
-      const { act } = yield* SimulatedSlack
-      yield* advance("10 seconds", "250 millis")
-      assert.isTrue((yield* act((world, now) => world.say({ channel: "D0BOB", user: "U0BOB", text: "hello" }, now))).ok)
-      yield* advance("3 seconds", "250 millis")
-      assert.strictEqual((yield* (yield* GatewayStatus).snapshot).outbox.delivered, 1)
-      reset()
-      yield* advance("5 seconds", "250 millis")
-      assert.deepStrictEqual([...seen.texts.keys()], [])
-      let silent = 0
-      for (let from = 0; from < 300; from += 5) {
-        const before = seen.statements
-        yield* advance("5 seconds", "1 second")
-        if (seen.statements === before) silent += 1
-      }
-      // Three sweeps, each once a minute.
-      for (const [text, times] of seen.texts) assert.isAtMost(times, 5, text)
-      assert.isAtLeast(silent, 60 - 3 * 5)
-      assert.isAtMost(seen.texts.size, 9)
-    }).pipe(inRooms(yield* gateway))
-  }), 60_000)
+it.effect(
+  "five seconds in which nothing is said take no statement, and five minutes one of each at most a minute",
+  () =>
+    Effect.gen(function*() {
+      const { reset, seen } = yield* counted
+      yield* Effect.gen(function*() {
+        const { act } = yield* SimulatedSlack
+        yield* advance("10 seconds", "250 millis")
+        assert.isTrue(
+          (yield* act((world, now) => world.say({ channel: "D0BOB", user: "U0BOB", text: "hello" }, now))).ok
+        )
+        yield* advance("3 seconds", "250 millis")
+        assert.strictEqual((yield* (yield* GatewayStatus).snapshot).outbox.delivered, 1)
+        reset()
+        yield* advance("5 seconds", "250 millis")
+        assert.deepStrictEqual([...seen.texts.keys()], [])
+        let silent = 0
+        for (let from = 0; from < 300; from += 5) {
+          const before = seen.statements
+          yield* advance("5 seconds", "1 second")
+          if (seen.statements === before) silent += 1
+        }
+        // Three sweeps, each once a minute.
+        for (const [text, times] of seen.texts) assert.isAtMost(times, 5, text)
+        assert.isAtLeast(silent, 60 - 3 * 5)
+        assert.isAtMost(seen.statements, 5 * 9 + 10)
+      }).pipe(inRooms(yield* gateway))
+    }),
+  60_000
+)

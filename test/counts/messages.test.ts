@@ -65,7 +65,7 @@ const sixteenAtOnce = Effect.gen(function*() {
 it.effect("a message and its reply, alone and without a quiet window, take few commits and statements", () =>
   Effect.gen(function*() {
     const found = yield* oneByOne({})
-        assert.isAtMost(found.commits, alone.commits)
+    assert.isAtMost(found.commits, alone.commits)
     assert.isAtMost(found.statements, alone.statements)
     assert.isAtMost(found.prepares, prepares.alone)
   }))
@@ -73,7 +73,7 @@ it.effect("a message and its reply, alone and without a quiet window, take few c
 it.effect("a message that ends its quiet window, and its reply, take few commits and statements", () =>
   Effect.gen(function*() {
     const found = yield* oneByOne({ debounce: Duration.millis(500) })
-        assert.isAtMost(found.commits, afterWindow.commits)
+    assert.isAtMost(found.commits, afterWindow.commits)
     assert.isAtMost(found.statements, afterWindow.statements)
     assert.isAtMost(found.prepares, prepares.alone)
   }))
@@ -81,7 +81,7 @@ it.effect("a message that ends its quiet window, and its reply, take few commits
 it.effect("with sixteen conversations under way messages share their commits and statements", () =>
   Effect.gen(function*() {
     const found = yield* sixteenAtOnce
-        assert.isAtMost(found.commits, amongSixteen.commits)
+    assert.isAtMost(found.commits, amongSixteen.commits)
     assert.isAtMost(found.statements, amongSixteen.statements)
     assert.isAtMost(found.prepares, prepares.amongSixteen)
   }))
@@ -101,7 +101,7 @@ it.effect("nothing is prepared anew however many channels their pace holds back"
         // The second of each finds its conversation busy, or not: then they have one answer.
         yield* Queue.takeBetween(delivered, channels.length, Infinity)
       }
-            assert.isAtMost(each(seen, messages).prepares, prepares.paced)
+      assert.isAtMost(each(seen, messages).prepares, prepares.paced)
     }).pipe(inRooms(layer))
   }))
 
