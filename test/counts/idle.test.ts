@@ -48,7 +48,7 @@ it.effect(
         // Three sweeps, each once a minute.
         for (const [text, times] of seen.texts) assert.isAtMost(times, 5, text)
         assert.isAtLeast(silent, 60 - 3 * 5)
-        assert.isAtMost(seen.statements, 5 * 9 + 10)
+        assert.isAtMost(seen.statements, 5 * 9 + 20)
       }).pipe(inRooms(yield* gateway))
     }),
   60_000
