@@ -13,6 +13,8 @@ export interface Seen {
   /** Executions, without BEGIN and COMMIT. */
   statements: number
   commits: number
+  /** Rows written, also if that was undone. */
+  rows: number
   /** Of what was executed, each text once, and how often. */
   readonly texts: Map<string, number>
   readonly prepared: Array<string>
@@ -23,9 +25,9 @@ const control = /^\s*(?:BEGIN|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA)\b/i
 /** Counts from now on, until the scope closes. */
 export const counted = Effect.acquireRelease(
   Effect.sync(() => {
-    const seen: Seen = { prepares: 0, statements: 0, commits: 0, texts: new Map(), prepared: [] }
+    const seen: Seen = { prepares: 0, statements: 0, commits: 0, rows: 0, texts: new Map(), prepared: [] }
     const of = new WeakMap<StatementSync, DatabaseSync>()
-    const states = new WeakMap<DatabaseSync, { readonly asked: StatementSync; changes: number }>()
+    const states = new WeakMap<DatabaseSync, { readonly asked: StatementSync; changes: number; kept: number }>()
     const { exec, prepare } = DatabaseSync.prototype
     const { all, get, iterate, run } = StatementSync.prototype
 
@@ -35,7 +37,7 @@ export const counted = Effect.acquireRelease(
       let state = states.get(db)
       if (state === undefined) {
         const asked = prepare.call(db, "SELECT total_changes() AS n")
-        state = { asked, changes: changesOf(asked) }
+        state = { asked, changes: changesOf(asked), kept: changesOf(asked) }
         states.set(db, state)
       }
       return state
@@ -50,11 +52,13 @@ export const counted = Effect.acquireRelease(
         seen.texts.set(text, (seen.texts.get(text) ?? 0) + 1)
       }
       const answer = call()
-      if (db.isOpen && !db.isTransaction) {
-        const changes = changesOf(state.asked)
-        if (changes > state.changes && !/^\s*ROLLBACK/i.test(text)) seen.commits += 1
-        state.changes = changes
-      }
+      if (!db.isOpen) return answer
+      const changes = changesOf(state.asked)
+      seen.rows += changes - state.changes
+      state.changes = changes
+      if (db.isTransaction) return answer
+      if (changes > state.kept && !/^\s*ROLLBACK/i.test(text)) seen.commits += 1
+      state.kept = changes
       return answer
     }
 
@@ -82,7 +86,7 @@ export const counted = Effect.acquireRelease(
       seen,
       /** From zero again. */
       reset: () => {
-        Object.assign(seen, { prepares: 0, statements: 0, commits: 0 })
+        Object.assign(seen, { prepares: 0, statements: 0, commits: 0, rows: 0 })
         seen.texts.clear()
         seen.prepared.length = 0
       },
