@@ -30,7 +30,7 @@ import type { Effect, Option } from "effect"
 import type { Cutoff } from "./Cutoff.ts"
 import type { MessageDetail, MessagePage, MessageRecord, MessageSelection } from "./InboxByHand.ts"
 import type { ConversationKey, InboundMessage, OwnerId, TurnId } from "./Message.ts"
-import type { Backlog, NewReply, TurnRun } from "./OutboxStore.ts"
+import type { Backlog, ClaimedReply, NewReply, TurnRun } from "./OutboxStore.ts"
 import type { StoreError } from "./StoreError.ts"
 
 /**
@@ -122,6 +122,8 @@ export interface Left {
   readonly state?: string | undefined
   /** Messages that it may have adopted without anybody having seen them: they wait for the next turn, due at once. */
   readonly unseen?: ReadonlyArray<number>
+  /** Who sends the first reply at once, where it may go (`OutboxStore.enqueue`). */
+  readonly sender?: OwnerId | undefined
 }
 
 /** One line of a conversation's past. */
@@ -171,7 +173,7 @@ export class MessageStore extends Context.Service<MessageStore, {
   ) => Effect.Effect<Option.Option<ClaimedTurn>, StoreError>
   /**
    * Completion and final replies, and what else the run leaves, in one transaction. Fails with `TurnLost` and changes
-   * nothing if not the owner.
+   * nothing if not the owner. Answers the reply that began as `sending`, if one did.
    */
   readonly complete: (
     turn: TurnId,
@@ -179,7 +181,7 @@ export class MessageStore extends Context.Service<MessageStore, {
     replies: ReadonlyArray<NewReply>,
     now: number,
     left?: Left
-  ) => Effect.Effect<void, StoreError>
+  ) => Effect.Effect<ClaimedReply | null, StoreError>
   /** Keeps what a run says it is doing, for the run that goes on after a restart. */
   readonly saveStatus: (run: TurnRun, status: string) => Effect.Effect<void, StoreError>
   /** Results of the turn's finished steps by name, as JSON. */

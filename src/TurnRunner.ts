@@ -190,6 +190,7 @@ export const makeTurnRunner = Effect.gen(function*() {
         (now) => store.complete(claimed.id, owner, rows, now, { state: run.newState(), unseen: run.unseen() })
       )
     )
+    running.isDone = run.unseen().length === 0
     yield* run.line.end(rows.length > 0)
     yield* outbox.wake
     yield* shutdown.count("drained", 1)

@@ -115,7 +115,7 @@ export const layer = Layer.effect(
           return left.length
         }),
       claim: (conversation, owner, now, most) => call("claim")(() => claim(data, conversation, owner, now, most)),
-      complete: (id, owner, replies, now, { state, unseen = [] } = {}) =>
+      complete: (id, owner, replies, now, { sender, state, unseen = [] } = {}) =>
         tracedCall("complete")((trace) => {
           const turn = heldTurn(data, id, owner)
           checkReplies(replies)
@@ -123,10 +123,11 @@ export const layer = Layer.effect(
             if (unseen.includes(row.id)) Object.assign(row, { state: "queued", turn: null, dueAt: now })
           }
           leave(turn, { state: "done", crashes: 0, finishedAt: now }, { state: "done", reason: null, finishedAt: now })
-          insertReplies(data, replies, id, now, trace)
+          const [first] = insertReplies(data, replies, id, now, trace, sender)
           endStreams(data, id, now, trace)
           if (state !== undefined) data.states.set(turn.conversation, state)
           data.steps.delete(id)
+          return first?.begun ?? null
         }),
       saveStatus: ({ attempt, owner, turn }, status) =>
         call("saveStatus")(() => {

@@ -3,9 +3,11 @@ import { Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { type Cancelled, cancelledByHand, Control, placesOf, shownOfText } from "../Control.ts"
 import { ConversationKey, OwnerId, textOf, TurnId } from "../Message.ts"
+import { traceparent } from "../traceContext.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import { decodeMessage } from "./messageJson.ts"
-import { endInterim, endStreams } from "./outboxRows.ts"
+import { endStreams } from "./outboxInserts.ts"
+import { endInterim } from "./outboxRows.ts"
 import { statement } from "./transaction.ts"
 
 /** Whether everything is paused. Where it is, a statement need not look at anything that waits. */
@@ -76,7 +78,7 @@ export const layer = Layer.effect(
       yield* sql`UPDATE slackwater_messages SET state = 'failed', reason = ${cancelledByHand}, finished_at = ${now}
         WHERE turn_id = ${turn} AND state IN ('processing', 'queued')`
       yield* endInterim(sql, sql`turn_id = ${turn} AND state = 'queued'`, now)
-      yield* endStreams(sql, turn, now)
+      yield* endStreams(sql, turn, now, yield* traceparent)
       const conversation = ConversationKey.make(row.conversation)
       return { _tag: "Cancelled", conversation, wasRunning: state === "running" } satisfies Cancelled
     }, group.write("cancel"))
