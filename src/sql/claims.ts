@@ -103,9 +103,10 @@ const makeAlone = (sql: SqlClient.SqlClient) => {
   const mustWait = Effect.fnUntraced(function*(open: OpenRow, { now, owner }: Claim) {
     if (open.crashes === 0) return false
     const apartFrom = open.crashes >= suspectAfter ? 1 : suspectAfter
-    // What dead owners left is `running` too until it is recovered, and runs nowhere.
+    // What dead owners left is `running` too until it is recovered, and runs nowhere: there may be any number of it.
+    // The first of the two bounds stands here as in the index.
     const [other] = yield* sql`SELECT 1 AS yes FROM slackwater_turns
-      WHERE state = 'running' AND owner = ${owner} AND crashes >= ${apartFrom} LIMIT 1`
+      WHERE state = 'running' AND crashes > 0 AND owner = ${owner} AND crashes >= ${apartFrom} LIMIT 1`
     if (other === undefined) return false
     yield* sql`UPDATE slackwater_turns SET due_at = ${now + 1_000} WHERE id = ${open.id} AND state = 'waiting'`
     return true
