@@ -3,7 +3,7 @@ import { assert, describe } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { type OwnerId, TurnId } from "../../src/Message.ts"
 import { MessageStore } from "../../src/MessageStore.ts"
-import type { NewReply, StoredReply } from "../../src/OutboxStore.ts"
+import type { ClaimedReply, NewReply, StoredReply } from "../../src/OutboxStore.ts"
 import { arrival, at, failure, key, post } from "../fixtures/messages.ts"
 import { claim, keys, type Store } from "./OutboxStoreGuards.ts"
 import { Restart } from "./Restart.ts"
@@ -55,12 +55,12 @@ export const atOnceContract = (test: Test) => {
             ...asClaimed,
             id: row?.id,
             key: "begun",
-            lane: "B",
+            lane: key("B"),
             destination: {
               channel: "B"
             },
             dispatch: { _tag: "Post", text: "begun" }
-          } as typeof row.begun
+          } as ClaimedReply
         )
         assert.deepStrictEqual(yield* claim(store), [])
         const [first, second] = yield* store.list({}, { limit: 2 })

@@ -99,7 +99,7 @@ const turnIn = (world: World, lane: string) => {
 const allAtOnce = Effect.fnUntraced(
   function*(world: World, operation: Extract<Operation, { readonly _tag: "together" }>) {
     const { both, now } = world
-    const me = owner(operation.former ? world.owner - 1 : world.owner)
+    const me = owner(operation.byFormer ? world.owner - 1 : world.owner)
     const sender = operation.sender ? me : undefined
     const atOnce = <A>(calls: ReadonlyArray<Effect.Effect<A, StoreError>>) =>
       Effect.forEach(

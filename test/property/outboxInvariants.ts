@@ -65,7 +65,7 @@ export const makeOutboxLedger = (beginning: Tables) => {
     if (before.state === after.state) return
     if (before.state === "unknown" && before.sent_at === null && before.key.startsWith("legacy:")) {
       assert.include(
-        ["delivered", "absent", "failed", "retry", "discard"],
+        ["delivered", "absent", "failed", "retry", "discard", "together"],
         done._tag,
         `${where}, which nobody looks for`
       )

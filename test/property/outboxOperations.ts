@@ -32,7 +32,7 @@ const schemas = {
   together: Schema.TaggedStruct("together", {
     keys: Schema.Array(upTo(14)).check(Schema.isMaxLength(4)),
     lanes: Schema.Array(upTo(1)).check(Schema.isMaxLength(4)),
-    former: rarely,
+    byFormer: rarely,
     sender: Schema.Boolean
   }),
   send: Schema.TaggedStruct("send", {
