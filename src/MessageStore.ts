@@ -63,10 +63,16 @@ export interface NewMessage {
   readonly dueAt: number
   /** With this many waiting in its conversation already, the message becomes a dead letter instead of waiting too. */
   readonly cap?: number
+  /**
+   * The owner who would begin it at once: where it is due and nothing of its conversation is unfinished, waits, is asked
+   * for again, comes along with it or is paused, it is stored as the first run of a turn of its own.
+   */
+  readonly claim?: OwnerId
 }
 
 export type Appended =
-  | { readonly _tag: "Queued" }
+  /** `claimed` when it is not waiting but the turn of who wanted to begin it. */
+  | { readonly _tag: "Queued"; readonly claimed?: ClaimedTurn }
   /** Its conversation is full: kept as a dead letter, to be retried by hand. */
   | { readonly _tag: "Overflow" }
   | { readonly _tag: "Ignored" }

@@ -15,9 +15,10 @@ export const allPaused = (sql: SqlClient.SqlClient) =>
   sql.literal("EXISTS (SELECT 1 FROM slackwater_pauses WHERE place = '')")
 
 /** That nothing holds the conversation of a row; `conversation` names the column. */
-export const notPaused = (sql: SqlClient.SqlClient, conversation: string) =>
-  sql.literal(`NOT EXISTS (SELECT 1 FROM slackwater_pauses WHERE place IN
-    ('', substr(${conversation}, 1, instr(${conversation}, '/') - 1), ${conversation}))`)
+export const freeOf = (conversation: string) =>
+  `NOT EXISTS (SELECT 1 FROM slackwater_pauses WHERE place IN
+    ('', substr(${conversation}, 1, instr(${conversation}, '/') - 1), ${conversation}))`
+export const notPaused = (sql: SqlClient.SqlClient, conversation: string) => sql.literal(freeOf(conversation))
 
 /** The same for a conversation that is known. */
 export const isFree = (sql: SqlClient.SqlClient, conversation: ConversationKey) =>
