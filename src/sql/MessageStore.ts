@@ -1,8 +1,8 @@
 /**
  * The durable inbox over SqlClient. States and guarantees: `../MessageStore.ts`.
  *
- * Here is what is read, and how old rows go. How a message is received is in `append.ts`, the life of a turn in
- * `turns.ts`.
+ * Here is what is read, and how old rows go. How messages are received is in `arrivals.ts`, the life of a turn in
+ * `turns.ts`, its end in `turnEnds.ts`.
  */
 import { Clock, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
@@ -10,7 +10,7 @@ import { checkCutoffs } from "../Cutoff.ts"
 import { textOf } from "../Dispatch.ts"
 import { ConversationKey } from "../Message.ts"
 import { type HistoryEntry, MessageStore } from "../MessageStore.ts"
-import { makeAppend } from "./append.ts"
+import { makeArrivals } from "./arrivals.ts"
 import { BlankPayloads, blankUnaddressed } from "./blanking.ts"
 import { allPaused, isFree, notPaused } from "./Control.ts"
 import { backlogOfMessages, countMessages } from "./counts.ts"
@@ -20,6 +20,7 @@ import { decodeMessage } from "./messageJson.ts"
 import { decodeDispatch, saidIn } from "./outboxRows.ts"
 import { cutoffOfMessages, pruneMessages } from "./pruning.ts"
 import { statement } from "./transaction.ts"
+import { makeTurnEnds } from "./turnEnds.ts"
 import { makeTurns } from "./turns.ts"
 
 /** Turns of one conversation, on average, that a look at recent conversations reads. */
@@ -150,8 +151,9 @@ export const layer = Layer.effect(
       ).pipe(statement("recentConversations"))
 
     return MessageStore.of({
-      append: makeAppend(sql, group, blanks),
-      ...makeTurns(sql, group, blanks),
+      append: makeArrivals(sql, group, blanks),
+      ...makeTurns(sql, group),
+      ...makeTurnEnds(sql, group, blanks),
       participates,
       ready,
       nextDueAt,
