@@ -85,7 +85,7 @@ const oneLoad = async (kind: Kind, concurrency: number): Promise<Running> => {
     `--cpu-prof-name=${kind.name.replace(/\W/g, "").toLowerCase()}-c${concurrency}.cpuprofile`
   ]
   const bot = start(kind, { apiUrl: slack.apiUrl, dir: directory(), nodeArgs })
-  await slack.connected()
+  await bot.whileItRuns(slack.connected())
   await sleep(quietSeconds * 1_000)
   const idle = bot.memory().rss
   const measured = await load(slack, bot, { concurrency, seconds, warmUp })
@@ -169,7 +169,7 @@ const singles = async () => {
     for (const kind of kinds) {
       const slack = await watchedSlack({ conversations, echoes })
       const bot = start(kind, { apiUrl: slack.apiUrl, dir: directory() })
-      await slack.connected()
+      await bot.whileItRuns(slack.connected())
       await sparse(slack, 50, conversations)
       const { ack, answer } = await sparse(slack, events, conversations)
       note(kind.name, ack, answer)
