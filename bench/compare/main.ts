@@ -75,6 +75,12 @@ if (!existsSync(join(home, "node_modules", ".package-lock.json"))) {
   if (status !== 0) tell("bench: npm ci failed; what is missing is skipped\n")
 }
 
+if (rows.some(({ isBuilt }) => isBuilt === true)) {
+  tell("bench: building what is published (npm run build) …\n")
+  const { status } = spawnSync("npm", ["run", "--silent", "build"], { cwd: join(home, ".."), stdio: ["ignore", 2, 2] })
+  if (status !== 0) stopWith("bench: npm run build failed")
+}
+
 const directory = mkdtempSync(join(process.env["SLACKWATER_BENCH_DIR"] ?? tmpdir(), "slackwater-bench-"))
 if (fileSystemOf(directory) === "tmpfs") {
   tell(`bench: ${directory} is memory and no disk; name another one with SLACKWATER_BENCH_DIR\n`)

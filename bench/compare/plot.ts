@@ -25,9 +25,10 @@ export const plot = ({ date, machine, rows }: Results, concurrency = 16): string
   const svg = Plot.plot({
     document,
     width: 960,
-    height: 60 + 26 * bars.length,
+    height: 70 + 26 * bars.length,
     marginLeft: 430,
     marginRight: 80,
+    marginBottom: 44,
     style: { background: "white", color: "#222222", fontFamily: "sans-serif", fontSize: "12px" },
     title: undefined,
     x: { type: "log", label: `lives a second, ${concurrency} at once (logarithmic) →`, grid: true, tickFormat: "~s" },

@@ -64,6 +64,7 @@ const columns: ReadonlyArray<Column> = [
   life(100),
   pair("in / out per s, c=16", one("", "enqueue", 16, median), one("", "drain", 16, median)),
   one("in flight/s, c=16", "loop", 16, median),
+  one("CPU µs a life, c=16", "cpu", 16, median),
   three("ack ms, c=16", "ack", 16),
   three("answer ms, c=16", "answer", 16),
   pair(

@@ -180,7 +180,9 @@ const singles = async () => {
   return [...rows].map(([name, { ack, answer }]) => {
     const row = { name, ack: latency(ack), answer: answer.length === 0 ? undefined : latency(answer) }
     say(
-      `single events, ${name}: ${row.answer === undefined ? "commit" : "ack"} ${ms(row.ack.p50)}/${ms(row.ack.p99)} ms` +
+      `single events, ${name}: ${row.answer === undefined ? "commit" : "ack"} ${ms(row.ack.p50)}/${
+        ms(row.ack.p99)
+      } ms` +
         (row.answer === undefined ? "" : `, answer ${ms(row.answer.p50)}/${ms(row.answer.p99)} ms`)
     )
     return row

@@ -158,7 +158,9 @@ const sampling = async () => {
     say(
       `${sample.minutes.toFixed(1)} min: ${sample.answers.toFixed(0)} answers/s` +
         (sample.notSent > 0 ? ` (${sample.notSent.toFixed(0)}/s not sent)` : "") +
-        `, ack ${ack.p50.toFixed(1)}/${ack.p99.toFixed(1)} ms, answer ${answer.p50.toFixed(1)}/${answer.p99.toFixed(1)} ms, ` +
+        `, ack ${ack.p50.toFixed(1)}/${ack.p99.toFixed(1)} ms, answer ${answer.p50.toFixed(1)}/${
+          answer.p99.toFixed(1)
+        } ms, ` +
         `RSS ${mib(sample.rss).toFixed(0)} heap ${mib(heap).toFixed(0)} db ${mib(sample.database).toFixed(0)} ` +
         `wal ${mib(sample.wal).toFixed(1)} MiB, ${sample.backlog} on their way, busy ${sample.busy.toFixed(2)}, ` +
         `LocalSlack ${sample.slackBusy.toFixed(2)}`
@@ -170,7 +172,11 @@ await bot.stop()
 
 const findings = verdict(samples)
 for (const { bound, holds, last, middle, ratio, what } of findings) {
-  say(`${holds ? "ok      " : "GROWING "} ${what}: ${middle.toFixed(1)} → ${last.toFixed(1)} (${ratio.toFixed(2)}, up to ${bound})`)
+  say(
+    `${holds ? "ok      " : "GROWING "} ${what}: ${middle.toFixed(1)} → ${last.toFixed(1)} (${
+      ratio.toFixed(2)
+    }, up to ${bound})`
+  )
 }
 const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim()
 const machine = `${cpus().length} × ${cpus()[0]?.model ?? "?"}, Node ${process.versions.node}`
