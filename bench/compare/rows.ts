@@ -32,5 +32,13 @@ export const rows: ReadonlyArray<Row> = [
   peer("bullmq-everysec", "BullMQ", "bullmq", "weaker", { server: "redis everysec", packages: ["bullmq"] }),
   peer("graphile-off", "graphile-worker", "graphile", "weaker", postgres("graphile-worker", { weak: true })),
   peer("pg-boss-off", "pg-boss, 100 a fetch", "pgBoss", "weaker", postgres("pg-boss", { weak: true, batch: 100 })),
-  peer("whole", "Slackwater: the whole way, with its reply", "whole", "whole")
+  peer("whole", "Slackwater: the whole way, with its reply", "whole", "whole"),
+  {
+    id: "end-to-end",
+    title: "Slackwater, as published",
+    group: "end to end",
+    module: "../endtoend/row.ts",
+    isBuilt: true
+  },
+  { id: "bolt", title: "Bolt 5", group: "end to end", module: "../endtoend/row.ts", variant: { bot: "bolt" } }
 ]

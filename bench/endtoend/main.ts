@@ -85,7 +85,7 @@ const oneLoad = async (kind: Kind, concurrency: number): Promise<Running> => {
     `--cpu-prof-name=${kind.name.replace(/\W/g, "").toLowerCase()}-c${concurrency}.cpuprofile`
   ]
   const bot = start(kind, { apiUrl: slack.apiUrl, dir: directory(), nodeArgs })
-  await slack.connected()
+  await bot.whileItRuns(slack.connected())
   await sleep(quietSeconds * 1_000)
   const idle = bot.memory().rss
   const measured = await load(slack, bot, { concurrency, seconds, warmUp })
@@ -169,7 +169,7 @@ const singles = async () => {
     for (const kind of kinds) {
       const slack = await watchedSlack({ conversations, echoes })
       const bot = start(kind, { apiUrl: slack.apiUrl, dir: directory() })
-      await slack.connected()
+      await bot.whileItRuns(slack.connected())
       await sparse(slack, 50, conversations)
       const { ack, answer } = await sparse(slack, events, conversations)
       note(kind.name, ack, answer)
@@ -180,7 +180,9 @@ const singles = async () => {
   return [...rows].map(([name, { ack, answer }]) => {
     const row = { name, ack: latency(ack), answer: answer.length === 0 ? undefined : latency(answer) }
     say(
-      `single events, ${name}: ${row.answer === undefined ? "commit" : "ack"} ${ms(row.ack.p50)}/${ms(row.ack.p99)} ms` +
+      `single events, ${name}: ${row.answer === undefined ? "commit" : "ack"} ${ms(row.ack.p50)}/${
+        ms(row.ack.p99)
+      } ms` +
         (row.answer === undefined ? "" : `, answer ${ms(row.answer.p50)}/${ms(row.answer.p99)} ms`)
     )
     return row
