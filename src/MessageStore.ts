@@ -101,6 +101,8 @@ export interface ClaimedTurn {
   readonly traces: ReadonlyArray<string>
   /** Epoch ms at which the first of them was accepted. */
   readonly receivedAt: number
+  /** More of its conversation may be waiting, or asked for, than what comes from now on and what is in a quiet window. */
+  readonly hasOthers: boolean
 }
 
 export interface ReadyConversation {

@@ -111,7 +111,7 @@ export class Outbox extends Context.Service<Outbox, {
       const busy = new Set<number>()
       /** Posts to these waited for their pace at the last look; a new one does not overtake them. */
       let paced: ReadonlySet<string> = new Set()
-      /** At the last look something due had to wait, or there was no worker left. */
+      /** At the last look something due had to wait, or there was no worker left; or it is time to look. */
       let crowded = true
       /** Nothing may be claimed before its time, whatever is delivered meanwhile. */
       let calm = false
@@ -280,6 +280,8 @@ export class Outbox extends Context.Service<Outbox, {
       const wake = Effect.suspend(() => {
         waiters.releaseInterim()
         calm = false
+        // Nothing that is committed now overtakes what is about to be looked for.
+        crowded = true
         return Effect.andThen(idle.close, signal.open)
       })
 

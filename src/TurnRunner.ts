@@ -36,6 +36,8 @@ export interface Running {
   readonly claimed: ClaimedTurn
   readonly run: Run
   readonly mode: Mode
+  /** Its turn is over, and left nothing that waits. */
+  isDone: boolean
   /** Completes when newer messages make this run pointless, or an operator has ended its turn. */
   readonly cut: Deferred.Deferred<"superseded" | "cancelled">
 }
@@ -188,6 +190,7 @@ export const makeTurnRunner = Effect.gen(function*() {
         (now) => store.complete(claimed.id, owner, rows, now, { state: run.newState(), unseen: run.unseen(), sender })
       )
     yield* holding(claimed.id)(outbox.complete(rows, complete))
+    running.isDone = run.unseen().length === 0
     yield* run.line.end(rows.length > 0)
     yield* shutdown.count("drained", 1)
     yield* counted(turns, "done")
@@ -206,6 +209,7 @@ export const makeTurnRunner = Effect.gen(function*() {
       claimed,
       run: makeRun({ claimed, owner, outbox, slackApiUrl: config.slackApiUrl, store, steer: mode === "steer" }),
       mode,
+      isDone: false,
       cut: Deferred.makeUnsafe<"superseded" | "cancelled">()
     }),
 

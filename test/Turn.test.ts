@@ -123,6 +123,7 @@ const run = (attempt = 1, options: { readonly failure?: StoreError; readonly mes
       interrupted: false,
       status: null,
       unreadable: null,
+      hasOthers: false,
       ids: [1],
       traces: [],
       receivedAt: 0,

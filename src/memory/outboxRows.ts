@@ -82,7 +82,7 @@ export const insertReplies = (
       )
       if (index === 0 && sender !== undefined && mayGoAtOnce(reply) && isAlone) {
         Object.assign(row, { state: "sending", owner: sender, sentAt: now, tries: 1 })
-        return { ...stored(row), begun: claimed(row) }
+        return { ...stored(row), begun: claimed(row, structuredClone(row.dispatch)) }
       }
     }
     return stored(row)
