@@ -136,7 +136,6 @@ const program = Effect.gen(function*() {
     const { first, firstCpu, open } = yield* several(n, starts)
     console.log(row([n, open.toFixed(1), first.toFixed(1), firstCpu.toFixed(1)]))
   }
-  if (process.env["X"] === "1") return
   const whole = yield* directory
   yield* Effect.provide(orphans(turns), ground(whole))
   const { all, allCpu } = yield* start(whole, turns)
