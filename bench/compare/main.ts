@@ -14,6 +14,7 @@ import { parseArgs } from "node:util"
 import { goalsAsText } from "./goals.ts"
 import { describeMachine, fileSystemOf } from "./machine.ts"
 import { type Ask, type Measured, type Results, type Row, together } from "./Measured.ts"
+import { plot } from "./plot.ts"
 import { rows as all } from "./rows.ts"
 import { Missing, type Server, startServer } from "./servers.ts"
 import { asText } from "./table.ts"
@@ -197,8 +198,8 @@ const result: Results = {
   ),
   rows: rows.map((row) => {
     const reason = skipped.get(row.id)
-    const row0 = together(row, found.get(row.id) ?? [])
-    return reason === undefined ? row0 : { ...row0, skipped: reason }
+    const over = together(row, found.get(row.id) ?? [])
+    return reason === undefined ? over : { ...over, skipped: reason }
   })
 }
 
@@ -207,8 +208,7 @@ if (options.write || (wanted === undefined && !options.quick)) {
   mkdirSync(results, { recursive: true })
   writeFileSync(join(results, "latest.json"), `${JSON.stringify(result, null, 2)}\n`)
   try {
-    const { plot } = await import("./plot.ts")
-    writeFileSync(join(results, "latest.svg"), plot(result))
+    writeFileSync(join(results, "latest.svg"), await plot(result))
   } catch (error) {
     tell(`bench: no plot: ${reasonOf(error)}\n`)
   }
