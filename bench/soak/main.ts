@@ -57,7 +57,7 @@ const everyMs = Number(values.every) * 1_000
 const lasts = Number(values.minutes) * 60_000
 const conversations = Number(values.conversations)
 const say = (text: string) => process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`)
-const mib = (bytes: number) => bytes / 1_048_576
+const mib = (bytes: number) => (bytes / 1_048_576).toFixed(0)
 const sizeOf = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0
 
 const dir = mkdtempSync(join(process.env["SLACKWATER_BENCH_DIR"] ?? tmpdir(), "slackwater-soak-"))
@@ -124,6 +124,18 @@ const sending = async () => {
   run.goesOn = false
 }
 
+const both = (p50: number, p99: number) => `${p50.toFixed(1)}/${p99.toFixed(1)} ms`
+const line = (sample: Sample) =>
+  [
+    `${sample.minutes.toFixed(1)} min: ${sample.answers.toFixed(0)} answers/s`,
+    ...(sample.notSent > 0 ? [`${sample.notSent.toFixed(0)}/s not sent`] : []),
+    `ack ${both(sample.ackP50, sample.ackP99)}`,
+    `answer ${both(sample.answerP50, sample.answerP99)}`,
+    `RSS ${mib(sample.rss)}, heap ${mib(sample.heap)}, db ${mib(sample.database)}, wal ${mib(sample.wal)} MiB`,
+    `${sample.backlog} on their way`,
+    `busy ${sample.busy.toFixed(2)}, LocalSlack ${sample.slackBusy.toFixed(2)}`
+  ].join("; ")
+
 const samples: Array<Sample> = []
 const sampling = async () => {
   let before = { at: performance.now(), cpu: bot.cpu(), slackCpu: slack.cpu(), notSent: 0 }
@@ -155,16 +167,7 @@ const sampling = async () => {
     }
     before = now
     samples.push(sample)
-    say(
-      `${sample.minutes.toFixed(1)} min: ${sample.answers.toFixed(0)} answers/s` +
-        (sample.notSent > 0 ? ` (${sample.notSent.toFixed(0)}/s not sent)` : "") +
-        `, ack ${ack.p50.toFixed(1)}/${ack.p99.toFixed(1)} ms, answer ${answer.p50.toFixed(1)}/${
-          answer.p99.toFixed(1)
-        } ms, ` +
-        `RSS ${mib(sample.rss).toFixed(0)} heap ${mib(heap).toFixed(0)} db ${mib(sample.database).toFixed(0)} ` +
-        `wal ${mib(sample.wal).toFixed(1)} MiB, ${sample.backlog} on their way, busy ${sample.busy.toFixed(2)}, ` +
-        `LocalSlack ${sample.slackBusy.toFixed(2)}`
-    )
+    say(line(sample))
   }
 }
 await Promise.all([sending(), sampling()])
@@ -172,11 +175,8 @@ await bot.stop()
 
 const findings = verdict(samples)
 for (const { bound, holds, last, middle, ratio, what } of findings) {
-  say(
-    `${holds ? "ok      " : "GROWING "} ${what}: ${middle.toFixed(1)} → ${last.toFixed(1)} (${
-      ratio.toFixed(2)
-    }, up to ${bound})`
-  )
+  const found = `${middle.toFixed(1)} → ${last.toFixed(1)} (${ratio.toFixed(2)}, up to ${bound})`
+  say(`${holds ? "ok" : "GROWS"} ${what}: ${found}`)
 }
 const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim()
 const machine = `${cpus().length} × ${cpus()[0]?.model ?? "?"}, Node ${process.versions.node}`
