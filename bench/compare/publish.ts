@@ -1,12 +1,13 @@
 /**
  * Writes the results of the last full run into the pages that show them: between `<!-- bench:NAME -->` and
- * `<!-- /bench:NAME -->`, with `table` or `goals` as the name. `--check` only says whether they are as they should be.
+ * `<!-- /bench:NAME -->`, with `short`, `table`, `goals` or `losses` as the name. `--check` only says whether they are as they should be.
  *
  *     npm run bench:publish
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import process from "node:process"
 import { goalsAsMarkdown } from "./goals.ts"
+import { lossesAsMarkdown } from "./losses.ts"
 import type { Results } from "./Measured.ts"
 import { asMarkdown, shortTable } from "./table.ts"
 
@@ -18,7 +19,8 @@ export const published = (page: string, results: Results): string => {
   const sections: Readonly<Record<string, (results: Results) => string>> = {
     short: shortTable,
     table: asMarkdown,
-    goals: goalsAsMarkdown
+    goals: goalsAsMarkdown,
+    losses: lossesAsMarkdown
   }
   return page.replaceAll(
     /(<!-- bench:(\w+) -->\n)[\s\S]*?(<!-- \/bench:\2 -->)/g,
