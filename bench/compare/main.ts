@@ -27,7 +27,7 @@ const help = `npm run bench [-- options]
 
   --only <rows>    only these, with commas between: ${all.map(({ id }) => id).join(", ")}
   --rounds <n>     rounds over all rows (3)
-  --seconds <s>    how long each phase of a row is fed (0.5)
+  --seconds <s>    how long each phase of a row is fed (0.4)
   --quick          one round of 0.2 s: to see that it works, not to quote
   --json           prints the results as JSON instead of the table
   --write          keeps the results in bench/results, as a run of all rows at full length does by itself
@@ -65,7 +65,7 @@ const numberFrom = (text: string | undefined, otherwise: number): number => {
 }
 
 const rounds = Math.ceil(numberFrom(options.rounds, options.quick ? 1 : 3))
-const seconds = numberFrom(options.seconds, options.quick ? 0.2 : 0.5)
+const seconds = numberFrom(options.seconds, options.quick ? 0.2 : 0.4)
 const wanted = options.only?.split(",").map((id) => id.trim())
 for (const id of wanted ?? []) if (!all.some((row) => row.id === id)) stopWith(`no row is called ${id}\n\n${help}`)
 const rows = all.filter(({ id }) => wanted === undefined || wanted.includes(id))

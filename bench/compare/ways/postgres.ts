@@ -40,7 +40,7 @@ export const countingSyncs = (pool: PgPool) => async () => {
   const before = await syncs(pool)
   return async () => {
     // What other backends did is told with a delay of up to a second.
-    await new Promise<void>((resolve) => setTimeout(resolve, 1_500))
+    await new Promise<void>((resolve) => setTimeout(resolve, 1_200))
     return (await syncs(pool)) - before
   }
 }
