@@ -14,6 +14,7 @@ import {
   type UnknownReply
 } from "../OutboxStore.ts"
 import { withShown } from "../streamed.ts"
+import { limit as limited } from "./limit.ts"
 import { isUnbidden } from "./outboxClock.ts"
 import {
   cancelledBy,
@@ -107,7 +108,7 @@ export const claim = Effect.fn("OutboxStore.claim")(function*(sql: SqlClient.Sql
       EXISTS (SELECT 1 FROM slackwater_outbox i WHERE i.interim = 1 AND i.state IN ('queued', 'sending')) AS progress
     FROM slackwater_outbox o
     WHERE ${heads(sql, now, options.exclude)} AND o.due_at <= ${now}
-      AND NOT ${sql.in("o.kind", fewSizes(excludeKinds, ""))} ORDER BY o.id LIMIT ${scan}`
+      AND NOT ${sql.in("o.kind", fewSizes(excludeKinds, ""))} ORDER BY o.id ${limited(sql, scan)}`
   const rows: Array<ClaimedReply> = []
   const old: Array<number> = []
   const ended: Array<number> = []
@@ -183,7 +184,7 @@ const unknownReply = (row: Row, dispatch: Dispatch): UnknownReply => ({
 export const claimUnknown = (sql: SqlClient.SqlClient, now: number, limit: number) =>
   Effect.map(
     sql<Row>`SELECT * FROM slackwater_outbox WHERE state = 'unknown' AND sent_at IS NOT NULL AND due_at <= ${now}
-      ORDER BY due_at, id LIMIT ${limit}`,
+      ORDER BY due_at, id ${limited(sql, limit)}`,
     (rows) => {
       const replies: Array<UnknownReply> = []
       const unreadable: Array<number> = []
