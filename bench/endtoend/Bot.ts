@@ -30,6 +30,11 @@ export interface Bot {
   readonly cpu: () => number
   /** Bytes that are resident, now and at most. */
   readonly memory: () => { readonly rss: number; readonly peak: number }
+  /** What the process sends to its parent. */
+  readonly onMessage: (listener: (message: unknown) => void) => void
+  readonly onEnd: (listener: () => void) => void
+  /** Fails when it ends first, with the end of its log. */
+  readonly whileItRuns: <A>(wait: Promise<A>) => Promise<A>
   readonly stop: () => Promise<void>
 }
 
@@ -62,7 +67,7 @@ export const start = (kind: Kind, { apiUrl, dir, env = {}, nodeArgs = [] }: Give
   const startedAt = performance.now()
   const child: ChildProcess = spawn(process.execPath, [...nodeArgs, ...kind.args], {
     cwd: dir,
-    stdio: ["ignore", log, log],
+    stdio: ["ignore", log, log, "ipc"],
     env: {
       PATH: process.env["PATH"] ?? "",
       HOME: dir,
@@ -86,6 +91,19 @@ export const start = (kind: Kind, { apiUrl, dir, env = {}, nodeArgs = [] }: Give
     startedAt,
     cpu: () => cpuOf(pid),
     memory: () => memoryOf(pid),
+    onMessage: (listener) => {
+      child.on("message", listener)
+    },
+    onEnd: (listener) => {
+      child.on("exit", listener)
+    },
+    whileItRuns: (wait) =>
+      Promise.race([
+        wait,
+        gone.then(() => {
+          throw new Error(`${kind.name} has ended: ${readFileSync(join(dir, "bot.log"), "utf8").slice(-500)}`)
+        })
+      ]),
     stop: async () => {
       child.kill("SIGTERM")
       await gone

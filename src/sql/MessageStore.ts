@@ -1,7 +1,7 @@
 /**
  * The durable inbox over SqlClient. States and guarantees: `../MessageStore.ts`.
  *
- * Here is what is read, and how old rows go. How a message is received is in `append.ts`, the life of a turn in
+ * Here is what is read, and how old rows go. How messages are received is in `arrivals.ts`, the life of a turn in
  * `turns.ts`, its end in `turnEnds.ts`.
  */
 import { Clock, Effect, Layer, Option } from "effect"
@@ -10,7 +10,7 @@ import { checkCutoffs } from "../Cutoff.ts"
 import { textOf } from "../Dispatch.ts"
 import { ConversationKey } from "../Message.ts"
 import { type HistoryEntry, MessageStore } from "../MessageStore.ts"
-import { makeAppend } from "./append.ts"
+import { makeArrivals } from "./arrivals.ts"
 import { BlankPayloads, blankUnaddressed } from "./blanking.ts"
 import { allPaused, isFree, notPaused } from "./Control.ts"
 import { backlogOfMessages, countMessages } from "./counts.ts"
@@ -19,6 +19,7 @@ import { discard, list, retry, show } from "./inboxByHand.ts"
 import { decodeMessage } from "./messageJson.ts"
 import { decodeDispatch, saidIn } from "./outboxRows.ts"
 import { cutoffOfMessages, pruneMessages } from "./pruning.ts"
+import { reading } from "./Reader.ts"
 import { statement } from "./transaction.ts"
 import { makeTurnEnds } from "./turnEnds.ts"
 import { makeTurns } from "./turns.ts"
@@ -46,6 +47,7 @@ export const layer = Layer.effect(
   Effect.gen(function*() {
     const group = yield* GroupCommit
     const sql = yield* SqlClient.SqlClient
+    const reader = yield* reading
     const blanks = yield* BlankPayloads
     const free = notPaused(sql, "conversation")
 
@@ -151,7 +153,7 @@ export const layer = Layer.effect(
       ).pipe(statement("recentConversations"))
 
     return MessageStore.of({
-      append: makeAppend(sql, group, blanks),
+      append: makeArrivals(sql, group, blanks),
       ...makeTurns(sql, group),
       ...makeTurnEnds(sql, group, blanks),
       participates,
@@ -206,12 +208,12 @@ export const layer = Layer.effect(
           sql`UPDATE slackwater_messages SET due_at = ${now} WHERE state = 'queued' AND turn_id IS NULL
             AND due_at > ${now} AND ${sql.in("conversation", conversations)}`
         ).pipe(group.write("makeDue")),
-      list: (which, page) => statement("list")(list(sql, which, page)),
-      show: (id) => statement("show")(show(sql, id)),
+      list: (which, page) => statement("list")(list(reader, which, page)),
+      show: (id) => statement("show")(show(reader, id)),
       retry: (which, now) => group.write("retry")(retry(sql, which, now)),
       discard: (which, now) => group.write("discard")(discard(sql, which, now)),
-      counts: statement("counts")(countMessages(sql)),
-      backlog: statement("backlog")(backlogOfMessages(sql))
+      counts: statement("counts")(countMessages(reader)),
+      backlog: statement("backlog")(backlogOfMessages(reader))
     })
   })
 )

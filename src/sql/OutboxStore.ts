@@ -11,15 +11,18 @@ import { fingerprint } from "../fingerprint.ts"
 import type { OwnerId } from "../Message.ts"
 import { OutboxStore } from "../OutboxStore.ts"
 import { textGrowing } from "../streamed.ts"
-import { BlankPayloads, blankReply } from "./blanking.ts"
+import { traceparent } from "../traceContext.ts"
+import { BlankPayloads } from "./blanking.ts"
 import { backlogOfReplies, countReplies } from "./counts.ts"
 import { GroupCommit } from "./GroupCommit.ts"
+import { makeDelivered, makeEnqueue } from "./outboxBatches.ts"
 import { discard, list, retry } from "./outboxByHand.ts"
 import { claim, claimUnknown, endUnreadable, nextDueAt } from "./outboxClaims.ts"
 import { setBack } from "./outboxClock.ts"
 import { importReplies } from "./outboxImport.ts"
-import { cutOff, decodeDispatch, end, insertReplies, piecesOf, requireRun, type Row, stored } from "./outboxRows.ts"
+import { cutOff, decodeDispatch, end, piecesOf, type Row, stored } from "./outboxRows.ts"
 import { cutoffOfReplies, pruneReplies } from "./pruning.ts"
+import { reading } from "./Reader.ts"
 import { statement } from "./transaction.ts"
 
 export const layer = Layer.effect(
@@ -27,15 +30,17 @@ export const layer = Layer.effect(
   Effect.gen(function*() {
     const group = yield* GroupCommit
     const sql = yield* SqlClient.SqlClient
+    const reader = yield* reading
     const blanks = yield* BlankPayloads
 
+    const enqueue = group.batched("enqueue", "ends", makeEnqueue(sql))
+    const delivered = group.batched("delivered", "ends", makeDelivered(sql, blanks))
     const sentBy = (owner: OwnerId) => sql`state = 'sending' AND owner = ${owner}`
 
     return OutboxStore.of({
-      enqueue: Effect.fn("OutboxStore.enqueue")(function*(replies, from, now) {
-        if (from !== null) yield* requireRun(sql, from)
-        return yield* insertReplies(sql, replies, from?.turn ?? null, now)
-      }, group.write("enqueue")),
+      enqueue: Effect.fn("OutboxStore.enqueue")(function*(replies, from, now, sender) {
+        return yield* enqueue({ replies, from, now, trace: yield* traceparent, sender })
+      }),
       import: (groups, now) => group.write("import")(importReplies(sql, groups, now)),
       keysAt: (place) =>
         Effect.map(
@@ -83,13 +88,7 @@ export const layer = Layer.effect(
             return dispatch?._tag === "Upload" ? Effect.succeed(dispatch.spool) : fingerprint(key)
           })
       ).pipe(statement("spooled")),
-      delivered: (id, owner, at, now) =>
-        Effect.gen(function*() {
-          yield* sql`UPDATE slackwater_outbox SET state = 'delivered', owner = NULL, held = 0,
-            slack_channel = ${at.channel}, slack_ts = ${at.ts}, finished_at = ${now}
-            WHERE id = ${id} AND (${sentBy(owner)} OR state = 'unknown')`
-          if (blanks) yield* blankReply(sql, id)
-        }).pipe(group.write("delivered")),
+      delivered: (id, owner, at, now) => delivered({ id, owner, at, now }),
       notSent: (id, owner, { error, reason }, { countAttempt, degrade, dueAt, now }) =>
         Effect.asVoid(sql`UPDATE slackwater_outbox SET state = 'failed_retryable', owner = NULL, error_class = ${error},
           reason = ${reason}, failed_at = ${now}, due_at = ${Math.round(dueAt)},
@@ -146,11 +145,11 @@ export const layer = Layer.effect(
           sql<Row>`SELECT * FROM slackwater_outbox WHERE id = ${id}`,
           ([row]) => row === undefined ? null : stored(row)
         ).pipe(statement("find")),
-      list: (which, page) => statement("list")(list(sql, which, page)),
+      list: (which, page) => statement("list")(list(reader, which, page)),
       retry: (which, now) => group.write("retry")(retry(sql, which, now)),
       discard: (which, now) => group.write("discard")(discard(sql, which, now)),
-      counts: statement("counts")(countReplies(sql)),
-      backlog: statement("backlog")(backlogOfReplies(sql)),
+      counts: statement("counts")(countReplies(reader)),
+      backlog: statement("backlog")(backlogOfReplies(reader)),
       held: Effect.map(
         sql<{ readonly n: number }>`SELECT count(*) AS n FROM slackwater_outbox WHERE state = 'unknown' AND held = 1`,
         ([row]) => row?.n ?? 0

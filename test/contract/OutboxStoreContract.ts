@@ -7,6 +7,7 @@ import { MessageStore } from "../../src/MessageStore.ts"
 import { holdLaneFor, OutboxStore, unavailable } from "../../src/OutboxStore.ts"
 import { arrival, at, failure, key, post } from "../fixtures/messages.ts"
 import { epoch } from "../fixtures/time.ts"
+import { atOnceContract } from "./AtOnceContract.ts"
 import { filesContract } from "./FilesContract.ts"
 import { byHandContract } from "./OutboxByHandContract.ts"
 import { importContract } from "./OutboxImportContract.ts"
@@ -283,6 +284,7 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
         }))
     })
 
+    atOnceContract(test)
     guards(test)
     rowsContract(test)
     byHandContract(test)
@@ -293,7 +295,7 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
     describe("what it knows", () => {
       test("says when claim has something, and claim has it then", (store) =>
         Effect.gen(function*() {
-          assert.deepStrictEqual(yield* store.nextDueAt(now, [], []), { send: null, look: null })
+          assert.deepStrictEqual(yield* store.nextDueAt(now, [], []), { send: null, look: null, behind: false })
           yield* seed(store)
           const { send } = yield* store.nextDueAt(now, [], [])
           assert.strictEqual(send, now)
