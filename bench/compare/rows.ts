@@ -16,7 +16,8 @@ const endToEnd = (id: string, title: string, bot: "slackwater" | "bolt"): Row =>
   title,
   group: "end to end",
   module: "../endtoend/row.ts",
-  variant: { bot }
+  variant: { bot },
+  ...(bot === "slackwater" ? { isBuilt: true } : {})
 })
 
 const sqlite = ["plainjob", "better-sqlite3"]
