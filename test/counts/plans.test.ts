@@ -36,7 +36,11 @@ const allowed: ReadonlyArray<readonly [statement: RegExp, step: RegExp, why: str
   [/^UPDATE slackwater_turns SET state = 'waiting'.* WHERE owner = \?/, /_running$/, "once a stop"],
   [/^SELECT t\.id, t\.conversation, t\.attempt/, /_running$/, "once a minute, for what an operator cancelled"],
   [/AS oldestQueuedAt FROM/, /_open$/, "once in ten seconds at most, for status and metrics"],
-  [/AS oldestQueuedAt/, /COVERING INDEX .*\(finished_at>\?\)$/, "status and metrics, when somebody asks for them"],
+  [
+    /finished_at > \?(?: AND finished_at <= \?| ORDER BY finished_at LIMIT 1 OFFSET \?)$/,
+    /COVERING INDEX \w+_(?:finished|answered|posted) /,
+    "status and metrics, a piece of the past at a time"
+  ],
   [/EXISTS \(SELECT 1 FROM slackwater_messages/, /_addressed \(conversation=\?\)$/, "stops at the first row"],
   [/EXISTS \(SELECT 1 FROM slackwater_outbox/, /_by_lane \(lane=\?\)$/, "stops at the first row"],
   [/EXISTS \(SELECT 1 FROM slackwater_message_keys/, /\(key>\? AND key<\?\)$/, "stops at the first row"],
