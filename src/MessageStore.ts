@@ -128,6 +128,14 @@ export interface Left {
   readonly sender?: OwnerId | undefined
 }
 
+/** What is to be done about the replies of a completion. */
+export interface Completed {
+  /** Began as `sending`: whoever completed the turn must send it. */
+  readonly begun: ClaimedReply | null
+  /** Others wait to be claimed. */
+  readonly queued: boolean
+}
+
 /** One line of a conversation's past. */
 export type HistoryEntry =
   | { readonly _tag: "Message"; readonly at: number; readonly message: InboundMessage }
@@ -175,7 +183,7 @@ export class MessageStore extends Context.Service<MessageStore, {
   ) => Effect.Effect<Option.Option<ClaimedTurn>, StoreError>
   /**
    * Completion and final replies, and what else the run leaves, in one transaction. Fails with `TurnLost` and changes
-   * nothing if not the owner. Answers the reply that began as `sending`, if one did.
+   * nothing if not the owner.
    */
   readonly complete: (
     turn: TurnId,
@@ -183,7 +191,7 @@ export class MessageStore extends Context.Service<MessageStore, {
     replies: ReadonlyArray<NewReply>,
     now: number,
     left?: Left
-  ) => Effect.Effect<ClaimedReply | null, StoreError>
+  ) => Effect.Effect<Completed, StoreError>
   /** Keeps what a run says it is doing, for the run that goes on after a restart. */
   readonly saveStatus: (run: TurnRun, status: string) => Effect.Effect<void, StoreError>
   /** Results of the turn's finished steps by name, as JSON. */

@@ -85,6 +85,7 @@ const recording = (failure?: StoreError) => {
   const rows: Array<NewReply> = []
   const outbox: Outbox["Service"] = {
     enqueue: () => Effect.die("not here"),
+    complete: (_replies, write) => Effect.asVoid(write(undefined)),
     wake: Effect.void,
     lookAround: Effect.void,
     status: () => Effect.void,
