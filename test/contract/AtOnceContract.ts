@@ -2,7 +2,7 @@
 import { assert, describe } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { type OwnerId, TurnId } from "../../src/Message.ts"
-import { MessageStore } from "../../src/MessageStore.ts"
+import type { MessageStore } from "../../src/MessageStore.ts"
 import type { ClaimedReply, NewReply, StoredReply } from "../../src/OutboxStore.ts"
 import { arrival, at, failure, key, post } from "../fixtures/messages.ts"
 import { claim, keys, type Store } from "./OutboxStoreGuards.ts"
@@ -60,13 +60,13 @@ export const atOnceContract = (test: Test) => {
               channel: "B"
             },
             dispatch: { _tag: "Post", text: "begun" }
-          } as ClaimedReply
+          }
         )
         assert.deepStrictEqual(yield* claim(store), [])
         const [first, second] = yield* store.list({}, { limit: 2 })
         assert.deepStrictEqual(
           { ...second, id: 0, key: "", lane: "", channel: "", text: "" },
-          { ...first, id: 0, key: "", lane: "", channel: "", text: "" } as typeof second
+          { ...first, id: 0, key: "", lane: "", channel: "", text: "" }
         )
         yield* store.delivered(row?.id ?? 0, me, at("2.1"), now)
         assert.strictEqual((yield* store.find(row?.id ?? 0))?.state, "delivered")
