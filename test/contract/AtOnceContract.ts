@@ -3,7 +3,7 @@ import { assert, describe } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { type OwnerId, TurnId } from "../../src/Message.ts"
 import type { MessageStore } from "../../src/MessageStore.ts"
-import type { ClaimedReply, NewReply, StoredReply } from "../../src/OutboxStore.ts"
+import type { NewReply, StoredReply } from "../../src/OutboxStore.ts"
 import { arrival, at, failure, key, post } from "../fixtures/messages.ts"
 import { claim, keys, type Store } from "./OutboxStoreGuards.ts"
 import { Restart } from "./Restart.ts"
@@ -53,7 +53,7 @@ export const atOnceContract = (test: Test) => {
           row?.begun,
           {
             ...asClaimed,
-            id: row?.id,
+            id: row?.id ?? 0,
             key: "begun",
             lane: key("B"),
             destination: {
