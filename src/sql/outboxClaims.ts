@@ -164,7 +164,7 @@ export const claim = Effect.fn("OutboxStore.claim")(function*(sql: SqlClient.Sql
   }
   if (rows.length > 0) {
     yield* sql`UPDATE slackwater_outbox SET state = 'sending', owner = ${owner}, sent_at = ${now}, tries = tries + 1
-      WHERE ${sql.in("id", rows.map(({ id }) => id))} AND state IN ('queued', 'failed_retryable')`
+      WHERE ${sql.in("id", fewSizes(rows.map(({ id }) => id), 0))} AND state IN ('queued', 'failed_retryable')`
   }
   return { claimed: rows, expired: old, ended }
 })
