@@ -48,6 +48,7 @@ export const atOnceContract = (test: Test) => {
       Effect.gen(function*() {
         yield* store.enqueue([post("claimed", "A")], null, now)
         const [asClaimed] = yield* claim(store)
+        assert.isDefined(asClaimed)
         const [row] = yield* store.enqueue([post("begun", "B")], null, now, me)
         assert.deepStrictEqual(
           row?.begun,
