@@ -235,6 +235,8 @@ export class Conversations extends Context.Service<Conversations, {
           const [first] = yield* control.pauses
           yield* first?.conversation === null ? status.raise("paused", pausedText(first)) : status.clear("paused")
           heededAt = now
+          // Where there is always something to do nobody ever waits as long as a sweep.
+          if (!draining) due.ask()
           if (active.size === 0) return
           const held = yield* control.running
           for (const [key, running] of active) {
