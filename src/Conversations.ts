@@ -209,13 +209,14 @@ export class Conversations extends Context.Service<Conversations, {
               )), { concurrency: "unbounded" }).pipe(
               Effect.onInterrupt(() => Effect.sync(() => wanted.forEach((key) => due.letGo(key))))
             )
-          const came = wanted.filter((key) => due.letGo(key))
+          // Each is in hand until it begins: what comes to it meanwhile is not due, and its slot is taken.
           for (const { exit, key, mode } of claims) {
+            const came = due.letGo(key)
             if (Exit.isSuccess(exit) && Option.isSome(exit.value)) yield* begin(exit.value.value, mode)
             else nextDueAt = undefined
             if (Exit.isSuccess(exit)) flushed.delete(key)
+            if (came) yield* cameMeanwhile(key)
           }
-          yield* Effect.forEach(came, cameMeanwhile, { discard: true })
           yield* Effect.forEach(claims, ({ exit }) => exit, { discard: true })
         })
 

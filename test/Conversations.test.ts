@@ -109,17 +109,19 @@ describe("which turns run", () => {
 
   const behind = gated()
   test(
-    "include what was told of between the claim of a turn and its begin",
+    "do not keep the slots of others when they were told of between their claim and their begin",
     behind.handler,
     () =>
       Effect.gen(function*() {
         yield* say("D2", "and more", 2)
         yield* advance("1 second")
-        assert.deepStrictEqual(behind.texts(), ["cut off", "waits"])
+        yield* say("D3", "somebody else")
+        yield* settle
+        assert.deepStrictEqual(behind.texts(), ["cut off", "waits", "somebody else"])
         yield* behind.release("waits")
-        assert.deepStrictEqual(behind.texts(), ["cut off", "waits", "and more"])
+        assert.deepStrictEqual(behind.texts(), ["cut off", "waits", "somebody else", "and more"])
       }),
-    {},
+    { concurrency: 3 },
     {
       mode: (conversation) => conversation === "D1" ? "interrupt" : "collect",
       before: Effect.gen(function*() {
