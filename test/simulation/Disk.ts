@@ -90,6 +90,7 @@ const ours = (db: DatabaseSync): boolean => {
   return is
 }
 
+let histories = 0
 let installed = false
 const install = () => {
   if (installed) return
@@ -147,7 +148,8 @@ export class Disk {
     install()
     disk = this
     this.#machine = machine
-    this.#root = join(root, String(machine.dice.seed))
+    // A place of its own each time: this process remembers what it owned.
+    this.#root = join(root, `${machine.dice.seed}-${++histories}`)
     this.dataDir = this.#next()
     mkdirSync(this.dataDir, { recursive: true, mode: 0o700 })
   }
@@ -236,6 +238,11 @@ export class Disk {
   ended(): void {
     this.#closeAll()
     this.process = undefined
+  }
+
+  /** A text without the place where these files happen to lie. */
+  anywhere(text: string): string {
+    return text.replaceAll(this.#root, "")
   }
 
   remove(): void {

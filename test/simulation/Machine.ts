@@ -32,6 +32,8 @@ export class Machine {
   now: number
   /** Tasks that were run. */
   steps = 0
+  /** Time in which its process could not run (ms). */
+  stoodStill = 0
   readonly #heap: Array<Due> = []
   #seq = 0
   readonly processes = new Set<Process>()
@@ -81,6 +83,7 @@ export class Machine {
   /** Time that passes while nothing can run, as in a call that blocks. */
   stall(ms: number): void {
     this.now += ms
+    this.stoodStill += ms
   }
 
   /** Goes on until that moment, or until `enough`. */
@@ -164,6 +167,7 @@ export class Process {
 
   freeze(ms: number): void {
     this.frozenUntil = this.machine.now + ms
+    this.machine.stoodStill += ms
   }
 
   later(ms: number, run: () => void): () => void {
