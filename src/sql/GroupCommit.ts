@@ -7,17 +7,34 @@
  * without it; a commit that fails fails all of them. The queue is bounded: who writes faster than the disk waits.
  * A write inside the caller's own transaction runs there at once, all of it or nothing, and is on disk when that
  * transaction commits: the writer could not have the connection before.
- * Does not: run anything but statements. A job must not wait for the network or for another job, and may run twice
- * when a neighbour failed beside it.
+ *
+ * Two doors. `write` takes any statements and runs them job by job, in the caller's context. `batched` is for what is
+ * done for every message: all inputs of its kind that wait are handed to one function, which answers for each, and
+ * does them in few statements (`preparedStatement.ts`); kinds have their places in a batch (`batch.ts`).
+ *
+ * Does not: run anything but statements. A job must not wait for the network or for another job, open a transaction of
+ * its own, or keep anything outside of the database: it runs again, alone, when a neighbour failed beside it, and its
+ * transaction may still be rolled back after it has answered.
  * On shutdown: what still waits then fails, so that nobody waits for a writer that is gone.
  */
-import { Cause, Clock, Context, Deferred, Effect, Exit, Layer, Option, Queue } from "effect"
-import { SqlClient, type SqlError } from "effect/sql"
+import { Cause, Clock, Context, Deferred, Effect, Exit, Layer, Queue } from "effect"
+import { SqlClient } from "effect/sql"
 import { monotonicMillis } from "../monotonic.ts"
-import type { StoreError, TurnLost } from "../StoreError.ts"
+import type { StoreError } from "../StoreError.ts"
 import { StoreWriter } from "../StoreWriter.ts"
 import { Supervisor } from "../Supervisor.ts"
 import { commitTime, timed } from "../Telemetry.ts"
+import {
+  type Failure,
+  type Job,
+  type Kind,
+  makeKinds,
+  oneByOne,
+  type Place,
+  type Run,
+  Spoilt,
+  together
+} from "./batch.ts"
 import { rememberTransaction } from "./holder.ts"
 import { asStoreError, untilFree } from "./transaction.ts"
 
@@ -25,24 +42,25 @@ import { asStoreError, untilFree } from "./transaction.ts"
 const waiting = 1_024
 const most = 256
 
-type Failure = SqlError.SqlError | TurnLost
-
-interface Job {
-  readonly run: Effect.Effect<unknown, Failure>
-  readonly done: Deferred.Deferred<unknown, Failure>
-}
-
-/** A job went wrong half-way: what the transaction holds cannot be kept. */
-class Spoilt {
-  readonly _tag = "Spoilt"
-}
-
 export class GroupCommit extends Context.Service<GroupCommit, {
   /**
    * Runs the statements of `job` in a transaction that it may share; answers once they are on disk. In a transaction
    * of the caller: inside of it, and they get to disk with it.
    */
   readonly write: (operation: string) => <A>(job: Effect.Effect<A, Failure>) => Effect.Effect<A, StoreError>
+  /**
+   * A door for one kind of job; made once, when its store is. `run` gets the inputs of all callers that wait, in the
+   * order in which they came, inside the transaction, and answers with one exit for each, in the same order.
+   * An input fails alone with `TurnLost`, and only if nothing was written for it. If any other failure is among the
+   * exits, or `run` fails as a whole, everything is rolled back and each job runs again alone: `run([input])`.
+   * `run` has the writer's context and not the callers': no span, no log annotations. An input carries what it needs of
+   * them (`traceparent`, the time). In a transaction of the caller: `run([input])`, inside of it.
+   */
+  readonly batched: <In, Out>(
+    operation: string,
+    place: Place,
+    run: Run<In, Out>
+  ) => (input: In) => Effect.Effect<Out, StoreError>
   /** Since when the writer has been waiting for the connection, which a transaction of the host has; null if not. */
   readonly waitingSince: () => number | null
   /** How long ago something was last committed (ms). */
@@ -61,32 +79,13 @@ export class GroupCommit extends Context.Service<GroupCommit, {
           waitingSince = since
         })
 
-      /** A lost turn is found before anything is written; every other failure may have left half a job behind. */
-      const isHarmless = (exit: Exit.Exit<unknown, Failure>) =>
-        Exit.isSuccess(exit) ||
-        exit.cause.reasons.every((reason) => Cause.isFailReason(reason) && reason.error._tag === "TurnLost")
-
-      const together = Effect.fnUntraced(
-        function*(jobs: ReadonlyArray<Job>) {
-          yield* waits(null)
-          const exits: Array<Exit.Exit<unknown, Failure>> = []
-          for (const job of jobs) {
-            const exit = yield* Effect.exit(job.run)
-            if (Exit.isFailure(exit) && !isHarmless(exit)) {
-              return yield* jobs.length > 1 ? Effect.fail(new Spoilt()) : Effect.failCause(exit.cause)
-            }
-            exits.push(exit)
-          }
-          return exits
-        },
-        Effect.uninterruptible,
-        sql.withTransaction
-      )
+      const transaction = (jobs: ReadonlyArray<Job>) =>
+        sql.withTransaction(Effect.uninterruptible(Effect.andThen(waits(null), together(jobs))))
 
       // A file that somebody else holds is another matter: then BEGIN fails, and each attempt waits anew.
       const attempt = (jobs: ReadonlyArray<Job>) =>
         Effect.flatMap(Clock.currentTimeMillis, waits).pipe(
-          Effect.andThen(together(jobs)),
+          Effect.andThen(transaction(jobs)),
           Effect.ensuring(waits(null))
         )
 
@@ -96,10 +95,10 @@ export class GroupCommit extends Context.Service<GroupCommit, {
         restore: <A, E>(wait: Effect.Effect<A, E>) => Effect.Effect<A, E>
       ): Effect.Effect<void> =>
         Effect.matchCauseEffect(restore(untilFree(timed(commitTime)(attempt(jobs)))), {
-          onSuccess: (exits) =>
+          onSuccess: (ended) =>
             Effect.map(monotonicMillis, (now) => {
               committedAt = now
-              for (const [index, job] of jobs.entries()) Deferred.doneUnsafe(job.done, exits[index] ?? Exit.void)
+              for (const [job, exit] of ended) Deferred.doneUnsafe(job.done, exit)
             }),
           onFailure: (cause) => {
             const spoilt = cause.reasons.some((reason) => Cause.isFailReason(reason) && reason.error instanceof Spoilt)
@@ -127,13 +126,10 @@ export class GroupCommit extends Context.Service<GroupCommit, {
         })
       )
 
-      const queued = <A>(job: Effect.Effect<A, Failure>) =>
-        Effect.gen(function*() {
-          const done = yield* Deferred.make<unknown, Failure>()
-          // The statements belong to the caller's span and log lines, not to the writer's.
-          const context = yield* Effect.context()
-          yield* Queue.offer(queue, { run: Effect.provideContext(job, context), done })
-          return (yield* Deferred.await(done)) as A
+      const queued = (kind: Kind, input: unknown) =>
+        Effect.suspend(() => {
+          const done = Deferred.makeUnsafe<unknown, Failure>()
+          return Effect.andThen(Queue.offer(queue, { kind, input, done }), Deferred.await(done))
         })
 
       /**
@@ -143,13 +139,34 @@ export class GroupCommit extends Context.Service<GroupCommit, {
       const inline = <A>(job: Effect.Effect<A, Failure>) =>
         rememberTransaction(sql)(Effect.andThen(sql.afterCommit(Effect.void), sql.withTransaction(job)))
 
+      const isOpen = (context: Context.Context<never>) =>
+        Context.getOrUndefined(context, sql.transactionService) !== undefined
+
+      const kindOf = makeKinds()
+      const others = kindOf("others", oneByOne)
+
       return GroupCommit.of({
-        write: (operation) => (job) =>
-          Effect.flatMap(
-            Effect.serviceOption(sql.transactionService),
-            // The writer has waited for the file already.
-            (open) => asStoreError(operation)(Option.isSome(open) ? inline(job) : queued(job))
+        write: (operation) => <A>(job: Effect.Effect<A, Failure>) =>
+          // The writer has waited for the file already.
+          asStoreError(operation)(
+            // The statements belong to the caller's span and log lines, not to the writer's.
+            Effect.contextWith((context: Context.Context<never>) =>
+              isOpen(context)
+                ? inline(job)
+                : queued(others, Effect.provideContext(job, context)) as Effect.Effect<A, Failure>
+            )
           ),
+        batched: <In, Out>(operation: string, place: Place, run: Run<In, Out>) => {
+          const kind = kindOf(place, run)
+          const alone = (input: In) =>
+            Effect.flatMap(run([input]), ([exit = Exit.die(new Error(`${operation} answered nothing`))]) => exit)
+          return (input: In) =>
+            asStoreError(operation)(
+              Effect.contextWith((context: Context.Context<never>) =>
+                isOpen(context) ? inline(alone(input)) : queued(kind, input) as Effect.Effect<Out, Failure>
+              )
+            )
+        },
         waitingSince: () => waitingSince,
         idleFor: Effect.map(monotonicMillis, (now) => now - committedAt)
       })

@@ -2,7 +2,7 @@
  * The durable inbox over SqlClient. States and guarantees: `../MessageStore.ts`.
  *
  * Here is what is read, and how old rows go. How a message is received is in `append.ts`, the life of a turn in
- * `turns.ts`.
+ * `turns.ts`, its end in `turnEnds.ts`.
  */
 import { Clock, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
@@ -20,6 +20,7 @@ import { decodeMessage } from "./messageJson.ts"
 import { decodeDispatch, saidIn } from "./outboxRows.ts"
 import { cutoffOfMessages, pruneMessages } from "./pruning.ts"
 import { statement } from "./transaction.ts"
+import { makeTurnEnds } from "./turnEnds.ts"
 import { makeTurns } from "./turns.ts"
 
 /** Turns of one conversation, on average, that a look at recent conversations reads. */
@@ -151,7 +152,8 @@ export const layer = Layer.effect(
 
     return MessageStore.of({
       append: makeAppend(sql, group, blanks),
-      ...makeTurns(sql, group, blanks),
+      ...makeTurns(sql, group),
+      ...makeTurnEnds(sql, group, blanks),
       participates,
       ready,
       nextDueAt,

@@ -1,5 +1,5 @@
 /**
- * The life of a turn in the database: claimed, cut off, given back, ended.
+ * The life of a turn in the database: claimed, cut off, given back. How it ends is in `turnEnds.ts`.
  *
  * Every write to a turn names its owner and the state it leaves, so a former owner changes nothing. A conversation
  * with an unfinished turn gets no other: a unique index holds that, not this code.
@@ -9,12 +9,10 @@ import type { SqlClient } from "effect/sql"
 import { type ConversationKey, type InboundMessage, type OwnerId, TurnId } from "../Message.ts"
 import { type ClaimedTurn, type MessageStore, suspectAfter } from "../MessageStore.ts"
 import type { TurnRun } from "../OutboxStore.ts"
-import { TurnLost } from "../StoreError.ts"
-import { blankReplies, blankTurn } from "./blanking.ts"
 import { isFree, notPaused } from "./Control.ts"
 import type { GroupCommit } from "./GroupCommit.ts"
 import { decodeMessage } from "./messageJson.ts"
-import { endStreams, insertReplies, requireRun } from "./outboxRows.ts"
+import { requireRun } from "./outboxRows.ts"
 
 interface OpenRow {
   readonly id: string
@@ -39,16 +37,12 @@ type Turns = Pick<
   | "claim"
   | "recover"
   | "releaseAll"
-  | "complete"
-  | "retryLater"
-  | "fail"
-  | "supersede"
   | "saveStep"
   | "saveStatus"
   | "adopt"
 >
 
-export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"], blanks: boolean): Turns => {
+export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"]): Turns => {
   const messagesOf = Effect.fnUntraced(function*(turn: string) {
     const rows = yield* sql<MessageRow>`SELECT id, message, received_at, trace
       FROM slackwater_messages WHERE turn_id = ${turn} AND state = 'processing' ORDER BY slack_ts, id`
@@ -161,67 +155,9 @@ export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"
     group.write("recover")
   )
 
-  /** Moves a turn we hold; nobody else's. */
-  const leave = Effect.fnUntraced(
-    function*(turn: TurnId, owner: OwnerId, set: string, values: ReadonlyArray<unknown>) {
-      const rows = yield* sql.unsafe(
-        `UPDATE slackwater_turns SET owner = NULL, ${set} WHERE id = ? AND owner = ? AND state = 'running' RETURNING id`,
-        [...values, turn, owner]
-      )
-      if (rows.length === 0) return yield* new TurnLost({ turn })
-    }
-  )
-
-  const finishMessages = (turn: TurnId, state: "done" | "failed", reason: string | null, now: number) =>
-    sql`UPDATE slackwater_messages SET state = ${state}, reason = ${reason}, finished_at = ${now}
-      WHERE turn_id = ${turn} AND state = 'processing'`
-
   return {
     claim,
     recover,
-    complete: Effect.fn("MessageStore.complete")(function*(turn, owner, replies, now, { state, unseen = [] } = {}) {
-      yield* leave(turn, owner, "state = 'done', crashes = 0, finished_at = ?", [now])
-      for (const id of unseen) {
-        yield* sql`UPDATE slackwater_messages SET state = 'queued', turn_id = NULL, due_at = ${now}
-          WHERE id = ${id} AND turn_id = ${turn} AND state = 'processing'`
-      }
-      yield* finishMessages(turn, "done", null, now)
-      yield* insertReplies(sql, replies, turn, now)
-      yield* endStreams(sql, turn, now)
-      if (state !== undefined) {
-        yield* sql`INSERT INTO slackwater_conversations (conversation, state, changed_at)
-          SELECT conversation, ${state}, ${now} FROM slackwater_turns WHERE id = ${turn}
-          ON CONFLICT (conversation) DO UPDATE SET state = excluded.state, changed_at = excluded.changed_at`
-      }
-      yield* sql`DELETE FROM slackwater_steps WHERE turn_id = ${turn}`
-      if (blanks) yield* blankTurn(sql, turn)
-    }, group.write("complete")),
-    retryLater: Effect.fn("MessageStore.retryLater")(function*(turn, owner, error, dueAt) {
-      yield* leave(
-        turn,
-        owner,
-        `state = 'waiting', failures = failures + 1, crashes = 0, interrupted = 0, status = NULL, error = ?, due_at = ?`,
-        [error, Math.round(dueAt)]
-      )
-      yield* sql`UPDATE slackwater_messages SET state = 'queued' WHERE turn_id = ${turn} AND state = 'processing'`
-    }, group.write("retryLater")),
-    fail: Effect.fn("MessageStore.fail")(function*(turn, owner, error, replies, now) {
-      yield* leave(turn, owner, "state = 'failed', failures = failures + 1, error = ?, finished_at = ?", [error, now])
-      yield* finishMessages(turn, "failed", error, now)
-      yield* insertReplies(sql, replies, turn, now)
-      yield* endStreams(sql, turn, now)
-    }, group.write("fail")),
-    supersede: Effect.fn("MessageStore.supersede")(function*(turn, owner, now) {
-      yield* leave(turn, owner, "state = 'superseded', finished_at = ?", [now])
-      // Whoever waits in a quiet window is waited for: they go on together.
-      yield* sql`UPDATE slackwater_messages SET state = 'queued', turn_id = NULL, due_at = max(${now}, coalesce((
-          SELECT max(due_at) FROM slackwater_messages WHERE state = 'queued' AND turn_id IS NULL
-            AND conversation = (SELECT conversation FROM slackwater_turns WHERE id = ${turn})), 0))
-        WHERE turn_id = ${turn} AND state = 'processing'`
-      yield* sql`DELETE FROM slackwater_steps WHERE turn_id = ${turn}`
-      yield* endStreams(sql, turn, now)
-      if (blanks) yield* blankReplies(sql, turn)
-    }, group.write("supersede")),
     releaseAll: Effect.fn("MessageStore.releaseAll")(function*(owner, now) {
       const turns = yield* sql<{ readonly id: string }>`UPDATE slackwater_turns SET state = 'waiting', owner = NULL,
         attempt = attempt - 1, crashes = 0, interrupted = 1, due_at = ${now}

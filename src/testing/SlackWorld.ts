@@ -27,15 +27,13 @@ import {
   reactionEvent
 } from "./SlackShapes.ts"
 import { Views } from "./Views.ts"
-import { bot, type Conversation, type Draft, type Message, team, Workspace } from "./Workspace.ts"
+import { bot, type Conversation, type Draft, type Message, team, Workspace, type WorkspaceOptions } from "./Workspace.ts"
 
-export interface WorldOptions {
+export interface WorldOptions extends WorkspaceOptions {
   /** Epoch ms; part of every id. */
   readonly startedAt: number
   /** Faults and settings in force from the start. */
   readonly faults?: FaultPatch
-  /** Ids of channels beside `C0GENERAL`. */
-  readonly channels?: ReadonlyArray<string>
   /** Connections beyond this many are told `too_many_websockets` (default 10, as Slack). */
   readonly maxConnections?: number
   /** How long a connection that was told to go stays open (default 10 s). */
@@ -91,7 +89,7 @@ export class SlackWorld {
 
   constructor(options: WorldOptions) {
     this.#seed = Math.max(0, Math.floor(options.startedAt))
-    this.workspace = new Workspace(options.channels)
+    this.workspace = new Workspace(options)
     this.faults = new FaultDesk(options.faults)
     this.#journal = new Journal(options.journalLimit ?? 100_000)
     const common = {

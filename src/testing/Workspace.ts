@@ -4,8 +4,18 @@
  * Owns every message, its thread, its reactions and its metadata, and hands out `ts` values that are unique and
  * increasing in the whole workspace, also when two messages fall into the same millisecond.
  * Guarantees that a thread's root is always a top-level message: a reply to a reply lands in the root's thread, as in
- * Slack. Does not know about connections, events or HTTP, reads no clock, and keeps messages as long as it lives.
+ * Slack. Does not know about connections, events or HTTP, reads no clock, and keeps messages as long as it lives, unless
+ * `messagesKept` bounds them.
  */
+
+export interface WorkspaceOptions {
+  /** Ids of channels beside `C0GENERAL`. */
+  readonly channels?: ReadonlyArray<string>
+  /** Ids of people beside `U0ALICE` and `U0BOB`: the direct message of `U0CAROL` is `D0CAROL`. */
+  readonly people?: ReadonlyArray<string>
+  /** Messages of one conversation that are kept, the newest (default: all); a thread whose root is gone is gone too. */
+  readonly messagesKept?: number
+}
 
 export const team = { id: "T0LOCAL", name: "Local", domain: "local" } as const
 export const bot = { userId: "U0BOT", botId: "B0BOT", appId: "A0LOCAL", name: "bot" } as const
@@ -95,11 +105,15 @@ export class Workspace {
   #fileCount = 0
   #lastMicros = 0
 
-  constructor(channels: ReadonlyArray<string> = []) {
+  readonly #kept: number
+
+  constructor({ channels = [], messagesKept = Infinity, people = [] }: WorkspaceOptions = {}) {
+    this.#kept = Math.max(1, messagesKept)
     for (
       const p of [
         person("U0ALICE", "alice", "Alice"),
         person("U0BOB", "bob", "Bob"),
+        ...people.map((id) => person(id, id.toLowerCase(), id)),
         person(bot.userId, bot.name, "Bot", true)
       ]
     ) {
@@ -107,8 +121,7 @@ export class Workspace {
     }
     this.#add({ id: "C0GENERAL", kind: "channel", name: "general" })
     for (const id of channels) this.#add({ id, kind: "channel", name: id.toLowerCase() })
-    this.directMessage("U0ALICE")
-    this.directMessage("U0BOB")
+    for (const id of ["U0ALICE", "U0BOB", ...people]) this.directMessage(id)
   }
 
   get people(): ReadonlyArray<Person> {
@@ -185,7 +198,10 @@ export class Workspace {
       reactions: [],
       storedAt: now
     }
-    this.#messages.get(draft.channel)?.push(message)
+    const all = this.#messages.get(draft.channel)
+    all?.push(message)
+    const oldest = all !== undefined && all.length > this.#kept ? all.shift() : undefined
+    if (oldest !== undefined) this.#unthread(oldest)
     if (root !== undefined) {
       const key = `${draft.channel}/${root}`
       const list = this.#replies.get(key)
@@ -210,10 +226,7 @@ export class Workspace {
     const list = this.#messages.get(message.channel)
     const at = this.#indexOf(message.channel, message.ts)
     if (list !== undefined && at !== -1) list.splice(at, 1)
-    const replies = this.#replies.get(key)
-    if (message.threadTs !== undefined && replies !== undefined) {
-      this.#replies.set(key, replies.filter((ts) => ts !== message.ts))
-    }
+    this.#unthread(message)
   }
 
   /** A new channel; undefined when the name is taken. */
@@ -264,6 +277,14 @@ export class Workspace {
     const file = this.#files.get(id)
     if (file?.received !== true) return undefined
     return { id, name: file.name, title: typeof title === "string" ? title : file.title, size: file.size }
+  }
+
+  /** Takes a message out of its thread; a root takes its thread along. */
+  #unthread(message: Message): void {
+    const key = `${message.channel}/${message.threadTs ?? message.ts}`
+    const left = message.threadTs === undefined ? [] : this.#replies.get(key)?.filter((ts) => ts !== message.ts) ?? []
+    if (left.length > 0) this.#replies.set(key, left)
+    else this.#replies.delete(key)
   }
 
   #add(conversation: Conversation): Conversation {

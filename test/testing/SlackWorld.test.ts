@@ -220,3 +220,27 @@ it("the journal is bounded and its numbers go on", () => {
   assert.strictEqual(world.journal.at(-1)?.n, 1_000)
   assert.deepStrictEqual(world.journalAfter(998).map((entry) => entry.n), [999, 1_000])
 })
+
+describe("the size of a world", () => {
+  it("more people each have a direct message with the bot", () => {
+    const { frames, world, ...one } = makeWorld({ people: ["U0CAROL"] })
+    one.connect(started)
+    assert.deepInclude(world.say({ channel: "D0CAROL", user: "U0CAROL", text: "hi" }, started), { ok: true })
+    assert.strictEqual(frames().at(-1)?.payload.event.channel, "D0CAROL")
+  })
+
+  it("keeps as many messages of a conversation as it is told, and forgets the threads of those that went", () => {
+    const { world } = makeWorld({ messagesKept: 3 })
+    const say = (text: string, thread_ts?: string) => {
+      const said = world.say({ ...general, text, thread_ts }, started)
+      return said.ok ? said.ts : said.error
+    }
+    const root = say("root")
+    for (const text of ["one", "two"]) say(text, root)
+    assert.lengthOf(world.workspace.replies("C0GENERAL", root), 2)
+    for (const text of ["three", "four"]) say(text)
+    assert.deepStrictEqual(world.messages("C0GENERAL").map(({ text }) => text), ["two", "three", "four"])
+    assert.isEmpty(world.workspace.replies("C0GENERAL", root))
+    assert.strictEqual(say("five", root), "thread_not_found")
+  })
+})
