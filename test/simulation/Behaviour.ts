@@ -87,7 +87,7 @@ export const handlerOf = (stage: Stage) => {
     }
     for (let act = 0; act <= acts; act++) {
       stage.point("handler")
-      if (act === failsAt) return yield* Effect.fail(new Error(`fails at ${act}`))
+      if (act === failsAt) return yield* Effect.fail(`fails at ${act}`)
       if (act === breaksAt) return yield* Effect.die(new Error(`breaks at ${act}`))
       if (act === hangsAt) return yield* Effect.never
       if (act === acts) break

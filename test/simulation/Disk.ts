@@ -98,9 +98,9 @@ const install = () => {
   DatabaseSync.prototype.exec = function(this: DatabaseSync, sql: string) {
     return through(this, sql, () => real.exec.call(this, sql))
   }
-  DatabaseSync.prototype.prepare = function(this: DatabaseSync, sql: string, ...rest: ReadonlyArray<never>) {
+  DatabaseSync.prototype.prepare = function(this: DatabaseSync, ...given: Parameters<typeof real.prepare>) {
     disk?.opened(this)
-    const statement = real.prepare.apply(this, [sql, ...rest])
+    const statement = real.prepare.apply(this, given)
     databaseOf.set(statement, this)
     return statement
   }

@@ -40,8 +40,9 @@ export class Ledger {
   readonly runs: Array<Run> = []
   /** Steps whose result was kept, as `turn/name`. */
   readonly steps = new Set<string>()
-  /** Acked event ids. */
+  /** Tags of what was acked, and the keys of their events. */
   readonly acked = new Set<string>()
+  readonly ackedKeys = new Set<string>()
   /** Posts that took effect, by the key they carry. */
   readonly posts = new Map<string, number>()
   readonly coverage = new Map<string, number>()

@@ -8,6 +8,7 @@
  */
 import { Clock, Deferred, Duration, Effect, Queue, Redacted } from "effect"
 import { isRefusal } from "../../src/Endings.ts"
+import type { Envelope } from "../../src/Envelope.ts"
 import type { Settings } from "../../src/GatewayConfig.ts"
 import { byCode, httpStatus, rateLimit } from "../../src/slack/classify.ts"
 import { envelopeOf } from "../../src/slack/SocketMode.ts"
@@ -35,12 +36,12 @@ const startTimeout = 15_000
 /** What Slack and the network tell whoever watches. */
 export interface Watch {
   /** The gateway acks: now its row must be on disk. */
-  readonly acking: (envelope: { readonly id: string; readonly payload: unknown }, process: Process) => void
+  readonly acking: (envelope: Envelope, process: Process) => void
   /** A call takes effect in Slack. */
   readonly taking: (method: string, params: Record<string, unknown>, process: Process) => void
-  readonly took: (method: string, params: Record<string, unknown>, answer: Answer) => void
+  readonly took: (method: string, params: Record<string, unknown>, answer: Answer, process: Process) => void
   readonly point: (point: string, process: Process) => void
-  readonly saw: (what: string, detail?: string) => void
+  readonly saw: (fault: string) => void
 }
 
 interface Line {
@@ -61,7 +62,8 @@ export class Slack {
   readonly #watch: Watch
   weather: Weather
   #tick: { readonly at: number; readonly cancel: () => void } | undefined
-  calls = 0
+  /** Calls that a process waits for. */
+  inFlight = 0
 
   constructor(machine: Machine, weather: Weather, watch: Watch, channels: ReadonlyArray<string>, faults: FaultPatch) {
     this.#machine = machine
@@ -112,11 +114,11 @@ export class Slack {
     if (!this.#lines.has(line.id)) return
     if (dice.fault("deaf", this.weather.deaf)) {
       line.deaf = true
-      this.#watch.saw("fault:deaf")
+      this.#watch.saw("deaf")
     }
     if (line.deaf) return
     if (dice.fault("drop", this.weather.drop)) {
-      this.#watch.saw("fault:drop")
+      this.#watch.saw("drop")
       return this.#end(line)
     }
     line.toUs = Math.max(line.toUs, this.#machine.now + dice.of("latency").skewed(1, 300))
@@ -129,13 +131,13 @@ export class Slack {
     this.#machine.at(this.#machine.now + this.#machine.dice.of("latency").skewed(1, 300), line.closed, line.process)
   }
 
-  #ack(line: Line, envelope: { readonly id: string; readonly payload: unknown }, payload: unknown): void {
+  #ack(line: Line, envelope: Envelope, payload: unknown): void {
     const dice = this.#machine.dice
     line.process.guard()
     this.#watch.acking(envelope, line.process)
     this.#watch.point("before ack", line.process)
     line.process.guard()
-    if (dice.fault("ackLost", this.weather.ackLost)) return this.#watch.saw("fault:ackLost")
+    if (dice.fault("ackLost", this.weather.ackLost)) return this.#watch.saw("ackLost")
     if (line.deaf) return
     line.toSlack = Math.max(line.toSlack, this.#machine.now + dice.of("latency").skewed(1, 300))
     this.#machine.at(line.toSlack, () => {
@@ -152,6 +154,7 @@ export class Slack {
 
   /** The kernel closes what a dead process had open; what was on its way to Slack may still arrive. */
   died(process: Process): void {
+    this.inFlight = 0
     for (const line of this.#lines.values()) {
       if (line.process !== process) continue
       this.#machine.at(line.toSlack, () => {
@@ -171,7 +174,7 @@ export class Slack {
       )
       const ticket = new URL(String(fieldIn(answer, "url"))).searchParams.get("ticket") ?? ""
       if (dice.fault("refuse", this.weather.refuse)) {
-        this.#watch.saw("fault:refuse")
+        this.#watch.saw("refuse")
         return yield* dice.of("refusal").chance(0.3) ? Effect.never : unreachable("the WebSocket was refused")
       }
       const clock = yield* Clock.Clock
@@ -267,16 +270,17 @@ export class Slack {
         const isPost = /^(chat|reactions|files)\./.test(method)
         const happens = (kind: keyof Weather & string) => {
           const does = dice.fault(kind, weather[kind])
-          if (does) this.#watch.saw(`fault:${kind}`, method)
+          if (does) this.#watch.saw(kind)
           return does
         }
-        this.calls += 1
+        this.inFlight += 1
         this.#watch.point("before call", process)
         process.guard()
         let done = false
         const settle = (result: Effect.Effect<object, SlackApiReason>) => {
           if (done) return
           done = true
+          this.inFlight -= 1
           resume(result)
         }
         const back = (ms: number, result: Effect.Effect<object, SlackApiReason>) => process.later(ms, () => settle(result))
@@ -298,13 +302,15 @@ export class Slack {
               }
               return given
             })
-            this.#watch.took(method, params, answer)
+            const [last] = this.world.journal.slice(-1)
+            if (last?._tag === "ApiCall" && last.committed) this.#watch.took(method, params, answer, process)
             if (process.alive) this.#watch.point("after call", process)
             const slow = happens("slowAnswer") ? latency.between(500, timeout + 2_000) : latency.skewed(5, 400)
             back(slow, answered(answer.action, method, timeout))
           })
         }
         return Effect.sync(() => {
+          if (!done) this.inFlight -= 1
           done = true
         })
       })
