@@ -3,7 +3,7 @@
  *
  * A reference and no service: rooms tell it in passing, and where nobody wants to know (a test of one room, the way out
  * alone) it costs nothing. It sits below the rooms, so it counts through a reload. In memory, of a fixed size: a restart
- * begins anew, and what was before the start is null.
+ * begins anew, and what was before the start is null. While nothing happens it does not ask the database every time.
  * Guarantees: telling it never fails and never waits. Times are kept as counts of lengths, so a p95 is exact to a tenth.
  * Does not: keep a longer history (`/metrics` is for that), or know who looks.
  */
@@ -14,8 +14,10 @@ import { Supervisor } from "./Supervisor.ts"
 
 export const bucketMs = 10_000
 export const buckets = 360
-/** What waits is asked for this often. */
+/** What waits is asked for this often, */
 const sampleEvery = "10 seconds"
+/** and where nothing waited and nothing happened since, this often (ms): others may have put something there. */
+const idleEvery = 60_000
 /** Lengths that differ by less than this count as one. */
 const step = Math.log(1.1)
 
@@ -103,6 +105,7 @@ const make = Effect.gen(function*() {
   const indexNow = () => Math.floor(clock.currentTimeMillisUnsafe() / bucketMs)
   const startedIn = indexNow()
   const ring: Array<Bucket | undefined> = Array.from({ length: buckets })
+  let happened = true
 
   /** A clock that was set anew finds other buckets in their places, and takes them. */
   const present = (): Bucket => {
@@ -122,6 +125,7 @@ const make = Effect.gen(function*() {
 
   const took = (what: Timed, ms: number) =>
     Effect.sync(() => {
+      happened = true
       const lengths = present().times[what]
       const length = Math.round(Math.log(Math.max(1, ms)) / step)
       lengths.set(length, (lengths.get(length) ?? 0) + 1)
@@ -158,9 +162,19 @@ const make = Effect.gen(function*() {
   })
 
   return {
-    count: (what: Counted) => Effect.sync(() => void present().counts[what]++),
+    count: (what: Counted) =>
+      Effect.sync(() => {
+        happened = true
+        present().counts[what]++
+      }),
     took,
     hour,
+    /** Whether anything happened since this was asked last. */
+    didHappen: () => {
+      const did = happened
+      happened = false
+      return did
+    },
     sample: (waiting: Waiting) =>
       Effect.sync(() => {
         present().waiting = waiting
@@ -171,15 +185,24 @@ const make = Effect.gen(function*() {
 export const layer = Layer.effect(
   Activity,
   Effect.gen(function*() {
-    const { count, hour, sample, took } = yield* make
+    const { count, didHappen, hour, sample, took } = yield* make
     const messages = yield* MessageStore
     const outbox = yield* OutboxStore
     const supervisor = yield* Supervisor
 
+    /** When nothing was found waiting (epoch ms); null while something waits, or nobody knows. */
+    let emptyAt: number | null = null
+
     const look = Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      const since = emptyAt === null ? idleEvery : now - emptyAt
+      if (!didHappen() && since >= 0 && since < idleEvery) {
+        return yield* sample({ inboxQueued: 0, outboxQueued: 0, oldestQueuedAgeMs: null })
+      }
+      emptyAt = null
       const inbox = yield* messages.backlog
       const replies = yield* outbox.backlog
-      const now = yield* Clock.currentTimeMillis
+      if (inbox.queued + replies.queued === 0) emptyAt = now
       yield* sample({
         inboxQueued: inbox.queued,
         outboxQueued: replies.queued,

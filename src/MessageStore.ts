@@ -30,7 +30,7 @@ import type { Effect, Option } from "effect"
 import type { Cutoff } from "./Cutoff.ts"
 import type { MessageDetail, MessagePage, MessageRecord, MessageSelection } from "./InboxByHand.ts"
 import type { ConversationKey, InboundMessage, OwnerId, TurnId } from "./Message.ts"
-import type { Backlog, NewReply, TurnRun } from "./OutboxStore.ts"
+import type { Backlog, ClaimedReply, NewReply, TurnRun } from "./OutboxStore.ts"
 import type { StoreError } from "./StoreError.ts"
 
 /**
@@ -63,10 +63,16 @@ export interface NewMessage {
   readonly dueAt: number
   /** With this many waiting in its conversation already, the message becomes a dead letter instead of waiting too. */
   readonly cap?: number
+  /**
+   * The owner who would begin it at once: where it is due and nothing of its conversation is unfinished, waits, is asked
+   * for again, comes along with it or is paused, it is stored as the first run of a turn of its own.
+   */
+  readonly claim?: OwnerId
 }
 
 export type Appended =
-  | { readonly _tag: "Queued" }
+  /** `claimed` when it is not waiting but the turn of who wanted to begin it. */
+  | { readonly _tag: "Queued"; readonly claimed?: ClaimedTurn }
   /** Its conversation is full: kept as a dead letter, to be retried by hand. */
   | { readonly _tag: "Overflow" }
   | { readonly _tag: "Ignored" }
@@ -114,6 +120,8 @@ export interface Left {
   readonly state?: string | undefined
   /** Messages that it may have adopted without anybody having seen them: they wait for the next turn, due at once. */
   readonly unseen?: ReadonlyArray<number>
+  /** Who sends the first reply at once, where it may go (`OutboxStore.enqueue`). */
+  readonly sender?: OwnerId | undefined
 }
 
 /** One line of a conversation's past. */
@@ -163,7 +171,7 @@ export class MessageStore extends Context.Service<MessageStore, {
   ) => Effect.Effect<Option.Option<ClaimedTurn>, StoreError>
   /**
    * Completion and final replies, and what else the run leaves, in one transaction. Fails with `TurnLost` and changes
-   * nothing if not the owner.
+   * nothing if not the owner. Answers the reply that began as `sending`, if one did.
    */
   readonly complete: (
     turn: TurnId,
@@ -171,7 +179,7 @@ export class MessageStore extends Context.Service<MessageStore, {
     replies: ReadonlyArray<NewReply>,
     now: number,
     left?: Left
-  ) => Effect.Effect<void, StoreError>
+  ) => Effect.Effect<ClaimedReply | null, StoreError>
   /** Keeps what a run says it is doing, for the run that goes on after a restart. */
   readonly saveStatus: (run: TurnRun, status: string) => Effect.Effect<void, StoreError>
   /** Results of the turn's finished steps by name, as JSON. */

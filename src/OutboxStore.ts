@@ -3,8 +3,8 @@
  *
  * ```
  *  enqueue ─▶ queued ── claim ──▶ sending ── ok ─────────────────────────────▶ delivered
- *               ▲                  │ │ │ │                                         ▲
- *               │                  │ │ │ └ may have arrived (reset, timeout, 5xx) ▶ unknown ── found
+ *     └─ alone in its lane ───────▶│ │ │ │                                         ▲
+ *               ▲                  │ │ │ └ may have arrived (reset, timeout, 5xx) ▶ unknown ── found
  *               │                  │ │ │                                           │ absent, or policy `resend`
  *               │                  │ │ └── not sent (429, refused, DNS) ──▶ failed_retryable ◀─┘
  *               │                  │ │                                       └── due ──▶ sending
@@ -55,6 +55,14 @@ export interface NewReply {
   /** How the keys of its place begin, whatever the content, and which of them this run has made. */
   readonly place?: { readonly beginning: string; readonly said: ReadonlySet<string> }
 }
+
+/**
+ * May begin as `sending`: a message of its own that can be looked up, and that nothing tells to wait. Nothing else may:
+ * a process that dies between the commit and the request leaves it in doubt, and only what can be looked up gets out of
+ * that by itself (docs/adr/007-insert-as-sending.md).
+ */
+export const mayGoAtOnce = ({ dispatch, interim, notBefore, part, target }: NewReply): boolean =>
+  dispatch._tag === "Post" && interim !== true && notBefore === undefined && part === undefined && target === undefined
 
 /**
  * A row of another queue, as it stood there. An `unknown` one may have arrived without our key in it: it is held and
@@ -157,6 +165,12 @@ export interface StoredReply {
   readonly held: boolean
 }
 
+/** A row that was just committed. */
+export interface CommittedReply extends StoredReply {
+  /** It began as `sending`, so whoever committed it must send it. */
+  readonly begun?: ClaimedReply
+}
+
 /** Everything that is known about a row, but for what must not be shown. */
 export interface ReplyRecord extends StoredReply {
   readonly key: string
@@ -217,12 +231,15 @@ export class OutboxStore extends Context.Service<OutboxStore, {
    * Adds replies of a running turn, fenced by its owner (`TurnLost` otherwise), or of the host (`turn` null). Answers
    * the rows in the order given; a key seen before answers its first row. Durable when it returns. A final reply ends
    * the interim ones of its turn that are not sent yet.
+   * With a `sender` the first of them begins as `sending` under that owner, as if claimed in the same commit: if it is
+   * new, `mayGoAtOnce`, and nothing of its lane is unsettled.
    */
   readonly enqueue: (
     replies: ReadonlyArray<NewReply>,
     from: TurnRun | null,
-    now: number
-  ) => Effect.Effect<ReadonlyArray<StoredReply>, StoreError>
+    now: number,
+    sender?: OwnerId
+  ) => Effect.Effect<ReadonlyArray<CommittedReply>, StoreError>
   /**
    * Takes over rows of another queue, in this order: all of a group, or none where the key of one is known.
    * Answers for each group whether it was new. Durable when it returns.
@@ -251,13 +268,16 @@ export class OutboxStore extends Context.Service<OutboxStore, {
   readonly claimUnknown: (now: number, limit: number) => Effect.Effect<ReadonlyArray<UnknownReply>, StoreError>
   /**
    * The next moments at which `claim` and `claimUnknown` may say more; null when nothing waits. Posts to excluded
-   * channels and rows in hand do not count.
+   * channels and rows in hand do not count. `behind`: something waits behind what is being sent.
    */
   readonly nextDueAt: (
     now: number,
     exclude: ReadonlyArray<string>,
     inHand: ReadonlyArray<number>
-  ) => Effect.Effect<{ readonly send: number | null; readonly look: number | null }, StoreError>
+  ) => Effect.Effect<
+    { readonly send: number | null; readonly look: number | null; readonly behind: boolean },
+    StoreError
+  >
   /**
    * From `sending` (ours): what Slack calls the thing that is under way, before anybody sees it. What goes before may
    * take long, so it counts as sent from now on.

@@ -18,7 +18,11 @@ import { Supervisor } from "./Supervisor.ts"
 
 /** A gateway that is restarted often sweeps too. */
 const first = Duration.minutes(5)
-const every = Duration.hours(1)
+const longest = Duration.hours(1)
+const shortest = Duration.minutes(1)
+/** Nothing is kept for much longer than it should be: an age of minutes is looked at more often than once an hour. */
+const everyFor = (age: Duration.Duration) =>
+  Duration.clamp(Duration.divideUnsafe(age, 5), { minimum: shortest, maximum: longest })
 const most = 500
 const between = Duration.millis(50)
 
@@ -73,7 +77,8 @@ export class Retention extends Context.Service<Retention, {
         )
       )
 
-      const sweeping = Effect.andThen(Effect.sleep(first), Effect.forever(Effect.andThen(sweep, Effect.sleep(every))))
+      const every = everyFor(retention)
+      const sweeping = Effect.andThen(Effect.sleep(Duration.min(first, every)), Effect.forever(Effect.andThen(sweep, Effect.sleep(every))))
       yield* supervisor.fork("retention", sweeping)
       return Retention.of({ sweep })
     })

@@ -13,6 +13,7 @@
  */
 import { closeSync, openSync } from "node:fs"
 import process from "node:process"
+import { bundled, bundleFor } from "./cli/bundled.ts"
 import { nodeProblem } from "./cli/nodeVersion.ts"
 import { hide } from "./cli/secrets.ts"
 import { canReload, interruptedCode, patience, reloading, uncaught } from "./cli/signals.ts"
@@ -95,9 +96,19 @@ if (process.env["SLACKWATER_PARENT"] !== undefined) {
   })
 }
 
-// Asked every few seconds in a container, so it loads nothing that it does not need.
-const quick = args[0] === "healthcheck"
-if (!quick && import.meta.url.endsWith(".ts")) await import("./cli/fromSource.ts")
-const { main } = quick ? await import("./cli/healthcheck.ts") : await import("./cli/main.ts")
+// A gateway loads nothing that only other commands need, and a healthcheck, asked every few seconds, hardly anything.
+const modules = {
+  healthcheck: () => import("./cli/healthcheck.ts"),
+  run: () => import("./cli/run.ts"),
+  main: () => import("./cli/main.ts")
+}
+const [first = ""] = args
+const isAlone = (first === "healthcheck" || first === "run") && !args.some((arg) => arg.startsWith("--completions"))
+const name = isAlone ? first : "main"
+if (name !== "healthcheck" && import.meta.url.endsWith(".ts")) await import("./cli/fromSource.ts")
+bundled.handOver = () => void modules[name]().then(({ main }) => main(args))
+const bundle = bundleFor(name, args)
+const { main }: { readonly main: (args: ReadonlyArray<string>) => void } =
+  await (bundle === undefined ? modules[name]() : import(bundle))
 ready = true
 main(args)

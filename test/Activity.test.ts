@@ -62,11 +62,25 @@ it.effect("looks at what waits every ten seconds, and shows the age of the oldes
     const activity = yield* Activity
     const store = yield* MessageStore
     yield* store.append(arrival({ conversation: key("D1") }, { receivedAt: epoch - 5_000 }))
+    yield* activity.count("received")
     yield* TestClock.adjust("20 seconds")
     const { series } = yield* activity.hour
     assert.strictEqual(last(series.inboxQueued), 1)
     assert.strictEqual(last(series.outboxQueued), 0)
     assert.strictEqual(last(series.oldestQueuedAgeMs), 25_000)
+  })))
+
+it.effect("where nothing waits and nothing happens it looks once a minute, and says that nothing waits", () =>
+  withActivity(Effect.gen(function*() {
+    const activity = yield* Activity
+    const store = yield* MessageStore
+    yield* TestClock.adjust("1 second")
+    // Another process puts it there; nobody tells us.
+    yield* store.append(arrival({ conversation: key("D1") }, { receivedAt: epoch }))
+    yield* TestClock.adjust("49 seconds")
+    assert.deepStrictEqual((yield* activity.hour).series.inboxQueued.slice(-6), [0, 0, 0, 0, 0, 0])
+    yield* TestClock.adjust("20 seconds")
+    assert.deepStrictEqual((yield* activity.hour).series.inboxQueued.slice(-2), [1, 1])
   })))
 
 it.effect("a clock that is set back counts on, in the buckets of its new time", () =>

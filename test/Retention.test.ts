@@ -58,6 +58,19 @@ test(
 )
 
 test(
+  "an age of minutes is looked at every minute, not once an hour",
+  Effect.gen(function*() {
+    const store = yield* MessageStore
+    yield* store.append(arrival({ text: "old" }, { ignored: "not addressed" }))
+    yield* advance("4 minutes", "10 seconds")
+    assert.strictEqual(yield* count("slackwater_messages"), 1)
+    yield* advance("3 minutes", "10 seconds")
+    assert.strictEqual(yield* count("slackwater_messages"), 0)
+  }),
+  { retention: Duration.minutes(5) }
+)
+
+test(
   "leaves what waits alone, however old it is",
   Effect.gen(function*() {
     yield* (yield* MessageStore).append(arrival({ text: "waiting" }))

@@ -92,6 +92,7 @@ export const measures = {
   sparseAnswerP50: "ms until one event each 20 to 40 ms is handled, or answered (median)",
   sparseAnswerP99: "ms until one event each 20 to 40 ms is handled, or answered (99 of 100)",
   commits: "commits that reach the disk, for each message",
+  commitsDebounced: "the same with a quiet window before the turn",
   rssIdle: "MB of this process (RSS), started and with nothing to do",
   rssBusy: "MB of this process (RSS), after the load",
   start: "ms from the start of the process to the first answer"

@@ -9,8 +9,6 @@ export interface Way {
   readonly durability: string
   readonly versions?: Readonly<Record<string, string>>
   readonly notes?: ReadonlyArray<string>
-  /** Messages that one drain is given at most: for who drains far slower than it takes. */
-  readonly most?: number
   /** Its waiting is so long that few messages must do. */
   readonly slow?: boolean
   /**

@@ -35,8 +35,8 @@ const numbers = (ms: number, limit: number) => {
   return { next: () => performance.now() < end && given < limit ? (given++, ++last) : undefined, given: () => given }
 }
 
-const equalWork = async (way: Way, concurrency: number, ms: number) => {
-  const { given, next } = numbers(ms, way.most ?? most)
+const equalWork = async (way: Way, concurrency: number, ms: number, limit: number) => {
+  const { given, next } = numbers(ms, limit)
   const began = performance.now()
   await way.produce(concurrency, next, () => undefined)
   const acked = performance.now()
@@ -59,12 +59,18 @@ const equalWork = async (way: Way, concurrency: number, ms: number) => {
   return { enqueue, drain, life: 1 / (1 / enqueue + 1 / drain) }
 }
 
-/** `pause` is waited before each message. */
+interface Around {
+  /** What each producer waits for after its message. */
+  readonly pause?: () => Promise<void>
+  /** Handlers run, and nothing is under way; what it answers is called when everything is settled. */
+  readonly begun?: () => Promise<() => Promise<void>>
+}
+
 const closedLoop = async (
   way: Way,
   concurrency: number,
   { limit, ms }: { readonly limit: number; readonly ms: number },
-  pause?: () => Promise<void>
+  { begun, pause }: Around = {}
 ): Promise<Loop> => {
   const { given, next } = numbers(ms, limit)
   // A handler may be called before the ack has come.
@@ -83,6 +89,7 @@ const closedLoop = async (
   })
   // Handlers that poll have seen that there is nothing.
   await sleep(20)
+  const end = await begun?.()
   const began = performance.now()
   await way.produce(concurrency, () => {
     const n = next()
@@ -100,6 +107,7 @@ const closedLoop = async (
   const took = performance.now() - began
   await until("everything was handled", () => answers.length === given())
   await way.settled()
+  await end?.()
   await stop()
   return {
     handled: answers.length,
@@ -115,11 +123,20 @@ const times = (name: "ack" | "answer", concurrency: number, sorted: ReadonlyArra
   [at(`${name}P999`, concurrency)]: percentile(sorted, 0.999)
 })
 
-const commits = async (way: Way, concurrency: number): Promise<Record<string, number>> => {
-  if (way.countCommits === undefined) return {}
-  const end = await way.countCommits()
-  const { handled } = await closedLoop(way, concurrency, { ms: 10_000, limit: counted(concurrency) })
-  return { [at("commits", concurrency)]: (await end()) / handled }
+/** For each message; counted while handlers run, so that starting and stopping them is not. */
+export const commitsOf = async (way: Way, concurrency: number): Promise<{ readonly commits?: number }> => {
+  const { countCommits } = way
+  if (countCommits === undefined) return {}
+  let commits = 0
+  const { handled } = await closedLoop(way, concurrency, { ms: 10_000, limit: counted(concurrency) }, {
+    begun: async () => {
+      const end = await countCommits()
+      return async () => {
+        commits = await end()
+      }
+    }
+  })
+  return { commits: commits / handled }
 }
 
 const sparse = async (way: Way): Promise<Record<string, number>> => {
@@ -128,7 +145,7 @@ const sparse = async (way: Way): Promise<Record<string, number>> => {
     way,
     1,
     { ms: 60_000, limit: way.slow === true ? 8 : sparseMessages },
-    () => sleep(20 + (n++ * 7) % 20)
+    { pause: () => sleep(20 + (n++ * 7) % 20) }
   )
   return {
     sparseAckP50: percentile(acks, 0.5),
@@ -156,8 +173,10 @@ export const measureWay = async (open: Open, ask: Ask): Promise<Measured> => {
       await closedLoop(way, concurrency, { ms, limit: most })
     }
     seen = way
-    await closedLoop(way, concurrency, { ms: ms / 4, limit: most })
-    for (const [name, value] of Object.entries(await equalWork(way, concurrency, ms))) {
+    const warm = await closedLoop(way, concurrency, { ms: ms / 4, limit: most })
+    // Who takes far faster than he handles must not be waited for much longer than the others.
+    const limit = Math.max(50, Math.min(most, Math.round(warm.handled / warm.ms * ms * 3)))
+    for (const [name, value] of Object.entries(await equalWork(way, concurrency, ms, limit))) {
       values[`${name}@${concurrency}`] = value
     }
     busy = Math.max(busy, megabytes())
@@ -166,7 +185,8 @@ export const measureWay = async (open: Open, ask: Ask): Promise<Measured> => {
     busy = Math.max(busy, megabytes())
     Object.assign(values, times("ack", concurrency, loop.acks), times("answer", concurrency, loop.answers))
     if (concurrency === 1) Object.assign(values, await sparse(way))
-    Object.assign(values, await commits(way, concurrency))
+    const { commits } = await commitsOf(way, concurrency)
+    if (commits !== undefined) values[at("commits", concurrency)] = commits
     await way.close()
   }
   values["rssBusy"] = busy

@@ -30,6 +30,9 @@ export interface Bot {
   readonly cpu: () => number
   /** Bytes that are resident, now and at most. */
   readonly memory: () => { readonly rss: number; readonly peak: number }
+  /** What the process sends to its parent. */
+  readonly onMessage: (listener: (message: unknown) => void) => void
+  readonly ended: Promise<unknown>
   readonly stop: () => Promise<void>
 }
 
@@ -62,7 +65,7 @@ export const start = (kind: Kind, { apiUrl, dir, env = {}, nodeArgs = [] }: Give
   const startedAt = performance.now()
   const child: ChildProcess = spawn(process.execPath, [...nodeArgs, ...kind.args], {
     cwd: dir,
-    stdio: ["ignore", log, log],
+    stdio: ["ignore", log, log, "ipc"],
     env: {
       PATH: process.env["PATH"] ?? "",
       HOME: dir,
@@ -86,6 +89,10 @@ export const start = (kind: Kind, { apiUrl, dir, env = {}, nodeArgs = [] }: Give
     startedAt,
     cpu: () => cpuOf(pid),
     memory: () => memoryOf(pid),
+    onMessage: (listener) => {
+      child.on("message", listener)
+    },
+    ended: gone,
     stop: async () => {
       child.kill("SIGTERM")
       await gone

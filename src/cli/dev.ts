@@ -18,7 +18,9 @@ import { patience } from "./signals.ts"
 const killAfter = Duration.seconds(3)
 const tokens = { appToken: "xapp-local", botToken: "xoxb-local" }
 
-const echo = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./echo.ts" : "./echo.js", import.meta.url))
+const echo = fileURLToPath(
+  new URL(import.meta.url.endsWith(".ts") ? "../cli/echo.ts" : "../cli/echo.js", import.meta.url)
+)
 
 /** What the gateway will read too, so that a mistake is found before anything is started. */
 const read = Effect.gen(function*() {

@@ -5,7 +5,7 @@
  */
 import { Effect, Option } from "effect"
 import { Argument, Flag } from "effect/cli"
-import { checkCommand, type ExecOptions, makeExecHandler } from "../exec/ExecHandler.ts"
+import type { ExecOptions } from "../exec/ExecHandler.ts"
 import { handlerFile, loadHandler } from "./handlerModule.ts"
 import { UsageError } from "./usage.ts"
 
@@ -54,16 +54,21 @@ export const answering = Effect.fnUntraced(
   }
 )
 
+/** Loaded by whom a command answers. */
+const exec = Effect.promise(() => import("../exec/ExecHandler.ts"))
+
 /** The handler; a command's processes end with the scope. */
 export const load = Effect.fnUntraced(function*(answering: Answering) {
   return answering._tag === "Module"
     ? yield* loadHandler(answering.path)
-    : { handler: yield* makeExecHandler(answering) }
+    : { handler: yield* (yield* exec).makeExecHandler(answering) }
 })
 
 /** Fails where it cannot be loaded, as far as that can be told without running any of it. */
 export const check = (answering: Answering) =>
-  answering._tag === "Module" ? Effect.asVoid(handlerFile(answering.path)) : checkCommand(answering)
+  answering._tag === "Module"
+    ? Effect.asVoid(handlerFile(answering.path))
+    : Effect.flatMap(exec, ({ checkCommand }) => checkCommand(answering))
 
 /** The same as arguments of `slackwater run`. */
 export const argumentsOf = (answering: Answering): ReadonlyArray<string> =>

@@ -11,6 +11,7 @@ import type { Activate } from "../Activation.ts"
 import { Handler } from "../Handler.ts"
 import { answerableKinds, isRespond } from "../Responder.ts"
 import { mistakesIn } from "../Route.ts"
+import { bundled } from "./bundled.ts"
 
 export class HandlerModuleError extends Schema.TaggedError<HandlerModuleError>()("HandlerModuleError", {
   path: Schema.String,
@@ -20,6 +21,11 @@ export class HandlerModuleError extends Schema.TaggedError<HandlerModuleError>()
   override get message(): string {
     return `handler ${this.path}: ${this.detail}`
   }
+}
+
+/** The files of the bundle run, and the handler asks for what they do not have; see `bundled.ts`. */
+export class NeedsModules extends Schema.TaggedError<NeedsModules>()("NeedsModules", {}) {
+  override readonly [Runtime.errorReported] = false
 }
 
 const firstLine = (error: unknown) => String(error instanceof Error ? error.message : error).split("\n")[0] ?? ""
@@ -81,6 +87,7 @@ export const loadHandler = Effect.fn("loadHandler")(function*(path: string) {
       return fail(`it could not be loaded (${firstLine(error)}${where})${asCommonJs(error)}`)
     }
   })
+  if (bundled.isUsed && bundled.isTooLittle) return yield* new NeedsModules()
   const { activate, default: exported, respond } = loaded
   const handler = Handler.fromExport(exported)
   if (handler === undefined) return yield* fail(unfit(exported))

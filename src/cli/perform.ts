@@ -5,10 +5,11 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Console, Effect, Exit, Layer, Option, Runtime } from "effect"
+import { Cause, Console, Effect, Exit, Layer, Option, Predicate, Runtime } from "effect"
 import { CliError, CliOutput, Command } from "effect/cli"
 import { Hiding } from "../Hiding.ts"
 import { version } from "../version.ts"
+import { bundled } from "./bundled.ts"
 import { logging } from "./logging.ts"
 import { hide } from "./secrets.ts"
 import { interruptedCode } from "./signals.ts"
@@ -25,6 +26,9 @@ const exitCodeOf = (exit: Exit.Exit<unknown, unknown>, args: ReadonlyArray<strin
   if (CliError.isCliError(error.value)) return Runtime.getErrorExitCode(error.value) === 0 ? 0 : usage
   return Runtime.getErrorExitCode(error.value) ?? 1
 }
+
+const mustHandOver = (exit: Exit.Exit<unknown, unknown>) =>
+  Exit.isFailure(exit) && Option.exists(Cause.findErrorOption(exit.cause), Predicate.isTagged("NeedsModules"))
 
 const report = (cause: Cause.Cause<unknown>) => {
   if (Cause.hasInterruptsOnly(cause)) return Effect.void
@@ -63,6 +67,6 @@ export const perform = <Name extends string, Input, E>(
     ),
     {
       disableErrorReporting: true,
-      teardown: (exit, onExit) => onExit(exitCodeOf(exit, args))
+      teardown: (exit, onExit) => mustHandOver(exit) ? bundled.handOver() : onExit(exitCodeOf(exit, args))
     }
   )

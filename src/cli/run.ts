@@ -7,6 +7,7 @@ import * as Reload from "../Reload.ts"
 import { StrayErrors } from "../StrayErrors.ts"
 import { exporting } from "./exporting.ts"
 import { type Answering, answering, handlerFlags, load } from "./handlerFlags.ts"
+import { perform } from "./perform.ts"
 import { reading, settings } from "./settings.ts"
 import { patience, reloading, uncaught } from "./signals.ts"
 import { strayErrors } from "./strayErrors.ts"
@@ -76,3 +77,6 @@ export const run = Command.make(
     { command: "slackwater run --exec \"python3 bot.py\"", description: "A command that answers, in any language" }
   ])
 )
+
+/** Alone, for a quick start and a small process. */
+export const main = perform(Command.make("slackwater").pipe(Command.withSubcommands([run])))

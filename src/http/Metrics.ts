@@ -1,7 +1,8 @@
 /** `/metrics`, for Prometheus: everything in `Telemetry.ts`, the gauges as of this scrape. */
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
-import { PrometheusMetrics } from "effect/observability"
+// Not by the barrel, which loads what exports by OTLP.
+import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { Gauges } from "../Gauges.ts"
 
 const contentType = "text/plain; version=0.0.4; charset=utf-8"

@@ -2,12 +2,13 @@
  * The durable inbox in memory: what `../MessageStore.ts` promises, said as plainly as can be. The SQL adapter is
  * measured against it. See `Database.ts` for what it is for, and what not.
  */
-import { Effect, Layer, Option } from "effect"
+import { Effect, Layer } from "effect"
 import { checkCutoffs, endedBefore } from "../Cutoff.ts"
 import { textOf } from "../Dispatch.ts"
-import { type ConversationKey, type OwnerId, TurnId } from "../Message.ts"
-import { type ClaimedTurn, type HistoryEntry, type InboxCounts, MessageStore, suspectAfter } from "../MessageStore.ts"
+import { type ConversationKey, type TurnId } from "../Message.ts"
+import { type HistoryEntry, type InboxCounts, MessageStore } from "../MessageStore.ts"
 import { append } from "./append.ts"
+import { claim, openTurn, waitingDue } from "./claim.ts"
 import { isPaused } from "./Control.ts"
 import {
   call,
@@ -26,11 +27,6 @@ import {
 import { discard, list, retry, show } from "./inboxByHand.ts"
 import { checkReplies, endStreams, insertReplies, isSaid } from "./outboxRows.ts"
 
-const bySlackTs = (a: MessageRow, b: MessageRow) => {
-  if (a.message.ts !== b.message.ts) return a.message.ts < b.message.ts ? -1 : 1
-  return a.id - b.id
-}
-
 const last = <A>(entries: ReadonlyArray<A>, limit: number) => entries.slice(Math.max(0, entries.length - limit))
 
 export const layer = Layer.effect(
@@ -39,83 +35,7 @@ export const layer = Layer.effect(
     const data = yield* Database
     const rows = () => [...data.messages.values()]
     const turns = () => [...data.turns.values()]
-    const waitingDue = (conversation: ConversationKey, now: number) =>
-      waiting(data, conversation).filter(({ dueAt }) => dueAt <= now).toSorted(bySlackTs)
-    const openTurn = (conversation: ConversationKey) =>
-      turns().find((turn) =>
-        turn.conversation === conversation && (turn.state === "running" || turn.state === "waiting")
-      )
-    /** Asked for again by hand, those that have waited longest first; they hold nothing up until they are begun. */
-    const askedFor = (conversation: ConversationKey) =>
-      turns().filter((turn) => turn.conversation === conversation && isAskedFor(turn))
-        .toSorted((a, b) => a.dueAt - b.dueAt || a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1))
     const atWork = (turn: TurnId) => rows().filter((row) => row.turn === turn && row.state === "processing")
-
-    const claim = (conversation: ConversationKey, owner: OwnerId, now: number, most?: number) => {
-      const run = (turn: TurnRow) => {
-        Object.assign(turn, { state: "running", owner, attempt: turn.attempt + 1, startedAt: now })
-        const messages = rows().filter((row) => row.turn === turn.id && row.state === "queued").toSorted(bySlackTs)
-        for (const row of messages) row.state = "processing"
-        return Option.some<ClaimedTurn>({
-          id: turn.id,
-          conversation,
-          attempt: turn.attempt,
-          failures: turn.failures,
-          crashes: turn.crashes,
-          interrupted: turn.interrupted,
-          status: turn.status,
-          unreadable: null,
-          messages: messages.map(({ message }) => message),
-          ids: messages.map(({ id }) => id),
-          traces: messages.flatMap(({ trace }) => trace ?? []),
-          receivedAt: Math.min(...messages.map(({ receivedAt }) => receivedAt))
-        })
-      }
-
-      if (isPaused(data, conversation)) return Option.none()
-      const open = openTurn(conversation)
-      if (open !== undefined) {
-        if (open.state === "running" || open.dueAt > now) return Option.none()
-        const apartFrom = open.crashes >= suspectAfter ? 1 : suspectAfter
-        const isInDoubt = (turn: TurnRow) =>
-          turn.state === "running" && turn.owner === owner && turn.crashes >= apartFrom
-        if (open.crashes > 0 && turns().some(isInDoubt)) {
-          open.dueAt = now + 1_000
-          return Option.none()
-        }
-        return run(open)
-      }
-
-      const waiting = waitingDue(conversation, now)
-      const asked = askedFor(conversation).find(({ dueAt }) => dueAt <= now)
-      if (asked !== undefined && !waiting.some(({ dueAt }) => dueAt < asked.dueAt)) return run(asked)
-
-      const taken = waiting.slice(0, most)
-      if (taken[0] === undefined) return Option.none()
-      // A message opens a second turn when its first one is superseded, maybe in the same millisecond.
-      const wanted = `turn_${now.toString(36)}_${taken[0].id}`
-      let id = TurnId.make(wanted)
-      for (let n = 2; data.turns.has(id); n++) id = TurnId.make(`${wanted}_${n}`)
-      for (const row of taken) row.turn = id
-      const turn: TurnRow = {
-        id,
-        conversation,
-        state: "waiting",
-        owner: null,
-        attempt: 0,
-        failures: 0,
-        crashes: 0,
-        interrupted: false,
-        status: null,
-        dueAt: now,
-        startedAt: now,
-        error: null,
-        createdAt: now,
-        finishedAt: null
-      }
-      data.turns.set(id, turn)
-      return run(turn)
-    }
 
     /** Moves a turn that this owner holds, and its messages with it. */
     const leave = (turn: TurnRow, to: Partial<TurnRow>, messages: Partial<MessageRow>) => {
@@ -150,13 +70,13 @@ export const layer = Layer.effect(
             due.set(conversation, { at: dueAt, recovered: interrupted })
           }
           for (const turn of turns()) {
-            if (!isAskedFor(turn) || turn.dueAt > now || openTurn(turn.conversation) !== undefined) continue
+            if (!isAskedFor(turn) || turn.dueAt > now || openTurn(data, turn.conversation) !== undefined) continue
             if (isPaused(data, turn.conversation)) continue
             const at = Math.min(turn.dueAt, due.get(turn.conversation)?.at ?? Infinity)
             due.set(turn.conversation, { at, recovered: false })
           }
           for (const row of rows()) {
-            if (!waits(row) || row.dueAt > now || openTurn(row.conversation) !== undefined) continue
+            if (!waits(row) || row.dueAt > now || openTurn(data, row.conversation) !== undefined) continue
             if (isPaused(data, row.conversation)) continue
             const at = Math.min(row.dueAt, due.get(row.conversation)?.at ?? Infinity)
             due.set(row.conversation, { at, recovered: false })
@@ -174,10 +94,10 @@ export const layer = Layer.effect(
             { dueAt }
           ) => dueAt),
           ...turns().filter((turn) =>
-            isAskedFor(turn) && openTurn(turn.conversation) === undefined && !isPaused(data, turn.conversation)
+            isAskedFor(turn) && openTurn(data, turn.conversation) === undefined && !isPaused(data, turn.conversation)
           ).map(({ dueAt }) => dueAt),
           ...rows().filter((row) =>
-            waits(row) && openTurn(row.conversation) === undefined && !isPaused(data, row.conversation)
+            waits(row) && openTurn(data, row.conversation) === undefined && !isPaused(data, row.conversation)
           ).map(({ dueAt }) => dueAt)
         ])
       ),
@@ -194,8 +114,8 @@ export const layer = Layer.effect(
           }
           return left.length
         }),
-      claim: (conversation, owner, now, most) => call("claim")(() => claim(conversation, owner, now, most)),
-      complete: (id, owner, replies, now, { state, unseen = [] } = {}) =>
+      claim: (conversation, owner, now, most) => call("claim")(() => claim(data, conversation, owner, now, most)),
+      complete: (id, owner, replies, now, { sender, state, unseen = [] } = {}) =>
         tracedCall("complete")((trace) => {
           const turn = heldTurn(data, id, owner)
           checkReplies(replies)
@@ -203,10 +123,11 @@ export const layer = Layer.effect(
             if (unseen.includes(row.id)) Object.assign(row, { state: "queued", turn: null, dueAt: now })
           }
           leave(turn, { state: "done", crashes: 0, finishedAt: now }, { state: "done", reason: null, finishedAt: now })
-          insertReplies(data, replies, id, now, trace)
+          const [first] = insertReplies(data, replies, id, now, trace, sender)
           endStreams(data, id, now, trace)
           if (state !== undefined) data.states.set(turn.conversation, state)
           data.steps.delete(id)
+          return first?.begun ?? null
         }),
       saveStatus: ({ attempt, owner, turn }, status) =>
         call("saveStatus")(() => {
@@ -231,7 +152,7 @@ export const layer = Layer.effect(
         call("waiting")(() =>
           isPaused(data, conversation)
             ? []
-            : waitingDue(conversation, now).map(({ id, message }) => ({ id, message }))
+            : waitingDue(data, conversation, now).map(({ id, message }) => ({ id, message }))
         ),
       adopt: ({ attempt, owner, turn }, id) =>
         call("adopt")(() => {

@@ -30,6 +30,7 @@ import {
   endInterim,
   insertReplies,
   isUnbidden,
+  isUnsettled,
   piecesOf,
   setBack,
   stored,
@@ -51,8 +52,6 @@ export const layer = Layer.effect(
     const data = yield* Database
     const rows = () => [...data.replies.values()]
 
-    const isUnsettled = (row: ReplyRow | undefined) =>
-      row !== undefined && (waits(row) || row.state === "sending" || row.state === "unknown")
     const waitsForTarget = ({ target }: ReplyRow) => target !== null && isUnsettled(data.replies.get(target))
 
     /** It may have arrived with our key in it; what we did not send ourselves has none. */
@@ -163,11 +162,11 @@ export const layer = Layer.effect(
     }
 
     return OutboxStore.of({
-      enqueue: (replies, from, now) =>
+      enqueue: (replies, from, now, sender) =>
         tracedCall("enqueue")((trace) => {
           if (from !== null) heldTurn(data, from.turn, from.owner, from.attempt)
           checkReplies(replies)
-          return insertReplies(data, replies, from?.turn ?? null, now, trace)
+          return insertReplies(data, replies, from?.turn ?? null, now, trace, sender)
         }),
       import: (groups, now) => call("import")(() => importReplies(data, groups, now)),
       keysAt: (place) =>
@@ -201,7 +200,10 @@ export const layer = Layer.effect(
           const holds = unknown.filter((row) => holdsLane(row, now)).map((row) => (row.unknownSince ?? 0) + holdLaneFor)
           return {
             send: least([...heads(now, exclude).map(({ dueAt }) => dueAt), ...holds]),
-            look: least(unknown.filter(isFindable).filter(({ id }) => !inHand.includes(id)).map(({ dueAt }) => dueAt))
+            look: least(unknown.filter(isFindable).filter(({ id }) => !inHand.includes(id)).map(({ dueAt }) => dueAt)),
+            behind: rows().some((row) =>
+              waits(row) && rows().some(({ lane, state }) => lane === row.lane && state === "sending")
+            )
           }
         }),
 

@@ -1,5 +1,8 @@
 /** How a message is received in memory: new, a repetition, or another event about a message that is known. */
+import { Option } from "effect"
 import { type Appended, heardLate, type NewMessage, notAddressed } from "../MessageStore.ts"
+import { askedFor, claim, openTurn } from "./claim.ts"
+import { isPaused } from "./Control.ts"
 import { type Data, least, waiting, waits } from "./Database.ts"
 
 /** When a message is due: with what is due already in its conversation, or else at the end of its own window. */
@@ -38,6 +41,18 @@ const reception = (data: Data, added: NewMessage) => {
   return { state: "failed", reason, finishedAt: receivedAt, dueAt } as const
 }
 
+/** Whether it is begun at once: it is due, and nothing of its conversation is before it or comes along. */
+const mayBegin = (data: Data, { dueAt, ignored, message, receivedAt }: NewMessage) => {
+  const { conversation, ts } = message
+  return ignored === undefined && dueAt <= receivedAt && waiting(data, conversation).length === 0 &&
+    openTurn(data, conversation) === undefined && askedFor(data, conversation).length === 0 &&
+    !isPaused(data, conversation) &&
+    ![...data.messages.values()].some((row) =>
+      row.conversation === conversation && row.state === "ignored" && row.reason === notAddressed &&
+      row.message.ts > ts
+    )
+}
+
 export const append = (data: Data, added: NewMessage, trace: string | null = null): Appended => {
   const { keys, message, receivedAt } = added
   const { conversation } = message
@@ -48,13 +63,15 @@ export const append = (data: Data, added: NewMessage, trace: string | null = nul
   for (const key of keys) if (!data.keys.has(key)) data.keys.set(key, { message: id, seenAt: receivedAt })
 
   if (first === null) {
+    const owner = added.claim !== undefined && mayBegin(data, added) ? added.claim : undefined
     const received = reception(data, added)
     const joined = isFirst(data, added) ? takeAlong : moveWindow
     data.messages.set(id, { id, conversation, message, turn: null, receivedAt, trace, ...received })
     if (received.state === "ignored") return { _tag: "Ignored" }
     if (received.state === "failed") return { _tag: "Overflow" }
     joined(data, added, received.dueAt)
-    return { _tag: "Queued" }
+    const claimed = owner === undefined ? undefined : claim(data, conversation, owner, receivedAt)
+    return claimed === undefined ? { _tag: "Queued" } : { _tag: "Queued", claimed: Option.getOrThrow(claimed) }
   }
 
   const row = data.messages.get(first)

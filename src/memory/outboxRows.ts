@@ -4,12 +4,14 @@
  */
 import { Schema } from "effect"
 import { isRepeatable, withoutBlocks } from "../Dispatch.ts"
-import { Destination, type TurnId } from "../Message.ts"
+import { Destination, type OwnerId, type TurnId } from "../Message.ts"
 import {
   cancelled,
   type ClaimedReply,
+  type CommittedReply,
   type Failure,
   interimReason,
+  mayGoAtOnce,
   type NewReply,
   type StoredReply
 } from "../OutboxStore.ts"
@@ -44,6 +46,9 @@ export const claimed = (row: ReplyRow, dispatch = row.dispatch): ClaimedReply =>
 
 export const waits = ({ state }: ReplyRow) => state === "queued" || state === "failed_retryable"
 
+export const isUnsettled = (row: ReplyRow | undefined): boolean =>
+  row !== undefined && (waits(row) || row.state === "sending" || row.state === "unknown")
+
 const isDestination = Schema.is(Destination)
 
 /** Replies that can be stored, or an error before anything is. */
@@ -59,10 +64,11 @@ export const insertReplies = (
   replies: ReadonlyArray<NewReply>,
   turn: TurnId | null,
   now: number,
-  trace: string | null = null
-): ReadonlyArray<StoredReply> => {
+  trace: string | null = null,
+  sender?: OwnerId
+): ReadonlyArray<CommittedReply> => {
   let first: number | null = null
-  return replies.map((reply) => {
+  return replies.map((reply, index) => {
     const known = [...data.replies.values()].find(({ key }) => key === reply.key)
     const row = known ?? newRow(data.nextReply++, reply, turn, reply.part === undefined ? null : first, now, trace)
     if (reply.part === undefined) first = row.id
@@ -70,6 +76,13 @@ export const insertReplies = (
       data.replies.set(row.id, row)
       if (!row.interim && turn !== null) {
         endInterim(data, (other) => other.turn === turn && other.state === "queued" && other.id < row.id, now)
+      }
+      const isAlone = ![...data.replies.values()].some((other) =>
+        other.lane === row.lane && other !== row && isUnsettled(other)
+      )
+      if (index === 0 && sender !== undefined && mayGoAtOnce(reply) && isAlone) {
+        Object.assign(row, { state: "sending", owner: sender, sentAt: now, tries: 1 })
+        return { ...stored(row), begun: claimed(row) }
       }
     }
     return stored(row)

@@ -3,9 +3,11 @@ import { Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { type Cancelled, cancelledByHand, Control, placesOf, shownOfText } from "../Control.ts"
 import { ConversationKey, OwnerId, textOf, TurnId } from "../Message.ts"
+import { traceparent } from "../traceContext.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import { decodeMessage } from "./messageJson.ts"
-import { endInterim, endStreams } from "./outboxRows.ts"
+import { endStreams } from "./outboxInserts.ts"
+import { endInterim } from "./outboxRows.ts"
 import { statement } from "./transaction.ts"
 
 /** Whether everything is paused. Where it is, a statement need not look at anything that waits. */
@@ -13,9 +15,10 @@ export const allPaused = (sql: SqlClient.SqlClient) =>
   sql.literal("EXISTS (SELECT 1 FROM slackwater_pauses WHERE place = '')")
 
 /** That nothing holds the conversation of a row; `conversation` names the column. */
-export const notPaused = (sql: SqlClient.SqlClient, conversation: string) =>
-  sql.literal(`NOT EXISTS (SELECT 1 FROM slackwater_pauses WHERE place IN
-    ('', substr(${conversation}, 1, instr(${conversation}, '/') - 1), ${conversation}))`)
+export const freeOf = (conversation: string) =>
+  `NOT EXISTS (SELECT 1 FROM slackwater_pauses WHERE place IN
+    ('', substr(${conversation}, 1, instr(${conversation}, '/') - 1), ${conversation}))`
+export const notPaused = (sql: SqlClient.SqlClient, conversation: string) => sql.literal(freeOf(conversation))
 
 /** The same for a conversation that is known. */
 export const isFree = (sql: SqlClient.SqlClient, conversation: ConversationKey) =>
@@ -75,7 +78,7 @@ export const layer = Layer.effect(
       yield* sql`UPDATE slackwater_messages SET state = 'failed', reason = ${cancelledByHand}, finished_at = ${now}
         WHERE turn_id = ${turn} AND state IN ('processing', 'queued')`
       yield* endInterim(sql, sql`turn_id = ${turn} AND state = 'queued'`, now)
-      yield* endStreams(sql, turn, now)
+      yield* endStreams(sql, turn, now, yield* traceparent)
       const conversation = ConversationKey.make(row.conversation)
       return { _tag: "Cancelled", conversation, wasRunning: state === "running" } satisfies Cancelled
     }, group.write("cancel"))

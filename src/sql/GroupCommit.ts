@@ -36,7 +36,7 @@ import {
   together
 } from "./batch.ts"
 import { rememberTransaction } from "./holder.ts"
-import { asStoreError, untilFree } from "./transaction.ts"
+import { asStoreError, untilFree, writerTransaction } from "./transaction.ts"
 
 /** Writes that may wait, and writes that share one transaction at most. */
 const waiting = 1_024
@@ -79,13 +79,12 @@ export class GroupCommit extends Context.Service<GroupCommit, {
           waitingSince = since
         })
 
-      const transaction = (jobs: ReadonlyArray<Job>) =>
-        sql.withTransaction(Effect.uninterruptible(Effect.andThen(waits(null), together(jobs))))
+      const inTransaction = writerTransaction(sql)
 
       // A file that somebody else holds is another matter: then BEGIN fails, and each attempt waits anew.
       const attempt = (jobs: ReadonlyArray<Job>) =>
         Effect.flatMap(Clock.currentTimeMillis, waits).pipe(
-          Effect.andThen(transaction(jobs)),
+          Effect.andThen(inTransaction(Effect.andThen(waits(null), together(jobs)))),
           Effect.ensuring(waits(null))
         )
 

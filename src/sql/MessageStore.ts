@@ -1,7 +1,7 @@
 /**
  * The durable inbox over SqlClient. States and guarantees: `../MessageStore.ts`.
  *
- * Here is what is read, and how old rows go. How a message is received is in `append.ts`, the life of a turn in
+ * Here is what is read, and how old rows go. How messages are received is in `arrivals.ts`, the life of a turn in
  * `turns.ts`, its end in `turnEnds.ts`.
  */
 import { Clock, Effect, Layer, Option } from "effect"
@@ -10,7 +10,7 @@ import { checkCutoffs } from "../Cutoff.ts"
 import { textOf } from "../Dispatch.ts"
 import { ConversationKey } from "../Message.ts"
 import { type HistoryEntry, MessageStore } from "../MessageStore.ts"
-import { makeAppend } from "./append.ts"
+import { makeArrivals } from "./arrivals.ts"
 import { BlankPayloads, blankUnaddressed } from "./blanking.ts"
 import { allPaused, isFree, notPaused } from "./Control.ts"
 import { backlogOfMessages, countMessages } from "./counts.ts"
@@ -151,7 +151,7 @@ export const layer = Layer.effect(
       ).pipe(statement("recentConversations"))
 
     return MessageStore.of({
-      append: makeAppend(sql, group, blanks),
+      append: makeArrivals(sql, group, blanks),
       ...makeTurns(sql, group),
       ...makeTurnEnds(sql, group, blanks),
       participates,

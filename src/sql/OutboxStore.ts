@@ -11,14 +11,16 @@ import { fingerprint } from "../fingerprint.ts"
 import type { OwnerId } from "../Message.ts"
 import { OutboxStore } from "../OutboxStore.ts"
 import { textGrowing } from "../streamed.ts"
-import { BlankPayloads, blankReply } from "./blanking.ts"
+import { traceparent } from "../traceContext.ts"
+import { BlankPayloads } from "./blanking.ts"
 import { backlogOfReplies, countReplies } from "./counts.ts"
 import { GroupCommit } from "./GroupCommit.ts"
+import { makeDelivered, makeEnqueue } from "./outboxBatches.ts"
 import { discard, list, retry } from "./outboxByHand.ts"
 import { claim, claimUnknown, endUnreadable, nextDueAt } from "./outboxClaims.ts"
 import { setBack } from "./outboxClock.ts"
 import { importReplies } from "./outboxImport.ts"
-import { cutOff, decodeDispatch, end, insertReplies, piecesOf, requireRun, type Row, stored } from "./outboxRows.ts"
+import { cutOff, decodeDispatch, end, piecesOf, type Row, stored } from "./outboxRows.ts"
 import { cutoffOfReplies, pruneReplies } from "./pruning.ts"
 import { statement } from "./transaction.ts"
 
@@ -29,13 +31,14 @@ export const layer = Layer.effect(
     const sql = yield* SqlClient.SqlClient
     const blanks = yield* BlankPayloads
 
+    const enqueue = group.batched("enqueue", "ends", makeEnqueue(sql))
+    const delivered = group.batched("delivered", "ends", makeDelivered(sql, blanks))
     const sentBy = (owner: OwnerId) => sql`state = 'sending' AND owner = ${owner}`
 
     return OutboxStore.of({
-      enqueue: Effect.fn("OutboxStore.enqueue")(function*(replies, from, now) {
-        if (from !== null) yield* requireRun(sql, from)
-        return yield* insertReplies(sql, replies, from?.turn ?? null, now)
-      }, group.write("enqueue")),
+      enqueue: Effect.fn("OutboxStore.enqueue")(function*(replies, from, now, sender) {
+        return yield* enqueue({ replies, from, now, trace: yield* traceparent, sender })
+      }),
       import: (groups, now) => group.write("import")(importReplies(sql, groups, now)),
       keysAt: (place) =>
         Effect.map(
@@ -83,13 +86,7 @@ export const layer = Layer.effect(
             return dispatch?._tag === "Upload" ? Effect.succeed(dispatch.spool) : fingerprint(key)
           })
       ).pipe(statement("spooled")),
-      delivered: (id, owner, at, now) =>
-        Effect.gen(function*() {
-          yield* sql`UPDATE slackwater_outbox SET state = 'delivered', owner = NULL, held = 0,
-            slack_channel = ${at.channel}, slack_ts = ${at.ts}, finished_at = ${now}
-            WHERE id = ${id} AND (${sentBy(owner)} OR state = 'unknown')`
-          if (blanks) yield* blankReply(sql, id)
-        }).pipe(group.write("delivered")),
+      delivered: (id, owner, at, now) => delivered({ id, owner, at, now }),
       notSent: (id, owner, { error, reason }, { countAttempt, degrade, dueAt, now }) =>
         Effect.asVoid(sql`UPDATE slackwater_outbox SET state = 'failed_retryable', owner = NULL, error_class = ${error},
           reason = ${reason}, failed_at = ${now}, due_at = ${Math.round(dueAt)},

@@ -1,11 +1,12 @@
-/** How a message is received by the database: new, a repetition, or another event about a message that is known. */
+/**
+ * How a message is received by the database, by itself: new, a repetition, or another event about a message that is
+ * known. Every rule of it is here; `arrivals.ts` knows the messages for which none of them matters.
+ */
 import { Effect, Option } from "effect"
-import type { SqlClient } from "effect/sql"
+import type { SqlClient, SqlError } from "effect/sql"
 import type { InboundMessage } from "../Message.ts"
-import { heardLate, type NewMessage } from "../MessageStore.ts"
-import { traceparent } from "../traceContext.ts"
+import { type Appended, heardLate, type NewMessage } from "../MessageStore.ts"
 import { whenIgnored } from "./blanking.ts"
-import type { GroupCommit } from "./GroupCommit.ts"
 import { hashOfKey, isHash } from "./keyHash.ts"
 import { decodeMessage, encodeMessage } from "./messageJson.ts"
 
@@ -24,7 +25,8 @@ interface KnownRow {
 /** What its row says of a message; nothing where that cannot be read, and then its twin says it. */
 const knownOf = (twin: KnownRow): Partial<InboundMessage> => Option.getOrElse(decodeMessage(twin.message), () => ({}))
 
-export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service"], blanks: boolean) => {
+/** Runs in the writer's transaction. */
+export const makeAppend = (sql: SqlClient.SqlClient, blanks: boolean) => {
   /** The first message that has one of the keys. */
   const known = Effect.fnUntraced(function*(keys: ReadonlyArray<string>) {
     // A pruned message leaves its keys behind: then it was handled.
@@ -114,21 +116,23 @@ export const makeAppend = (sql: SqlClient.SqlClient, group: GroupCommit["Service
     return { _tag: "Duplicate", revived: false } as const
   })
 
-  return Effect.fn("MessageStore.append")(function*(added: NewMessage) {
-    const { conversation } = added.message
-    const twin = yield* known(added.keys)
-    if (twin !== undefined) return yield* meet(twin, added)
-    const { due, finishedAt, isFirst, reason, state } = yield* reception(added)
-    const kept = blanks && state === "ignored" ? whenIgnored(added.message, reason) : added.message
-    const [row] = yield* sql<{ readonly id: number }>`INSERT INTO slackwater_messages
+  return Effect.fnUntraced(
+    function*(added: NewMessage, trace: string | null): Effect.fn.Return<Appended, SqlError.SqlError> {
+      const { conversation } = added.message
+      const twin = yield* known(added.keys)
+      if (twin !== undefined) return yield* meet(twin, added)
+      const { due, finishedAt, isFirst, reason, state } = yield* reception(added)
+      const kept = blanks && state === "ignored" ? whenIgnored(added.message, reason) : added.message
+      const [row] = yield* sql<{ readonly id: number }>`INSERT INTO slackwater_messages
       (conversation, slack_ts, message, state, reason, due_at, received_at, finished_at, trace) VALUES
       (${conversation}, ${added.message.ts}, ${encodeMessage(kept)}, ${state}, ${reason},
-       ${due}, ${added.receivedAt}, ${finishedAt}, ${yield* traceparent}) RETURNING id`
-    if (row === undefined) return yield* Effect.die(new Error("INSERT … RETURNING answered nothing"))
-    yield* rememberKeys(added.keys, row.id, added.receivedAt)
-    if (state === "ignored") return { _tag: "Ignored" } as const
-    if (state === "failed") return { _tag: "Overflow" } as const
-    yield* (isFirst ? takeAlong : moveWindow)(added, due)
-    return { _tag: "Queued" } as const
-  }, group.write("append"))
+       ${due}, ${added.receivedAt}, ${finishedAt}, ${trace}) RETURNING id`
+      if (row === undefined) return yield* Effect.die(new Error("INSERT … RETURNING answered nothing"))
+      yield* rememberKeys(added.keys, row.id, added.receivedAt)
+      if (state === "ignored") return { _tag: "Ignored" } as const
+      if (state === "failed") return { _tag: "Overflow" } as const
+      yield* (isFirst ? takeAlong : moveWindow)(added, due)
+      return { _tag: "Queued" } as const
+    }
+  )
 }

@@ -25,8 +25,10 @@ import {
 } from "../InboxByHand.ts"
 import { ConversationKey } from "../Message.ts"
 import type { ReplyState } from "../OutboxStore.ts"
+import { traceparent } from "../traceContext.ts"
 import { decodeMessage } from "./messageJson.ts"
-import { decodeDispatch, endStreams } from "./outboxRows.ts"
+import { endStreams } from "./outboxInserts.ts"
+import { decodeDispatch } from "./outboxRows.ts"
 
 interface Row {
   readonly id: number
@@ -276,7 +278,7 @@ export const discard = Effect.fn("MessageStore.discard")(
       const ended = yield* sql`UPDATE slackwater_turns SET state = 'failed', error = coalesce(error, ${discarded}),
         finished_at = ${now} WHERE id = ${turn} AND (state = 'waiting' OR (${sql.literal(isAskedFor)}))
         AND NOT EXISTS (SELECT 1 FROM slackwater_messages WHERE turn_id = ${turn} AND state = 'queued') RETURNING id`
-      if (ended.length > 0) yield* endStreams(sql, turn, now)
+      if (ended.length > 0) yield* endStreams(sql, turn, now, yield* traceparent)
     }
     return rows.map(({ id }) => id)
   }

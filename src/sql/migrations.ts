@@ -205,6 +205,12 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
     // The span that committed the row (W3C traceparent); null where nobody listened.
     `ALTER TABLE slackwater_messages ADD COLUMN trace TEXT`,
     `ALTER TABLE slackwater_outbox ADD COLUMN trace TEXT`
+  ],
+
+  [
+    // Those of an owner that a crash cut off before: found without what dead owners left, which runs nowhere.
+    `CREATE INDEX slackwater_turns_suspect ON slackwater_turns (owner, crashes)
+      WHERE state = 'running' AND crashes > 0`
   ]
 ]
 

@@ -202,15 +202,24 @@ export const nextDueAt = (
   inHand: ReadonlyArray<number>
 ) =>
   Effect.map(
-    sql<{ readonly send: number | null; readonly look: number | null; readonly hold: number | null }>`SELECT
+    sql<{
+      readonly send: number | null
+      readonly look: number | null
+      readonly hold: number | null
+      readonly behind: number
+    }>`SELECT
       (SELECT min(o.due_at) FROM slackwater_outbox o WHERE ${heads(sql, now, exclude)}) AS send,
       (SELECT min(due_at) FROM slackwater_outbox WHERE state = 'unknown' AND sent_at IS NOT NULL
         AND ${inHand.length === 0 ? sql`1` : sql`NOT ${sql.in("id", inHand)}`}) AS look,
       (SELECT min(unknown_since) + ${holdLaneFor} FROM slackwater_outbox
-        WHERE state = 'unknown' AND unknown_since > ${now - holdLaneFor}) AS hold`,
+        WHERE state = 'unknown' AND unknown_since > ${now - holdLaneFor}) AS hold,
+      EXISTS (SELECT 1 FROM slackwater_outbox s CROSS JOIN slackwater_outbox w WHERE s.state = 'sending'
+        AND w.lane = s.lane AND w.state IN ('queued', 'failed_retryable', 'sending', 'unknown')
+        AND w.state IN ('queued', 'failed_retryable')) AS behind`,
     ([row]) => {
       // A lane held by an unknown row may go on when the hold ends.
       const sends = [row?.send, row?.hold].filter((due) => typeof due === "number")
-      return { send: sends.length === 0 ? null : Math.min(...sends), look: row?.look ?? null }
+      const send = sends.length === 0 ? null : Math.min(...sends)
+      return { send, look: row?.look ?? null, behind: row?.behind === 1 }
     }
   )

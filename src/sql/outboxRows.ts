@@ -1,5 +1,6 @@
 /**
- * Rows of the outbox as the database keeps them: how they are read, added, cut off, and ended together.
+ * Rows of the outbox as the database keeps them: how they are read, cut off, and ended together. How they are added is
+ * in `outboxInserts.ts`.
  *
  * Everything here runs inside whatever transaction is open. Rows that belong together end together: the later parts of
  * a text with a part that failed, the interim replies of a turn with its final one.
@@ -13,19 +14,20 @@ import {
   type ClaimedReply,
   type Failure,
   interimReason,
-  type NewReply,
   type ReplyState,
   type StoredReply,
   type TurnRun
 } from "../OutboxStore.ts"
 import { TurnLost } from "../StoreError.ts"
 import type { Piece } from "../streamed.ts"
-import { traceparent } from "../traceContext.ts"
 
 const DispatchJson = Schema.fromJsonString(Dispatch)
 export const encodeDispatch = Schema.encodeSync(DispatchJson)
 /** None where a newer release wrote the row, or something damaged it. */
 export const decodeDispatch = Schema.decodeUnknownOption(DispatchJson)
+/** As it was committed: words cannot change any more, but the caller still has the blocks in hand. */
+export const decodeSent = (dispatch: Dispatch, json: string): Dispatch =>
+  "blocks" in dispatch ? Option.getOrElse(decodeDispatch(json), () => dispatch) : dispatch
 
 export interface Row {
   readonly id: number
@@ -94,39 +96,6 @@ export const requireRun = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, 
   if (held.length === 0) return yield* new TurnLost({ turn: run.turn })
 })
 
-/** Adds rows inside whatever transaction is open. Answers them in order; a known key answers its first row. */
-export const insertReplies = Effect.fnUntraced(function*(
-  sql: SqlClient.SqlClient,
-  replies: ReadonlyArray<NewReply>,
-  turn: string | null,
-  now: number
-) {
-  const rows: Array<StoredReply> = []
-  const trace = yield* traceparent
-  let first: number | null = null
-  for (const reply of replies) {
-    let [row] = yield* sql<Row>`SELECT * FROM slackwater_outbox WHERE key = ${reply.key}`
-    if (row === undefined) {
-      const { channel, threadTs = null } = reply.destination
-      const interim = reply.interim === true
-      const dueAt = Math.max(now, Math.round(reply.notBefore ?? now))
-      row = (yield* sql<Row>`INSERT INTO slackwater_outbox
-        (key, lane, channel, thread_ts, kind, dispatch, state, interim, turn_id, target_id, part_of,
-         due_at, enqueued_at, lives_from, trace) VALUES
-        (${reply.key}, ${reply.lane}, ${channel}, ${threadTs}, ${reply.dispatch._tag},
-         ${encodeDispatch(reply.dispatch)}, 'queued', ${interim ? 1 : 0}, ${turn}, ${reply.target ?? null},
-         ${reply.part === undefined ? null : first}, ${dueAt}, ${now}, ${dueAt}, ${trace}) RETURNING *`)[0]
-      if (row !== undefined && !interim && turn !== null) {
-        yield* endInterim(sql, sql`turn_id = ${turn} AND state = 'queued' AND id < ${row.id}`, now)
-      }
-    }
-    if (row === undefined) continue
-    if (reply.part === undefined) first = row.id
-    rows.push(stored(row))
-  }
-  return rows
-})
-
 /** What was done with a stream since it began, in order. */
 export const piecesOf = (sql: SqlClient.SqlClient, start: number) =>
   Effect.map(
@@ -139,19 +108,6 @@ export const piecesOf = (sql: SqlClient.SqlClient, start: number) =>
         error: row.error_class
       }))
   )
-
-/** With its turn, every stream ends: what nobody stopped is stopped as it is. */
-export const endStreams = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, turn: string, now: number) {
-  const open = yield* sql<Row>`SELECT s.* FROM slackwater_outbox s
-    WHERE s.turn_id = ${turn} AND s.kind = 'StreamStart' AND s.state NOT IN ('failed_terminal', 'expired')
-      AND NOT EXISTS (SELECT 1 FROM slackwater_outbox e WHERE e.target_id = s.id
-        AND e.kind IN ('StreamStop', 'StreamEnd', 'Post')) ORDER BY s.id`
-  const ends = open.map((row): NewReply => {
-    const { destination, key, lane } = claimed(row, { _tag: "StreamEnd" })
-    return { key: `${key}:end`, lane, destination, dispatch: { _tag: "StreamEnd" }, target: row.id }
-  })
-  yield* insertReplies(sql, ends, turn, now)
-})
 
 /** These interim rows will not be sent any more. */
 export const endInterim = (sql: SqlClient.SqlClient, which: Statement.Fragment, now: number) =>

@@ -2,8 +2,8 @@
  * How both stores write: one short `BEGIN IMMEDIATE` transaction per call, tried again while another process holds
  * the file, and one error type for everything the database can say.
  */
-import { Effect, Schedule } from "effect"
-import { type SqlClient, SqlError } from "effect/sql"
+import { Effect, Exit, Schedule } from "effect"
+import { type SqlClient, type SqlConnection, SqlError } from "effect/sql"
 import { StoreError, StoreUnavailable, type TurnLost } from "../StoreError.ts"
 
 /** A busy file is waited for this long (ms), asynchronously, before the call fails. */
@@ -46,3 +46,41 @@ export const transaction =
   (sql: SqlClient.SqlClient, operation: string) =>
   <A, R>(effect: Effect.Effect<A, SqlError.SqlError | TurnLost, R>): Effect.Effect<A, StoreError, R> =>
     statement(operation)(sql.withTransaction(effect))
+
+/** SQLite ends some transactions itself, for example when the disk is full. */
+const isOver = (error: SqlError.SqlError) => {
+  const said = innermost(error)
+  return said instanceof Error && /no transaction is active/.test(said.message)
+}
+
+/**
+ * The writer's own transaction: `sql.withTransaction` without a span, and with statements that are prepared once. That
+ * is a third of what a batch of one costs.
+ *
+ * Only waiting for the connection can be interrupted; what begins ends. A body that fails and a commit that fails leave
+ * nothing behind and no transaction open. Statements of the body use the connection; it may neither nest transactions
+ * in it nor register something for after the commit.
+ */
+export const writerTransaction = (sql: SqlClient.SqlClient) => {
+  const beginning = sql.onDialectOrElse({ sqlite: () => "BEGIN IMMEDIATE", orElse: () => "BEGIN" })
+  const rollback = (connection: SqlConnection.Connection) =>
+    connection.execute("ROLLBACK", [], undefined).pipe(
+      Effect.catchIf(isOver, () => Effect.void),
+      // Then nobody may go on with this connection: each later BEGIN fails too.
+      Effect.orDie
+    )
+  return <A, E>(body: Effect.Effect<A, E>): Effect.Effect<A, E | SqlError.SqlError> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.scoped(Effect.flatMap(restore(sql.reserve), (connection) => {
+        const inside = Effect.exit(Effect.provideService(body, sql.transactionService, [connection, 0]))
+        const ended = Effect.flatMap(inside, (exit) =>
+          Exit.isFailure(exit)
+            ? Effect.andThen(rollback(connection), exit)
+            : connection.execute("COMMIT", [], undefined).pipe(
+              Effect.tapCause(() => rollback(connection)),
+              Effect.andThen(exit)
+            ))
+        return Effect.andThen(connection.execute(beginning, [], undefined), ended)
+      }))
+    )
+}

@@ -51,6 +51,21 @@ export const suite = (name: string, layer: Layer.Layer<Needs>) =>
           assert.isTrue(yield* claimable("D1"))
         }))
 
+      test("holds what would be begun at once", (control, store) =>
+        Effect.gen(function*() {
+          const begins = (conversation: string) =>
+            Effect.map(
+              store.append(arrival({ conversation: key(conversation) }, { claim: me })),
+              (appended) =>
+                appended._tag === "Queued" && appended.claimed !== undefined
+            )
+          yield* control.pause(key("D1"), now)
+          yield* control.pause(key("C1"), now)
+          assert.deepStrictEqual(yield* Effect.forEach(["D1", "C1/1.1", "D2"], begins), [false, false, true])
+          yield* control.pause(null, now)
+          assert.isFalse(yield* begins("D3"))
+        }))
+
       test("of a conversation leaves the others alone, also in its channel", (control) =>
         Effect.gen(function*() {
           for (const one of ["C1/1.1", "C1/2.2", "D1"]) {

@@ -6,6 +6,7 @@ import { heardLate, MessageStore, type NewMessage, notAddressed } from "../../sr
 import { OutboxStore } from "../../src/OutboxStore.ts"
 import { arrival, inbound, key, post, tsAt } from "../fixtures/messages.ts"
 import { epoch } from "../fixtures/time.ts"
+import { begunContract } from "./BegunContract.ts"
 import { inboxByHandContract } from "./InboxByHandContract.ts"
 import { inboxListContract } from "./InboxListContract.ts"
 import { keepingContract } from "./KeepingContract.ts"
@@ -290,6 +291,7 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
 
     inboxByHandContract(test)
     inboxListContract(test)
+    begunContract(test)
     turnsContract(test)
     recoveryContract(test)
     runsContract(test)

@@ -293,7 +293,7 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
     describe("what it knows", () => {
       test("says when claim has something, and claim has it then", (store) =>
         Effect.gen(function*() {
-          assert.deepStrictEqual(yield* store.nextDueAt(now, [], []), { send: null, look: null })
+          assert.deepStrictEqual(yield* store.nextDueAt(now, [], []), { send: null, look: null, behind: false })
           yield* seed(store)
           const { send } = yield* store.nextDueAt(now, [], [])
           assert.strictEqual(send, now)

@@ -1,6 +1,6 @@
 /**
- * The patched SQLite driver (patches/README.md). With the driver as its makers published it, imports renamed, all of
- * these fail but the last, which holds what the patch itself could have broken.
+ * The patched SQLite driver (patches/README.md). With the driver as its makers published it, imports renamed, most of
+ * these fail; the others hold what the patch itself could have broken.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { SqliteClient } from "@effect/sql-sqlite-node"
@@ -8,6 +8,8 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Fiber, FileSystem, Layer, Path, Scheduler } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { SqlClient } from "effect/sql"
+import { TestClock } from "effect/testing"
+import { watchDriver } from "../fixtures/driver.ts"
 
 const memory = SqliteClient.layer({ filename: ":memory:" })
 const platform = Layer.merge(NodeServices.layer, Reactivity.layer)
@@ -78,4 +80,42 @@ it.effect("prepares a statement anew that could not be prepared before", () =>
     yield* Effect.flip(read)
     yield* sql`CREATE TABLE late (n INTEGER)`
     assert.deepStrictEqual(yield* read, [])
+  }).pipe(Effect.provide(memory)))
+
+it.effect("prepares a statement once, BEGIN and COMMIT too, and however long ago that was", () =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`CREATE TABLE t (n INTEGER)`
+    const round = sql.withTransaction(Effect.andThen(sql`INSERT INTO t VALUES (1)`, sql`SELECT n FROM t`))
+    yield* round
+    const { executed, prepared } = yield* watchDriver
+    yield* round
+    yield* TestClock.adjust("1 hour")
+    yield* round
+    assert.deepStrictEqual(prepared, [])
+    assert.strictEqual(executed.length, 8)
+  }).pipe(Effect.scoped, Effect.provide(memory)))
+
+it.live("keeps what is used when there are more statements than it has room for", () =>
+  Effect.gen(function*() {
+    const sql = yield* SqliteClient.make({ filename: ":memory:", prepareCacheSize: 10 })
+    const { prepared } = yield* watchDriver
+    for (let n = 0; n < 50; n++) {
+      yield* sql.unsafe("SELECT 'hot'")
+      yield* sql.unsafe(`SELECT ${n}`)
+    }
+    assert.deepStrictEqual(prepared.filter((text) => text.includes("hot")).length, 1)
+    assert.strictEqual(prepared.length, 51)
+  }).pipe(Effect.scoped, Effect.provide(platform)))
+
+it.effect("answers rows as arrays, big integers and what changed, each to who asks for it", () =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`CREATE TABLE t (n INTEGER)`
+    const read = sql`SELECT n FROM t`
+    assert.deepStrictEqual(yield* sql`INSERT INTO t VALUES (${7})`.raw, { changes: 1, lastInsertRowid: 1 })
+    assert.deepStrictEqual(yield* read, [{ n: 7 }])
+    assert.deepStrictEqual(yield* read.values, [[7]])
+    assert.deepStrictEqual(yield* Effect.provideService(read, SqlClient.SafeIntegers, true), [{ n: 7n }])
+    assert.deepStrictEqual(yield* read, [{ n: 7 }])
   }).pipe(Effect.provide(memory)))

@@ -287,7 +287,7 @@ export const drain = Effect.fnUntraced(function*(world: World) {
       yield* world.both(({ messages }) =>
         Effect.flatMap(
           messages.claim(conversation, me, now),
-          (claimed) => claimed._tag === "None" ? Effect.void : messages.complete(claimed.value.id, me, [], now)
+          (claimed) => claimed._tag === "None" ? Effect.succeed(null) : messages.complete(claimed.value.id, me, [], now)
         )
       )
     }

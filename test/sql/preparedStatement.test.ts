@@ -3,8 +3,8 @@ import { SqliteClient } from "@effect/sql-sqlite-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { SqlClient } from "effect/sql"
-import { DatabaseSync } from "node:sqlite"
 import { preparedStatements } from "../../src/sql/preparedStatement.ts"
+import { watchDriver } from "../fixtures/driver.ts"
 
 const withTable = <A, E>(use: (sql: SqlClient.SqlClient) => Effect.Effect<A, E>) =>
   Effect.gen(function*() {
@@ -13,30 +13,13 @@ const withTable = <A, E>(use: (sql: SqlClient.SqlClient) => Effect.Effect<A, E>)
     return yield* use(sql)
   }).pipe(Effect.provide(SqliteClient.layer({ filename: ":memory:" }), { local: true }))
 
-/** The texts that are prepared meanwhile. */
-const prepares = Effect.map(
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const texts: Array<string> = []
-      const { prepare } = DatabaseSync.prototype
-      DatabaseSync.prototype.prepare = function(this: DatabaseSync, ...args: Parameters<typeof prepare>) {
-        texts.push(args[0])
-        return prepare.apply(this, args)
-      }
-      return { texts, restore: () => (DatabaseSync.prototype.prepare = prepare) }
-    }),
-    ({ restore }) => Effect.sync(restore)
-  ),
-  ({ texts }) => texts
-)
-
 const numbers = (length: number) => Array.from({ length }, (_, n) => n)
 
 describe("preparedStatements", () => {
   it.live("writes any number of rows by statements of seven sizes", () =>
     withTable((sql) =>
       Effect.gen(function*() {
-        const texts = yield* prepares
+        const { prepared } = yield* watchDriver
         const insert = preparedStatements(sql).many((repeat) =>
           `INSERT INTO t (a, b) VALUES ${repeat("(?, ?)")} RETURNING a`
         )
@@ -46,7 +29,7 @@ describe("preparedStatements", () => {
           assert.deepStrictEqual(rows.map(({ a }) => a), numbers(size).map((n) => from + n))
           from += size
         }
-        assert.isAtMost(texts.length, 7)
+        assert.isAtMost(prepared.length, 7)
       }).pipe(Effect.scoped)
     ))
 
@@ -55,14 +38,14 @@ describe("preparedStatements", () => {
       Effect.gen(function*() {
         const statements = preparedStatements(sql)
         yield* statements.many((repeat) => `INSERT INTO t (a) VALUES ${repeat("(?)")}`)(numbers(9).map((n) => [n]))
-        const texts = yield* prepares
+        const { prepared } = yield* watchDriver
         const update = statements.many(
           (repeat) => `UPDATE t SET b = ? WHERE a IN (${repeat("?")}) AND a < ? RETURNING a`,
           { again: true }
         )
         const changed = yield* update(numbers(7).map((n) => [n]), { before: ["x"], after: [6] })
         assert.deepStrictEqual(changed.map(({ a }) => a), [0, 1, 2, 3, 4, 5])
-        assert.strictEqual(texts.length, 1)
+        assert.strictEqual(prepared.length, 1)
       }).pipe(Effect.scoped)
     ))
 

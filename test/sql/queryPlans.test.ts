@@ -5,7 +5,7 @@
  */
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
-import { SqlClient, Statement } from "effect/sql"
+import { SqlClient } from "effect/sql"
 import { Control } from "../../src/Control.ts"
 import { endedBefore } from "../../src/Cutoff.ts"
 import { type ConversationKey, OwnerId } from "../../src/Message.ts"
@@ -30,13 +30,24 @@ interface Plan {
 const plans = Effect.fnUntraced(function*<A, E, R>(run: Effect.Effect<A, E, R>) {
   const sql = yield* SqlClient.SqlClient
   const seen: Array<readonly [string, ReadonlyArray<unknown>]> = []
-  yield* Effect.provideService(run, Statement.CurrentTransformer, (self) =>
-    Effect.sync(() => {
-      seen.push(self.compile())
-      return self
-    }))
+  // On the connection itself: what is done for every message has its statements ready, and runs in the writer.
+  const connection = yield* Effect.scoped(sql.reserve)
+  const { execute } = connection
+  yield* Effect.ensuring(
+    Effect.suspend(() => {
+      Object.assign(connection, {
+        execute: (...given: Parameters<typeof execute>) => {
+          seen.push([given[0], given[1]])
+          return execute.apply(connection, given)
+        }
+      })
+      return run
+    }),
+    Effect.sync(() => Object.assign(connection, { execute }))
+  )
   const found: Array<Plan> = []
   for (const [statement, parameters] of seen) {
+    if (/^\s*(?:BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)\b/.test(statement)) continue
     if (/^\s*INSERT INTO \w+\s+\([^)]*\)\s+VALUES/.test(statement)) continue
     const rows = yield* sql.unsafe<{ readonly parent: number; readonly detail: string }>(
       `EXPLAIN QUERY PLAN ${statement}`,
@@ -75,7 +86,7 @@ const small = /^(?:SCAN|SEARCH) slackwater_(?:instances|pauses)\b/
 
 /** A walk over the past: through a table, through an index that keeps what is finished, or from one end of it on. */
 const walks = (step: string) => {
-  if (!/^(?:SCAN|SEARCH) /.test(step) || small.test(step) || /^SCAN (?:\(|CONSTANT ROW)/.test(step)) return false
+  if (!/^(?:SCAN|SEARCH) /.test(step) || small.test(step) || /^SCAN (?:\(|CONSTANT ROW|v$)/.test(step)) return false
   const index = /USING (?:COVERING )?INDEX (\w+)/.exec(step)?.[1]
   if (step.startsWith("SCAN ")) return index === undefined || !live.includes(index)
   // A range that is open to the present; one that ends in the past is cut off by its LIMIT.

@@ -1,0 +1,52 @@
+/**
+ * graphile-worker with what its page on performance names: a local queue of 500 and completions in batches.
+ */
+import { Logger, makeWorkerUtils, run } from "graphile-worker"
+import type { Measure } from "../Measured.ts"
+import { numberOf, payload } from "../payload.ts"
+import { measureWay } from "../phases.ts"
+import { producing, until, type Way } from "../Way.ts"
+import { countingSyncs, durabilityOf, poolOf, versionOf } from "./postgres.ts"
+
+const open = (weak: boolean) => async (concurrency: number): Promise<Way> => {
+  const pool = poolOf(weak, concurrency + 2)
+  const logger = new Logger(() => () => {})
+  const utils = await makeWorkerUtils({ pgPool: pool, logger })
+  await utils.migrate()
+  await pool.query("DELETE FROM graphile_worker._private_jobs")
+  return {
+    durability: await durabilityOf(pool),
+    versions: { PostgreSQL: await versionOf(pool) },
+    produce: producing((n) => utils.addJob("job", JSON.parse(payload(n)))),
+    consume: async (concurrency, handled) => {
+      const runner = await run({
+        pgPool: pool,
+        logger,
+        noHandleSignals: true,
+        crontab: "",
+        taskList: { job: async (data) => handled(numberOf(data)) },
+        preset: {
+          worker: {
+            concurrentJobs: concurrency,
+            localQueue: { size: 500 },
+            completeJobBatchDelay: 0,
+            failJobBatchDelay: 0
+          }
+        }
+      })
+      return () => runner.stop()
+    },
+    settled: () =>
+      until("no job is left", async () => {
+        const { rowCount } = await pool.query("SELECT 1 FROM graphile_worker._private_jobs LIMIT 1")
+        return rowCount === 0
+      }),
+    countCommits: countingSyncs(pool),
+    close: async () => {
+      await utils.release()
+      await pool.end()
+    }
+  }
+}
+
+export const measure: Measure = (ask, { variant = {} }) => measureWay(open(variant["weak"] === true), ask)
