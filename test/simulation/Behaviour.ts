@@ -2,7 +2,7 @@
  * The handler of a history: what a turn says depends on its messages alone, so that a re-run says it again; how a run
  * ends depends on the weather.
  */
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
 import type { Answer, Turn } from "../../src/Handler.ts"
 import { Handler } from "../../src/Handler.ts"
 import type { Dice } from "./Dice.ts"
@@ -20,6 +20,7 @@ export interface Stage {
   readonly violated: (rule: string, detail: string) => void
   readonly point: (point: string) => void
   readonly isPoison: (tag: string) => boolean
+  readonly isStopping: () => boolean
 }
 
 /** What a message is known by. */
@@ -31,13 +32,18 @@ export const handlerOf = (stage: Stage) => {
 
   const begin = (turn: Turn): Run => {
     process.guard()
-    const tags = turn.messages.map(({ kind, text }) => kind === "slash_command" ? tagIn(text) : tagIn(text))
+    const tags = turn.messages.map(({ text }) => tagIn(text))
+    const times = turn.messages.map(({ ts }) => Number(ts))
+    if (times.some((time, index) => time < (times[index - 1] ?? 0))) {
+      stage.violated("G4: in Slack's order", `${turn.id} was given ${tags.join(" ")}`)
+    }
     const run: Run = {
       turn: turn.id,
       attempt: turn.attempt,
       conversation: turn.conversation,
       tags,
       life: stage.life,
+      deaths: ledger.deaths,
       begunAt: machine.now,
       ended: "running",
       said: [],
@@ -93,7 +99,13 @@ export const handlerOf = (stage: Stage) => {
       if (act === acts) break
       const sort = part.next()
       if (sort < 0.35) yield* Effect.sleep(isSlow ? luck.between(500, 20_000) : luck.between(0, 300))
-      else if (sort < 0.65) yield* say(`a${act}:${about}`)
+      else if (sort < 0.42) {
+        // In mode steer: whoever comes within this time joins the turn.
+        yield* turn.followups.pipe(
+          Stream.runForEach(({ text }) => Effect.sync(() => void run.tags.push(tagIn(text)))),
+          Effect.timeoutOption(luck.between(0, 4_000))
+        )
+      } else if (sort < 0.65) yield* say(`a${act}:${about}`)
       else if (sort < 0.8) {
         const name = `s${act}`
         yield* turn.step(name, Effect.gen(function*() {
@@ -104,7 +116,7 @@ export const handlerOf = (stage: Stage) => {
           return luck.between(0, 1_000)
         }))
         if (process.alive) ledger.steps.add(`${turn.id}/${name}`)
-        stage.point("step")
+        stage.point("step kept")
       } else if (sort < 0.9) {
         const handle = yield* say(`u${act}:${about}`)
         if (luck.chance(0.5)) yield* Effect.sleep(luck.between(0, 2_000))
@@ -126,9 +138,11 @@ export const handlerOf = (stage: Stage) => {
               run,
               exit._tag === "Success"
                 ? "answered"
-                : exit.cause.reasons.every((reason) => reason._tag === "Interrupt")
+                : !exit.cause.reasons.every((reason) => reason._tag === "Interrupt")
+                ? "failed"
+                : stage.isStopping()
                 ? "interrupted"
-                : "failed"
+                : "cut off"
             )
           )
         )

@@ -19,5 +19,5 @@ export const coincidences: ReadonlyArray<Coincidence> = [
   marked("crash right after a COMMIT", "crash:after commit"),
   marked("crash in the recovery of a crash", "crash:in recovery"),
   marked("crash while the gateway stops", "crash:while stopping"),
-  marked("crash between a finished step and the end of its turn", "crash:behind a step")
+  marked("crash between a finished step and the end of its turn", "crash:step kept")
 ]

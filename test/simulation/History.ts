@@ -26,6 +26,8 @@ import { calm, type Weather, weatherOf } from "./Weather.ts"
 const epoch = 1_790_000_000_000
 /** Once nothing goes wrong any more, everything has come to its end after this long (ms). */
 export const restWithin = 30 * 60_000
+/** What is said to a gateway at rest is answered within this time (ms). */
+const answerWithin = 25_000
 /** Slack's last repetition of what nobody acked comes after six minutes. */
 const lastRepetition = 8 * 60_000
 
@@ -130,7 +132,8 @@ class History {
       weather: () => this.#calm ? calm : this.#weather,
       violated: (rule, detail) => this.#violated(rule, detail),
       point: (point) => this.#lives.point(point, process),
-      isPoison: (tag) => this.#poison.has(tag)
+      isPoison: (tag) => this.#poison.has(tag),
+      isStopping: () => this.#lives.isStopping
     })
   }
 
@@ -228,6 +231,45 @@ class History {
     }
   }
 
+  /** In a gateway at rest nothing waits for a sweep: what is said now is answered now. */
+  #probe(): void {
+    const machine = this.#machine
+    const slack = this.#slack
+    // Pauses that Slack asked for come to their end.
+    machine.run(machine.now + 150_000, this.#isWrong)
+    const process = this.#lives.process
+    const connections = process === undefined ? 0 : slack.connectionsOf(process)
+    if (connections !== this.#settings.connections) {
+      return this.#violated("connections are replaced and closed", `${connections} and not ${this.#settings.connections}`)
+    }
+    for (const [number, does] of (["direct", "mention"] as const).entries()) {
+      const deed: Deed = { at: 0, number: 900 + number, does, place: 0, poison: false }
+      this.#do(deed)
+    }
+    machine.run(machine.now + answerWithin, this.#isWrong)
+    for (const tag of ["m900", "m901"]) {
+      if (!this.#ledger.runs.some((run) => run.tags.includes(tag) && run.ended === "answered")) {
+        return this.#violated("liveness", `${tag}, said at rest, is not answered within ${answerWithin} ms`)
+      }
+    }
+    if (!isSettled(this.#disk)) return this.#violated("liveness", `a reply at rest is not sent within ${answerWithin} ms`)
+    this.#judge()
+  }
+
+  #judge(): void {
+    const { world } = this.#slack
+    const wrong = judge({
+      tables: tablesOf(this.#disk),
+      ledger: this.#ledger,
+      slack: [...channels, "C0GENERAL", directOf(0), directOf(1)].flatMap((channel) =>
+        world.messages(channel).map(({ text, ts, user = "" }) => ({ channel, ts, text, user }))
+      ),
+      settings: this.#settings,
+      deaths: this.#ledger.deaths
+    })
+    if (wrong !== undefined) this.#violated("at rest", wrong)
+  }
+
   /** Nothing goes wrong any more: everything comes to its end, and so does the gateway. */
   #rest(): void {
     const machine = this.#machine
@@ -245,18 +287,12 @@ class History {
     do machine.run(machine.now + 5_000, this.#isWrong)
     while (!this.#isWrong() && !isAtRest() && machine.now < since + restWithin)
     if (this.#isWrong()) return
-    const wrong = judge({
-      tables: tablesOf(this.#disk),
-      ledger: this.#ledger,
-      slack: [...channels, "C0GENERAL", directOf(0), directOf(1)].flatMap((channel) =>
-        world.messages(channel).map(({ text, ts, user = "" }) => ({ channel, ts, text, user }))
-      ),
-      settings: this.#settings,
-      deaths: this.#ledger.deaths
-    })
     const isLate = !isAtRest()
-    if (wrong !== undefined) return this.#violated(isLate ? "liveness" : "at rest", wrong)
-    if (isLate) return this.#violated("liveness", `not at rest after ${restWithin / 60_000} minutes`)
+    this.#judge()
+    if (isLate) this.#violated("liveness", `not at rest after ${restWithin / 60_000} minutes`)
+    if (this.#isWrong()) return
+    this.#probe()
+    if (this.#isWrong()) return
     lives.isOver = true
     lives.stop()
     machine.run(machine.now + 40_000, this.#isWrong)

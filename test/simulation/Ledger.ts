@@ -18,15 +18,19 @@ export interface Said {
   readonly poison: boolean
 }
 
-export type HowEnded = "running" | "answered" | "failed" | "interrupted" | "died"
+/** `cut off`: its time was over, or newer messages came. `interrupted`: the gateway ended. */
+export type HowEnded = "running" | "answered" | "failed" | "cut off" | "interrupted" | "died"
 
 /** One run of a handler. */
 export interface Run {
   readonly turn: string
   readonly attempt: number
   readonly conversation: string
-  readonly tags: ReadonlyArray<string>
+  /** Messages it was given; in mode steer some come later. */
+  readonly tags: Array<string>
   readonly life: number
+  /** Deaths before it began. */
+  readonly deaths: number
   readonly begunAt: number
   ended: HowEnded
   /** Texts whose commit came back to the handler. */

@@ -76,8 +76,8 @@ export const judge = ({ deaths, ledger, settings, slack, tables }: Ending): stri
       if (byCrash) {
         if (!isPoisoned || deaths < 2) return `G8: ${said.tag} failed for crashes that were not its own`
       } else if (failures < settings.maxAttempts) {
-        // A hanging run that was cut off counts as a failure of its time.
-        const cut = runs.filter((run) => run.ended === "interrupted").length
+        // A run that was cut off after its time counts.
+        const cut = runs.filter((run) => run.ended === "cut off").length
         if (failures + cut < settings.maxAttempts) {
           return `${said.tag} failed after ${failures} failures of ${settings.maxAttempts}: ${turn?.error}`
         }
@@ -95,6 +95,9 @@ export const judge = ({ deaths, ledger, settings, slack, tables }: Ending): stri
   const replies = judgeReplies(outbox, slack, ledger)
   if (replies !== undefined) return replies
 
+  const attempts = judgeAttempts(runsOf)
+  if (attempts !== undefined) return attempts
+
   // G5, G6: what was committed is there, and with a completed turn what it returned.
   const texts = new Map<string, Array<OutboxRow>>()
   for (const row of outbox) texts.set(row.text ?? "", [...texts.get(row.text ?? "") ?? [], row])
@@ -103,6 +106,10 @@ export const judge = ({ deaths, ledger, settings, slack, tables }: Ending): stri
       if (!texts.has(text)) return `G6: "${text}" of ${run.turn} was committed and has no row`
     }
   }
+  for (const [text, rows] of texts) {
+    const turnsOf = new Set(rows.map((row) => row.turn_id))
+    if (/^[afuU]\d:/.test(text) && rows.length > turnsOf.size) return `G6: "${text}" has ${rows.length} rows`
+  }
   for (const turn of turns) {
     if (turn.state !== "done") continue
     const runs = runsOf.get(turn.id) ?? []
@@ -110,6 +117,22 @@ export const judge = ({ deaths, ledger, settings, slack, tables }: Ending): stri
     for (const text of last?.finals ?? []) {
       const rows = texts.get(text)?.filter((row) => row.turn_id === turn.id) ?? []
       if (rows.length !== 1) return `G5: ${turn.id} is done and "${text}" has ${rows.length} rows`
+    }
+  }
+  return undefined
+}
+
+/** G7, G8: the end of a gateway costs no attempt; a failure and a crash cost one. */
+const judgeAttempts = (runsOf: ReadonlyMap<string, ReadonlyArray<Run>>): string | undefined => {
+  for (const [turn, runs] of runsOf) {
+    for (const [index, run] of runs.entries()) {
+      const before = runs[index - 1]
+      // A run that died before its handler began leaves no trace but its attempt.
+      if (before === undefined || before.deaths !== run.deaths) continue
+      const costs = before.ended === "failed" || before.ended === "cut off" ? 1 : 0
+      if (before.ended !== "answered" && run.attempt !== before.attempt + costs) {
+        return `G7: ${turn}: attempt ${run.attempt} after attempt ${before.attempt}, which ${before.ended}`
+      }
     }
   }
   return undefined
