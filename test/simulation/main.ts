@@ -39,6 +39,10 @@ const command = Command.make(
       Flag.withDescription("With --seed: what people do not do"),
       Flag.withDefault("")
     ),
+    noShrink: Flag.Boolean("no-shrink").pipe(
+      Flag.withDescription("Leaves a failing history as it is"),
+      Flag.withDefault(false)
+    ),
     json: Flag.Boolean("json").pipe(Flag.withDescription("Print the outcome as JSON"), Flag.withDefault(false))
   },
   Effect.fnUntraced(function*(flags) {
@@ -62,7 +66,7 @@ const command = Command.make(
     )
     if (process.stderr.isTTY && !json) process.stderr.write("\n")
     const [first] = tally.failures
-    const shrunk = first === undefined ? undefined : shrink(first.seed, newRoot(), shrinkFor)
+    const shrunk = first === undefined || flags.noShrink ? undefined : shrink(first.seed, newRoot(), shrinkFor)
     process.stdout.write(summary(tally, shrunk, json))
     if (first !== undefined) process.exitCode = 1
   })
