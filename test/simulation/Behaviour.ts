@@ -21,6 +21,8 @@ export interface Stage {
   readonly point: (point: string) => void
   readonly isPoison: (tag: string) => boolean
   readonly isStopping: () => boolean
+  /** What runs this long is cut off (ms). */
+  readonly handlerTimeout: number
 }
 
 /** What a message is known by. */
@@ -102,7 +104,10 @@ export const handlerOf = (stage: Stage) => {
       else if (sort < 0.42) {
         // In mode steer: whoever comes within this time joins the turn.
         yield* turn.followups.pipe(
-          Stream.runForEach(({ text }) => Effect.sync(() => void run.tags.push(tagIn(text)))),
+          Stream.runForEach(({ text }) => Effect.sync(() => {
+            run.tags.push(tagIn(text))
+            ledger.saw("message:adopted")
+          })),
           Effect.timeoutOption(luck.between(0, 4_000))
         )
       } else if (sort < 0.65) yield* say(`a${act}:${about}`)
@@ -140,7 +145,7 @@ export const handlerOf = (stage: Stage) => {
                 ? "answered"
                 : !exit.cause.reasons.every((reason) => reason._tag === "Interrupt")
                 ? "failed"
-                : stage.isStopping()
+                : stage.isStopping() && machine.now - run.begunAt < stage.handlerTimeout
                 ? "interrupted"
                 : "cut off"
             )

@@ -32,8 +32,9 @@ const kindOf = (sql: string): Kind => {
     case "REPLACE":
       return "write"
     case "SELECT":
-    case "WITH":
       return "read"
+    case "WITH":
+      return /\b(INSERT|UPDATE|DELETE)\b/.test(sql) ? "write" : "read"
     default:
       return "setup"
   }
@@ -63,6 +64,7 @@ export interface Fate {
   /** A point at which the process may die. */
   readonly point: (point: `${"before" | "after"} ${Kind}`) => void
   readonly committed: () => void
+  readonly mark: (coincidence: string) => void
 }
 
 const real = {
@@ -137,6 +139,8 @@ export class Disk {
   #reader: DatabaseSync | undefined
   readonly #prepared = new Map<string, StatementSync>()
   #lives = 0
+  /** Of the open transaction. */
+  #writes = 0
   /** The data directory of the living process, or of the next one. */
   dataDir: string
   process: Process | undefined
@@ -173,12 +177,18 @@ export class Disk {
     process.guard()
     const { fails, takes } = fate.before(kind, db.isTransaction)
     if (takes !== undefined) this.#machine.stall(takes)
+    if (kind === "begin") this.#writes = 0
     if (fails !== undefined) {
+      const table = /slackwater_(\w+)/.exec(sql)?.[1]
+      if (table !== undefined) fate.mark(`${fails}:${table}`)
+      if (kind === "commit" && this.#writes > 3) fate.mark("commit:fails with several")
+      if (kind === "write" && db.isTransaction && this.#writes > 3) fate.mark("row:fails among others")
       // As SQLite does with many errors: what was written so far is rolled back at once.
       if (fails !== "busy" && db.isTransaction && kind === "commit") real.exec.call(db, "ROLLBACK")
       throw trouble[fails]()
     }
     const result = run()
+    if (kind === "write") this.#writes += 1
     if ((kind === "commit" || kind === "write") && !db.isTransaction) {
       this.commits += 1
       fate.committed()

@@ -26,14 +26,19 @@ export class Guards {
     this.#violated = violated
   }
 
+  /** Replies that others of their lane may have passed. */
+  get passed(): ReadonlySet<number> {
+    return this.#watched.passed
+  }
+
   committed(): void {
     this.#ledger.note(this.#machine.now, `commit ${this.#disk.statements}`)
-    const wrong = this.#watched.look(this.#disk, (what) => this.#ledger.saw(what))
+    const wrong = this.#watched.look(this.#disk, this.#machine.now, (what) => this.#ledger.saw(what))
     if (wrong !== undefined) this.#violated("rows move as drawn", wrong)
   }
 
   /** G1: what is acked is on disk. */
-  acking(envelope: { readonly id: string; readonly payload: unknown; readonly retryNum: number }, process: Process): void {
+  acking(envelope: { readonly id: string; readonly payload: unknown; readonly retryNum: number }, process: Process, connections: number): void {
     if (!process.alive) return
     const event = fieldIn(envelope.payload, "event_id")
     const key = typeof event === "string" ? `event:${event}` : `envelope:${envelope.id}`
@@ -48,6 +53,7 @@ export class Guards {
     this.#ledger.note(this.#machine.now, `ack ${key} ${envelope.retryNum}`)
     if (found === undefined) return this.#violated("G1: persist before ack", `${key} is acked and not on disk`)
     const isOwn = fieldIn(fieldIn(envelope.payload, "event"), "user") === "U0BOT"
+    if (connections > 1) this.#ledger.saw("ack:on one of several connections")
     if (found.keys > 1) this.#ledger.saw(`twin:when ${found.state}`)
     if (this.#ledger.ackedKeys.has(key)) this.#ledger.saw(`again:when ${found.state}`)
     this.#ledger.ackedKeys.add(key)

@@ -5,6 +5,7 @@
  * and all that is unfinished must come to its end within a stated time. What must hold is checked at every commit, at
  * every ack and post, at the start of every turn, when everything is at rest, and after an orderly stop.
  */
+import { Duration } from "effect"
 import * as MemorySpool from "../../src/memory/Spool.ts"
 import { handlerOf } from "./Behaviour.ts"
 import { Dice, type Omitted } from "./Dice.ts"
@@ -17,7 +18,7 @@ import { judge } from "./Model.ts"
 import { channels, type Deed, deedsOf, directOf, perform, type Root } from "./People.ts"
 import { house } from "./Rooms.ts"
 import { isolated } from "./Runtime.ts"
-import { type Drawn, settingsOf } from "./Settings.ts"
+import { changesOf, type Drawn, settingsOf } from "./Settings.ts"
 import { Slack } from "./Slack.ts"
 import { isSettled, tablesOf } from "./Tables.ts"
 import { calm, type Weather, weatherOf } from "./Weather.ts"
@@ -61,6 +62,7 @@ class History {
   readonly #disk: Disk
   readonly #slack: Slack
   readonly #ledger: Ledger
+  readonly #guards: Guards
   readonly #lives: Lives
   readonly #weather: Weather
   readonly #settings: Drawn
@@ -79,17 +81,18 @@ class History {
     this.#weather = weatherOf(dice)
     this.#settings = settingsOf(dice)
     this.#deeds = deedsOf(dice)
-    const guards = new Guards(machine, disk, ledger, violated)
+    const guards = this.#guards = new Guards(machine, disk, ledger, violated)
     const stream = dice.of("slack")
     const slack = this.#slack = new Slack(machine, this.#weather, {
-      acking: (envelope, process) => guards.acking(envelope, process),
+      acking: (envelope, process) => guards.acking(envelope, process, slack.connectionsOf(process)),
       taking: (method, params, process) => guards.taking(method, params, process),
       took: (method, params, answer) => {
         ledger.note(machine.now, `took ${method} ${answer.action._tag}`)
         if (method === "chat.postMessage") guards.posted(params)
       },
       point: (point, process) => this.#lives.point(point, process),
-      saw: (fault) => this.#met(fault)
+      saw: (fault) => this.#met(fault),
+      mark: (coincidence) => ledger.saw(coincidence)
     }, channels, {
       echoes: stream.chance(0.7),
       mentionFirst: stream.chance(0.3),
@@ -104,8 +107,9 @@ class History {
       slack,
       ledger,
       violated,
-      program: (process, life) =>
+      program: (process, life, reloads) =>
         house({
+          reloads,
           process,
           slack,
           spool: MemorySpool.layer,
@@ -118,7 +122,8 @@ class History {
     disk.fate = {
       before: (kind, inTransaction) => this.#statement(kind, inTransaction),
       point: (point) => disk.process === undefined ? undefined : this.#lives.point(point, disk.process),
-      committed: () => guards.committed()
+      committed: () => guards.committed(),
+      mark: (coincidence) => ledger.saw(coincidence)
     }
   }
 
@@ -133,7 +138,8 @@ class History {
       violated: (rule, detail) => this.#violated(rule, detail),
       point: (point) => this.#lives.point(point, process),
       isPoison: (tag) => this.#poison.has(tag),
-      isStopping: () => this.#lives.isStopping
+      isStopping: () => this.#lives.isStopping,
+      handlerTimeout: Duration.toMillis(this.#settings.handlerTimeout)
     })
   }
 
@@ -179,7 +185,7 @@ class History {
   #befall(): void {
     const stream = this.dice.of("events")
     const slack = this.#slack
-    const soon = (kind: "kill" | "stop" | "freeze" | "refresh" | "again", run: () => void) => {
+    const soon = (kind: "kill" | "stop" | "freeze" | "reload" | "refresh" | "again", run: () => void) => {
       if (!this.dice.fault(kind, this.#weather[kind])) return
       this.#machine.at(this.#machine.now + stream.skewed(0, 8_000), () => {
         if (this.#calm) return
@@ -189,7 +195,12 @@ class History {
     }
     soon("kill", () => this.#lives.arm())
     soon("stop", () => this.#lives.stop())
-    soon("freeze", () => this.#lives.process?.freeze(stream.skewed(100, 90_000)))
+    soon("reload", () => this.#lives.reload(changesOf(stream)))
+    soon("freeze", () => {
+      const ms = stream.skewed(100, 90_000)
+      if (ms > 10_000) this.#ledger.saw("freeze:long")
+      this.#lives.process?.freeze(ms)
+    })
     soon("refresh", () => {
       const reason = stream.pick(["warning", "refresh_requested", "too_many_websockets"])
       slack.act((world, now) => world.disconnect(reason, now))
@@ -265,9 +276,17 @@ class History {
         world.messages(channel).map(({ text, ts, user = "" }) => ({ channel, ts, text, user }))
       ),
       settings: this.#settings,
-      deaths: this.#ledger.deaths
+      deaths: this.#ledger.deaths,
+      passed: this.#guards.passed
     })
     if (wrong !== undefined) this.#violated("at rest", wrong)
+    if (this.#guards.passed.size > 0) this.#ledger.saw("reply:passed")
+    const seen = {
+      "message:overflow": "SELECT 1 FROM slackwater_messages WHERE state = 'failed' AND reason LIKE 'more than %'",
+      "message:caught up": `SELECT 1 FROM slackwater_messages m WHERE NOT EXISTS (SELECT 1 FROM slackwater_message_keys
+        WHERE message_id = m.id AND (key LIKE 'event:%' OR key LIKE 'envelope:%'))`
+    }
+    for (const [mark, sql] of Object.entries(seen)) if (this.#disk.rows(sql).length > 0) this.#ledger.saw(mark)
   }
 
   /** Nothing goes wrong any more: everything comes to its end, and so does the gateway. */

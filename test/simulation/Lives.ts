@@ -6,7 +6,8 @@
  * process comes there; often the next one strikes in the recovery. A stop is SIGTERM: it must end in time and leave
  * nothing behind.
  */
-import { type Cause, type Effect, type Exit, Fiber } from "effect"
+import { type Cause, Context, Effect, type Exit, Fiber, Queue, References } from "effect"
+import type { Settings } from "../../src/GatewayConfig.ts"
 import { GaveUp } from "../../src/Supervisor.ts"
 import type { Dice } from "./Dice.ts"
 import type { Disk } from "./Disk.ts"
@@ -50,13 +51,21 @@ export interface Around {
   readonly ledger: Ledger
   readonly violated: (rule: string, detail: string) => void
   /** What a process runs. */
-  readonly program: (process: Process, life: number) => Effect.Effect<unknown, unknown>
+  readonly program: (
+    process: Process,
+    life: number,
+    reloads: Queue.Queue<Partial<Settings>>
+  ) => Effect.Effect<unknown, unknown>
 }
 
 /** In which room a process is just now. */
 export const roomNow = (): string => {
-  const span = Fiber.getCurrent()?.cache.span
-  if (span === undefined || span._tag !== "Span") return "elsewhere"
+  const fiber = Fiber.getCurrent()
+  const span = fiber?.cache.span
+  if (fiber === undefined) return "slack"
+  if (span === undefined || span._tag !== "Span") {
+    return String(Context.get(fiber.context, References.CurrentLogAnnotations)["fiber"] ?? "start or stop")
+  }
   let top = span
   while (top.parent._tag === "Some" && top.parent.value._tag === "Span") top = top.parent.value
   return top.name.split(".")[0] ?? top.name
@@ -74,10 +83,17 @@ export class Lives {
   #arm: Arm | undefined
   #stopping: { readonly at: number; readonly stoodStill: number } | undefined
   #startedAt = 0
+  #reloadedAt = -Infinity
   #diedBefore = false
+  #reloads: Queue.Queue<Partial<Settings>> | undefined
 
   constructor(around: Around) {
     this.#around = around
+  }
+
+  /** Until the old rooms are closed, about. */
+  get isReloading(): boolean {
+    return this.#around.machine.now - this.#reloadedAt < 5_000
   }
 
   get isStopping(): boolean {
@@ -95,7 +111,8 @@ export class Lives {
     disk.process = process
     ledger.note(machine.now, `start ${life}`)
     process.beforeStep = () => this.point("step", process)
-    const fiber = process.run(program(process, life))
+    const reloads = this.#reloads = Effect.runSync(Queue.unbounded<Partial<Settings>>())
+    const fiber = process.run(program(process, life, reloads))
     this.#fiber = fiber
     fiber.addObserver((exit) => {
       if (process.alive) this.#ended(process, exit)
@@ -138,7 +155,11 @@ export class Lives {
     ledger.saw(`met:kill@${roomNow()}`)
     if (isEarly) ledger.saw("crash:in recovery")
     if (this.isStopping) ledger.saw("crash:while stopping")
-    if (ledger.runs.filter(({ ended }) => ended === "running").length > 1) ledger.saw("crash:several turns")
+    if (this.isReloading) ledger.saw("crash:while reloading")
+    if (ledger.runs.filter(({ ended }) => ended === "running").length > 1) {
+      ledger.saw("crash:several turns")
+      if (why === "poison") ledger.saw("crash:poison beside others")
+    }
     ledger.note(machine.now, `die ${why}`)
     for (const run of ledger.runs) if (run.ended === "running") run.ended = "died"
     process.kill()
@@ -157,12 +178,32 @@ export class Lives {
     })
   }
 
+  /** SIGHUP: other settings. */
+  reload(changed: Partial<Settings>): void {
+    const { ledger, machine } = this.#around
+    if (this.process === undefined || this.#reloads === undefined || this.isStopping) return
+    ledger.note(machine.now, "reload")
+    if (ledger.runs.some(({ ended }) => ended === "running")) ledger.saw("reload:while a turn runs")
+    this.#reloadedAt = machine.now
+    Queue.offerUnsafe(this.#reloads, changed)
+  }
+
   stop(): void {
-    if (this.#fiber === undefined || this.process === undefined || this.isStopping) return
+    const { process } = this
+    if (this.#fiber === undefined || process === undefined || this.isStopping) return
+    // Whoever stands still hears no signal.
+    if (process.frozenUntil > this.#around.machine.now) {
+      this.#around.machine.at(process.frozenUntil, () => this.stop(), process)
+      return
+    }
     const { ledger, machine } = this.#around
     ledger.stops += 1
     ledger.saw("stop")
     if (ledger.runs.some(({ ended }) => ended === "running")) ledger.saw("stop:while a turn runs")
+    if (this.#around.disk.rows("SELECT 1 FROM slackwater_messages WHERE state = 'queued' AND due_at > ?", machine.now).length > 0) {
+      ledger.saw("stop:in a quiet window")
+    }
+    if (machine.now - this.#startedAt < 100) ledger.saw("stop:in the start")
     if (this.#around.slack.inFlight > 0) ledger.saw("stop:while a call is under way")
     ledger.note(machine.now, "stop")
     this.#stopping = { at: machine.now, stoodStill: machine.stoodStill }

@@ -19,13 +19,15 @@ export interface Ending {
   readonly slack: ReadonlyArray<Shown>
   readonly settings: { readonly maxAttempts: number; readonly maxWaiting: number; readonly mode: string }
   readonly deaths: number
+  /** Replies that others of their lane may have passed. */
+  readonly passed: ReadonlySet<number>
 }
 
 const bot = "U0BOT"
 const isFinal = (state: string) => ["done", "failed", "ignored", "superseded", "delivered", "failed_terminal", "expired"].includes(state)
 
 /** What is not as it may be; the first of it. */
-export const judge = ({ deaths, ledger, settings, slack, tables }: Ending): string | undefined => {
+export const judge = ({ deaths, ledger, passed, settings, slack, tables }: Ending): string | undefined => {
   const { messages, outbox, turns } = tables
   // G2: everything has come to its end.
   for (const row of [...messages, ...turns, ...outbox]) {
@@ -92,7 +94,7 @@ export const judge = ({ deaths, ledger, settings, slack, tables }: Ending): stri
     if (turn !== undefined && row.state === "done" && turn.state !== "done") return `G5: ${row.id} is done, ${turn.id} ${turn.state}`
   }
 
-  const replies = judgeReplies(outbox, slack, ledger)
+  const replies = judgeReplies(outbox, slack, ledger, passed)
   if (replies !== undefined) return replies
 
   const attempts = judgeAttempts(runsOf)
@@ -142,7 +144,8 @@ const judgeAttempts = (runsOf: ReadonlyMap<string, ReadonlyArray<Run>>): string 
 const judgeReplies = (
   outbox: ReadonlyArray<OutboxRow>,
   slack: ReadonlyArray<Shown>,
-  ledger: Ledger
+  ledger: Ledger,
+  passed: ReadonlySet<number>
 ): string | undefined => {
   const ours = slack.filter((message) => message.user === bot)
   const there = new Map(ours.map((message) => [`${message.channel}/${message.ts}`, message]))
@@ -156,12 +159,14 @@ const judgeReplies = (
       const other = claimed.get(at)
       if (other !== undefined) return `G6: replies ${other} and ${row.id} are the same message`
       claimed.set(at, row.id)
+      if (passed.has(row.id)) continue
       const before = last.get(row.lane)
       if (before !== undefined && Number(before.ts) > Number(row.slack_ts)) {
         return `G4: reply ${row.id} stands before ${before.id} in ${row.lane}`
       }
       last.set(row.lane, { id: row.id, ts: row.slack_ts ?? "" })
-    } else return `reply ${row.id} ended as ${row.state}: ${row.reason}`
+    } else if (row.reason?.includes("restricted_action") === true) continue
+    else return `reply ${row.id} ended as ${row.state}: ${row.reason}`
   }
   for (const [at, message] of there) {
     if (!claimed.has(at)) return `G6: "${message.text}" is in Slack (${at}) and no reply is delivered there`

@@ -45,11 +45,28 @@ const reading: { readonly [table: string]: string } = {
   outbox: "SELECT id, state, lane AS \"of\" FROM slackwater_outbox"
 }
 
+/** A reply that may have arrived holds its lane for so long (ms). */
+const holdLaneFor = 120_000
+
 export class Watched {
+  /** Replies whose fate was unknown for so long that others of their lane went by. */
+  readonly passed = new Set<number>()
+  readonly #unknownSince = new Map<number, number>()
   readonly #last = new Map<string, Map<number | string, string>>()
 
   /** What is wrong with the rows as they are now, after as they were. */
-  look(disk: Disk, saw: (what: string) => void): string | undefined {
+  look(disk: Disk, now: number, saw: (what: string) => void): string | undefined {
+    const wrong = this.#compare(disk, saw)
+    const unknown = disk.rows<{ readonly id: number }>("SELECT id FROM slackwater_outbox WHERE state = 'unknown'")
+    for (const { id } of unknown) {
+      const since = this.#unknownSince.get(id)
+      if (since === undefined) this.#unknownSince.set(id, now)
+      else if (now - since >= holdLaneFor) this.passed.add(id)
+    }
+    return wrong
+  }
+
+  #compare(disk: Disk, saw: (what: string) => void): string | undefined {
     for (const [table, sql] of Object.entries(reading)) {
       const before = this.#last.get(table) ?? new Map<number | string, string>()
       const now = new Map<number | string, string>()

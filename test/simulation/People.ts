@@ -41,7 +41,9 @@ export const deedsOf = (dice: Dice): ReadonlyArray<Deed> => {
       poison: mayPoison && stream.chance(0.2)
     })
     const gap = stream.next()
-    at += gap < 0.5
+    at += gap < 0.25
+      ? 0
+      : gap < 0.5
       ? stream.between(0, 60)
       : gap < 0.8
       ? stream.between(60, 3_000)

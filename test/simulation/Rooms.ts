@@ -1,19 +1,32 @@
 /**
- * The gateway of one process: the real rooms and the real stores, in the order of `Gateway.ts`, between simulated doors.
+ * The gateway of one process: the real rooms and the real stores, in the order of `Gateway.ts`, run by the real Reload,
+ * between simulated doors.
  *
  * Left out are the HTTP server and the spool's files, which say nothing about messages; the few files that rooms write
  * besides (heartbeat, wake) lie in a file system of the process.
  */
-import { ConfigProvider, Effect, FileSystem, Layer, Logger, Path, Redacted, References, Stream } from "effect"
-import type { GatewayConfig as Config } from "../../src/GatewayConfig.ts"
+import {
+  type Cause,
+  ConfigProvider,
+  Effect,
+  FileSystem,
+  Layer,
+  Logger,
+  Path,
+  Queue,
+  Redacted,
+  References,
+  Stream
+} from "effect"
+import { Admission } from "../../src/Admission.ts"
 import { GatewayConfig, type Settings } from "../../src/GatewayConfig.ts"
 import { defaultActivation } from "../../src/Activation.ts"
-import { run, way } from "../../src/Gateway.ts"
+import * as Gateway from "../../src/Gateway.ts"
 import { GatewayStatus } from "../../src/GatewayStatus.ts"
-import { Handler, type HandlerOf } from "../../src/Handler.ts"
+import type { HandlerOf } from "../../src/Handler.ts"
 import * as Heartbeat from "../../src/Heartbeat.ts"
 import { Instance } from "../../src/Instance.ts"
-import { Responder } from "../../src/Responder.ts"
+import * as Reload from "../../src/Reload.ts"
 import { Shutdown } from "../../src/Shutdown.ts"
 import * as WebApi from "../../src/slack/WebApi.ts"
 import { SlackConnection } from "../../src/SlackConnection.ts"
@@ -44,27 +57,34 @@ export interface House {
   readonly handler: HandlerOf
   readonly heartbeat: boolean
   readonly log: (level: string, text: string) => void
+  /** Waits for a request to reload; answers what the settings are then. */
+  readonly reloads: Queue.Queue<Partial<Settings>>
 }
 
-const settingsOf = (given: Partial<Settings>): Layer.Layer<Config> =>
-  GatewayConfig.layer({
+const read = (given: Partial<Settings>) =>
+  GatewayConfig.read({
     appToken: Redacted.make("xapp-simulated"),
     botToken: Redacted.make("xoxb-simulated"),
     ...given
-  }).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord({}))), Layer.orDie)
+  }).pipe(Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnvRecord({})))
 
-const running = Layer.effectDiscard(Effect.flatMap(Shutdown, (shutdown) => shutdown.running))
+/** Why something went wrong, in the words that say most. */
+const textOf = (cause: Cause.Cause<unknown>) =>
+  cause.reasons.map((reason) => {
+    const said: unknown = reason._tag === "Fail" ? reason.error : reason._tag === "Die" ? reason.defect : reason._tag
+    return said instanceof Error ? said.message : String(said)
+  }).join(", ")
 
 /** Runs until it is interrupted or gives up. */
-export const house = ({ handler, heartbeat, log, process, settings, slack, spool }: House) => {
+export const house = ({ handler, heartbeat, log, process, reloads, settings, slack, spool }: House) => {
   const logger = Logger.make(({ cause, logLevel, message }) => {
     const text = Array.isArray(message) ? message.map(String).join(" ") : String(message)
-    const why = cause.reasons.length === 0 ? "" : ` ${String(cause.reasons.map((reason) => String(Reflect.get(reason, "defect") ?? Reflect.get(reason, "error") ?? reason._tag)).join(", "))}`
-    log(logLevel, text + why)
+    log(logLevel, cause.reasons.length === 0 ? text : `${text} ${textOf(cause)}`)
   })
   const ground = Instance.cleanStop.pipe(
     Layer.provideMerge(heartbeat ? Heartbeat.layer(1) : Layer.empty),
     Layer.provideMerge(HostTransaction.watch),
+    Layer.provideMerge(Admission.layer),
     Layer.provideMerge(GatewayStatus.layer),
     Layer.provideMerge(spool),
     Layer.provideMerge(Stores.own),
@@ -73,21 +93,27 @@ export const house = ({ handler, heartbeat, log, process, settings, slack, spool
     Layer.provideMerge([files, Path.layer])
   )
   const api = Workspace.door.pipe(Layer.provide(WebApi.layer))
-  const built = Layer.build(running.pipe(
-    Layer.provideMerge(way(defaultActivation, undefined)),
-    Layer.provide([Layer.succeed(SlackConnection, slack.connection(process)), api]),
-    Layer.provideMerge(ground),
-    Layer.provide([Handler.layer(handler), Responder.layer()]),
-    Layer.provide(settingsOf(settings)),
-    Layer.fresh
-  ))
-  return built.pipe(
-    Effect.flatMap((context) => Effect.provideContext(run, context)),
-    Effect.scoped,
+  const rooms = ({ activate, mode }: Parameters<typeof Gateway.rooms>[0]) =>
+    Layer.effectContext(Effect.andThen(Shutdown.use(({ running }) => running), Effect.context())).pipe(
+      Layer.provideMerge(Gateway.way(activate ?? defaultActivation, mode)),
+      Layer.provide([Layer.succeed(SlackConnection, slack.connection(process)), api])
+    )
+  let next = settings
+  return Effect.gen(function*() {
+    return yield* Reload.run({
+      handler,
+      settings: yield* Effect.orDie(read(settings)),
+      read: Effect.suspend(() => read(next)),
+      requested: Effect.map(Queue.take(reloads), (wanted) => {
+        next = { ...next, ...wanted }
+      }),
+      doomed: Effect.never,
+      mayTake: () => Effect.void,
+      // Less stands on this ground than on the gateway's own, and nothing asks for the rest.
+      gateway: { ground, rooms } as unknown as Pick<typeof Gateway, "ground" | "rooms">
+    })
+  }).pipe(
     Effect.provideService(WebApi.Caller, slack.caller(process)),
-    Effect.provide(Layer.mergeAll(
-      Logger.layer([logger]),
-      Layer.succeed(References.MinimumLogLevel, "Info")
-    ))
+    Effect.provide(Layer.mergeAll(Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, "Info")))
   )
 }

@@ -1,7 +1,7 @@
 /** What of a gateway's settings a history draws. */
 import { Duration } from "effect"
 import type { Mode, Settings } from "../../src/GatewayConfig.ts"
-import type { Dice } from "./Dice.ts"
+import type { Dice, Stream } from "./Dice.ts"
 
 export const settingsOf = (dice: Dice) => {
   const stream = dice.of("settings")
@@ -20,3 +20,10 @@ export const settingsOf = (dice: Dice) => {
 }
 
 export type Drawn = ReturnType<typeof settingsOf>
+
+/** What a reload changes; now and then to something that is refused. */
+export const changesOf = (stream: Stream): Partial<Settings> => ({
+  debounce: Duration.millis(stream.pick([0, 500])),
+  concurrency: stream.chance(0.1) ? -1 : stream.pick([1, 4, 16]),
+  mode: stream.pick<Mode>(["collect", "followup"])
+})

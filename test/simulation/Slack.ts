@@ -12,7 +12,7 @@ import type { Envelope } from "../../src/Envelope.ts"
 import type { Settings } from "../../src/GatewayConfig.ts"
 import { byCode, httpStatus, rateLimit } from "../../src/slack/classify.ts"
 import { envelopeOf } from "../../src/slack/SocketMode.ts"
-import { Ambiguous, type SlackApiReason } from "../../src/SlackApi.ts"
+import { Ambiguous, NotSent, type SlackApiReason } from "../../src/SlackApi.ts"
 import {
   type Connection,
   type Incoming,
@@ -42,6 +42,7 @@ export interface Watch {
   readonly took: (method: string, params: Record<string, unknown>, answer: Answer, process: Process) => void
   readonly point: (point: string, process: Process) => void
   readonly saw: (fault: string) => void
+  readonly mark: (coincidence: string) => void
 }
 
 interface Line {
@@ -141,7 +142,7 @@ export class Slack {
     if (line.deaf) return
     line.toSlack = Math.max(line.toSlack, this.#machine.now + dice.of("latency").skewed(1, 300))
     this.#machine.at(line.toSlack, () => {
-      if (!this.#lines.has(line.id)) return
+      if (!this.#lines.has(line.id)) return this.#watch.mark("ack:lost with its connection")
       this.act((world, now) => world.received(line.id, JSON.stringify({ envelope_id: envelope.id, payload }), now))
     })
     this.#watch.point("after ack", line.process)
@@ -285,7 +286,10 @@ export class Slack {
         }
         const back = (ms: number, result: Effect.Effect<object, SlackApiReason>) => process.later(ms, () => settle(result))
         process.later(timeout, () => settle(noAnswer("timeout", true)))
-        if (happens("lost")) {
+        if (happens("notSent")) {
+          const detail = latency.pick(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN"])
+          back(latency.skewed(1, 500), Effect.fail(new NotSent({ detail })))
+        } else if (happens("lost")) {
           back(latency.skewed(1, 500), noAnswer("ECONNRESET"))
         } else {
           // A request that is late takes effect when nobody waits for it any more.
@@ -319,6 +323,9 @@ export class Slack {
   #faultsOf(method: string, happens: (kind: keyof Weather & string) => boolean): FaultPatch | undefined {
     const latency = this.#machine.dice.of("latency")
     if (happens("resetAfter")) return { resetAfterCommit: { method, times: 1 } }
+    if (method === "chat.postMessage" && happens("permanent")) {
+      return { error: { method, times: 1, code: "restricted_action" } }
+    }
     if (happens("tooMany")) return { rateLimit: { method, times: 1, retryAfterSeconds: latency.between(1, 20) } }
     if (happens("serverError")) {
       return { httpStatus: { method, times: 1, status: latency.pick([500, 502, 503]), afterCommit: latency.chance(0.5) } }

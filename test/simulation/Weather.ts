@@ -25,6 +25,10 @@ export interface Weather {
   readonly tooMany: number
   readonly serverError: number
   readonly slowAnswer: number
+  /** The request does not leave the machine. */
+  readonly notSent: number
+  /** Slack will not have this post. */
+  readonly permanent: number
   /** Of each statement, or of each begin and commit. */
   readonly busy: number
   readonly full: number
@@ -56,6 +60,8 @@ const strengths: { readonly [K in keyof Weather]: readonly [family: string, most
   tooMany: ["api", 0.15],
   serverError: ["api", 0.15],
   slowAnswer: ["api", 0.3],
+  notSent: ["api", 0.1],
+  permanent: ["api", 0.03],
   busy: ["store", 0.05],
   full: ["store", 0.02],
   ioerr: ["store", 0.02],
@@ -67,7 +73,7 @@ const strengths: { readonly [K in keyof Weather]: readonly [family: string, most
   kill: ["process", 0.3],
   stop: ["process", 0.15],
   freeze: ["process", 0.05],
-  reload: ["process", 0],
+  reload: ["process", 0.15],
   clock: ["process", 0]
 }
 
