@@ -150,13 +150,15 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
   const worked = (row: ClaimedReply, at: SlackMessage) =>
     Effect.suspend(() => {
       access.worked()
-      return arrived(row, at)
+      return Effect.as(arrived(row, at), true)
     })
 
+  /** Answers whether Slack has it now. */
   const send = Effect.fn("Outbox.send")(function*(row: ClaimedReply) {
     yield* Effect.annotateCurrentSpan({ reply: row.id, conversation: row.lane, kind: row.dispatch._tag })
     if (row.attempts >= outboxMaxAttempts) {
-      return yield* fail(row, gaveUp(row.attempts), yield* Clock.currentTimeMillis)
+      yield* fail(row, gaveUp(row.attempts), yield* Clock.currentTimeMillis)
+      return false
     }
     const { dispatch } = row
     let { remote } = row
@@ -173,14 +175,14 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
         )
     }
     // Members can read metadata, so the key that travels says nothing.
-    yield* api.send(row.destination, dispatch, yield* fingerprint(row.key), file).pipe(
+    return yield* api.send(row.destination, dispatch, yield* fingerprint(row.key), file).pipe(
       Effect.matchEffect({
         onFailure: (error) =>
           error.reason._tag === "AlreadyDone"
             ? worked(row, targetOf(row))
             : Effect.andThen(
               counted(sends, error.reason._tag === "Ambiguous" ? "unknown" : "not_sent"),
-              failed({ ...row, remote }, error)
+              Effect.as(failed({ ...row, remote }, error), false)
             ),
         onSuccess: (at) => worked(row, at)
       })

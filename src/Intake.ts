@@ -13,6 +13,7 @@
 import { Clock, Context, Duration, Effect, Exit, Latch, Layer, Option } from "effect"
 import type { Activate, Activation } from "./Activation.ts"
 import { Activity } from "./Activity.ts"
+import { Conversations } from "./Conversations.ts"
 import { Debouncer } from "./Debouncer.ts"
 import { decode, type Decoded, type Envelope, undecodable as asUndecodable } from "./Envelope.ts"
 import { eventOf, kindOf } from "./Event.ts"
@@ -20,7 +21,7 @@ import { GatewayConfig, type Settings } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
 import { Handler } from "./Handler.ts"
 import type { InboundMessage } from "./Message.ts"
-import { type Appended, MessageStore } from "./MessageStore.ts"
+import { type Appended, type ClaimedTurn, MessageStore } from "./MessageStore.ts"
 import { Responder } from "./Responder.ts"
 import type { Identity } from "./SlackApi.ts"
 import type { Incoming } from "./SlackConnection.ts"
@@ -81,6 +82,7 @@ export class Intake extends Context.Service<Intake, {
       Effect.gen(function*() {
         const activity = yield* Activity
         const config = yield* GatewayConfig
+        const conversations = yield* Conversations
         const debouncer = yield* Debouncer
         const { handles } = yield* Handler
         const responder = yield* Responder
@@ -123,21 +125,40 @@ export class Intake extends Context.Service<Intake, {
             (exit) => Exit.isSuccess(exit) ? exit.value : undefined
           )
 
-        /** Stores it; its quiet window counts once `opened` was run. */
+        /**
+         * Stores it; its quiet window counts, or its turn begins, once `opened` was run. Where nothing can come in between
+         * (`mayBegin`), and a slot is free, it is begun at once if it need not wait.
+         */
         const keep = Effect.fnUntraced(
-          function*(message: InboundMessage, keys: ReadonlyArray<string>, ignored: string | undefined) {
+          function*(
+            message: InboundMessage,
+            keys: ReadonlyArray<string>,
+            ignored: string | undefined,
+            mayBegin: boolean
+          ) {
             const { conversation } = message
             yield* Effect.annotateCurrentSpan("conversation", conversation)
             const now = yield* Clock.currentTimeMillis
             const window = yield* debouncer.window(message, now)
-            const appended = yield* store.append({
-              message,
-              keys,
-              receivedAt: now,
-              dueAt: window.endsAt,
-              cap: config.maxWaiting,
-              ...(ignored === undefined ? {} : { ignored })
-            })
+            const slot = mayBegin && ignored === undefined && window.endsAt <= now
+              ? conversations.promise(conversation)
+              : undefined
+            const settle = (turn: ClaimedTurn | undefined) => slot === undefined ? Effect.void : slot.settle(turn)
+            const appended = yield* Effect.onError(
+              store.append({
+                message,
+                keys,
+                receivedAt: now,
+                dueAt: window.endsAt,
+                cap: config.maxWaiting,
+                ...(ignored === undefined ? {} : { ignored }),
+                ...(slot === undefined ? {} : { claim: slot.owner })
+              }),
+              () => settle(undefined)
+            )
+            const turn = appended._tag === "Queued" ? appended.claimed : undefined
+            // A slot for what waits, or does not, is free again at once.
+            if (turn === undefined) yield* settle(undefined)
             if (appended._tag === "Overflow") {
               yield* status.raise(
                 "conversation-full",
@@ -147,6 +168,7 @@ export class Intake extends Context.Service<Intake, {
             }
             // There was room for this one. Conversations ends the alarm likewise when a turn makes room.
             if (appended._tag === "Queued") yield* status.clear("conversation-full", conversation)
+            if (turn !== undefined) return { appended, opened: settle(turn) }
             const waits = appended._tag === "Queued" || (appended._tag === "Duplicate" && appended.revived)
             return { appended, opened: waits ? debouncer.opened(conversation, window) : Effect.void }
           }
@@ -167,7 +189,7 @@ export class Intake extends Context.Service<Intake, {
             const ignored = refused ?? (hasErrors ? "answered with errors" : yield* decide(message, identity))
             // A modal answered with errors is not yet submitted; a repetition that finds none is the submission.
             const identities = hasErrors || tooLate ? keys.map((key) => `${key}:${ignored}`) : keys
-            const { appended, opened } = yield* keep(message, identities, ignored)
+            const { appended, opened } = yield* keep(message, identities, ignored, !isLate)
             if (undecodable !== undefined && appended._tag === "Ignored") {
               yield* Effect.logWarning("an envelope could not be understood and is kept as ignored").pipe(
                 Effect.annotateLogs({ envelope: envelope.id, reason: undecodable })
@@ -217,6 +239,8 @@ export class Intake extends Context.Service<Intake, {
             const stored = yield* take(incoming, identity)
             if (stored === undefined) return yield* counted(events, "refused")
             yield* observed(envelopeCommit, yield* sinceArrival)
+            // Only told: neither the ack nor the turn waits for the other.
+            yield* stored.opened
             yield* Effect.matchEffect(ack(stored.payload), {
               onFailure: () => counted(ackFailures),
               onSuccess: () =>
@@ -226,7 +250,6 @@ export class Intake extends Context.Service<Intake, {
                 )
             })
             yield* activity.count("received")
-            yield* stored.opened
           },
           Effect.uninterruptible
         )
@@ -239,7 +262,7 @@ export class Intake extends Context.Service<Intake, {
           const own = keys.filter((key) => key.startsWith("message:"))
           if (undecodable !== undefined || own.length === 0) return Option.none()
           const ignored = refusedBy(config, message) ?? (yield* decide(message, identity))
-          const { appended, opened } = yield* keep(message, own, ignored)
+          const { appended, opened } = yield* keep(message, own, ignored, false)
           yield* opened
           return Option.some(appended._tag)
         })

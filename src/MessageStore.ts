@@ -101,6 +101,8 @@ export interface ClaimedTurn {
   readonly traces: ReadonlyArray<string>
   /** Epoch ms at which the first of them was accepted. */
   readonly receivedAt: number
+  /** More of its conversation may be waiting, or asked for, than what comes from now on and what is in a quiet window. */
+  readonly hasOthers: boolean
 }
 
 export interface ReadyConversation {
@@ -122,6 +124,14 @@ export interface Left {
   readonly unseen?: ReadonlyArray<number>
   /** Who sends the first reply at once, where it may go (`OutboxStore.enqueue`). */
   readonly sender?: OwnerId | undefined
+}
+
+/** What is to be done about the replies of a completion. */
+export interface Completed {
+  /** Began as `sending`: whoever completed the turn must send it. */
+  readonly begun: ClaimedReply | null
+  /** Others wait to be claimed. */
+  readonly queued: boolean
 }
 
 /** One line of a conversation's past. */
@@ -171,7 +181,7 @@ export class MessageStore extends Context.Service<MessageStore, {
   ) => Effect.Effect<Option.Option<ClaimedTurn>, StoreError>
   /**
    * Completion and final replies, and what else the run leaves, in one transaction. Fails with `TurnLost` and changes
-   * nothing if not the owner. Answers the reply that began as `sending`, if one did.
+   * nothing if not the owner.
    */
   readonly complete: (
     turn: TurnId,
@@ -179,7 +189,7 @@ export class MessageStore extends Context.Service<MessageStore, {
     replies: ReadonlyArray<NewReply>,
     now: number,
     left?: Left
-  ) => Effect.Effect<ClaimedReply | null, StoreError>
+  ) => Effect.Effect<Completed, StoreError>
   /** Keeps what a run says it is doing, for the run that goes on after a restart. */
   readonly saveStatus: (run: TurnRun, status: string) => Effect.Effect<void, StoreError>
   /** Results of the turn's finished steps by name, as JSON. */

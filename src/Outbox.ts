@@ -2,7 +2,7 @@
  * Sends what was committed: in order per conversation, at Slack's pace, once.
  *
  * Owns the choice of what goes next, and the way of a row from `queued` to its end: `Access` says whether Slack takes
- * anything, `Delivery` makes the call, `Reconcile` looks up what may have arrived, `Waiters` tells who waits for it.
+ * anything, `Handover` lets a reply go straight from its commit, `Delivery` makes the call, `Reconcile` looks up what may have arrived, `Waiters` tells who waits for it.
  * Guarantees, also after `kill -9`: a row found in `sending` is looked up, never blindly sent again. Slack offers no
  * idempotency key and its history lags, so absence is evidence and not proof.
  * Does not: decide what an error means (SlackApi) or order rows (OutboxStore).
@@ -15,10 +15,12 @@ import { makeDelivery } from "./Delivery.ts"
 import { Dispatch, isFindable, problemOf, type SlackMessage } from "./Dispatch.ts"
 import { GatewayConfig } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
+import { makeHandover } from "./Handover.ts"
 import { type FilePost, makeHostPosts, type Post } from "./HostPosts.ts"
 import { HostTransaction } from "./HostTransaction.ts"
 import { Instance } from "./Instance.ts"
-import type { Destination } from "./Message.ts"
+import type { Destination, OwnerId } from "./Message.ts"
+import type { Completed } from "./MessageStore.ts"
 import { monotonicMillis } from "./monotonic.ts"
 import { type ClaimedReply, type NewReply, OutboxStore, type StoredReply, type TurnRun } from "./OutboxStore.ts"
 import { Pace } from "./Pace.ts"
@@ -69,6 +71,11 @@ export class Outbox extends Context.Service<Outbox, {
   readonly keep: (staged: Staged, name: string) => Effect.Effect<void, SpoolError>
   /** This file is not needed after all. */
   readonly drop: (name: string) => Effect.Effect<void>
+  /** Commits the end of a turn with its replies, which `write` does, and has them sent. */
+  readonly complete: (
+    replies: ReadonlyArray<NewReply>,
+    write: (sender: OwnerId | undefined) => Effect.Effect<Completed, StoreError>
+  ) => Effect.Effect<void, StoreError>
   /** The text that Slack shows for sure of a stream that goes on; null where nobody knows, or it is over. */
   readonly streamed: (start: number) => Effect.Effect<string | null, StoreError>
   /** Something was committed by other means. */
@@ -102,6 +109,13 @@ export class Outbox extends Context.Service<Outbox, {
       const signal = yield* Latch.make()
       const idle = yield* Latch.make(true)
       const busy = new Set<number>()
+      /** Posts to these waited for their pace at the last look; a new one does not overtake them. */
+      let paced: ReadonlySet<string> = new Set()
+      /** At the last look something due had to wait, or there was no worker left; or it is time to look. */
+      let crowded = true
+      /** Nothing may be claimed before its time, whatever is delivered meanwhile. */
+      let calm = false
+      let draining = false
       let lookedAround = 0
       /** The wall clock and the monotonic one, when they were looked at last. */
       let seenAt = 0
@@ -113,29 +127,44 @@ export class Outbox extends Context.Service<Outbox, {
       const fibers = yield* FiberSet.make()
       const showStatus = yield* makeStatusCalls
 
-      /** One fiber for one row; the sender looks again when it ends. */
-      const handle = (row: ClaimedReply, effect: Effect.Effect<void>, onDefect: Effect.Effect<void>) =>
-        Effect.suspend(() => {
-          busy.add(row.id)
-          return FiberSet.run(
-            fibers,
-            effect.pipe(
-              Effect.catchDefect((defect) =>
-                Effect.andThen(Effect.logError("handling a reply ended in a defect", defect), onDefect)
-              ),
-              Effect.ensuring(Effect.suspend(() => {
-                busy.delete(row.id)
-                return signal.open
-              })),
-              Effect.annotateLogs({ reply: row.id, conversation: row.lane }),
-              continuing(row.trace)
-            )
-          )
-        })
+      /** From its beginning to its end; then the sender looks again, unless that could show nothing new. */
+      const attend = (row: ClaimedReply, effect: Effect.Effect<boolean | void>, onDefect: Effect.Effect<void>) => {
+        let isThere = false
+        busy.add(row.id)
+        return effect.pipe(
+          Effect.map((delivered) => {
+            isThere = delivered === true
+          }),
+          Effect.catchDefect((defect) =>
+            Effect.andThen(Effect.logError("handling a reply ended in a defect", defect), onDefect)
+          ),
+          Effect.ensuring(Effect.suspend(() => {
+            busy.delete(row.id)
+            return isThere && calm && !draining ? Effect.void : Effect.asVoid(signal.open)
+          })),
+          Effect.annotateLogs({ reply: row.id, conversation: row.lane }),
+          continuing(row.trace)
+        )
+      }
+
+      /** One fiber for one row. */
+      const handle = (row: ClaimedReply, effect: Effect.Effect<boolean | void>, onDefect: Effect.Effect<void>) =>
+        Effect.suspend(() => FiberSet.run(fibers, attend(row, effect, onDefect)))
+
+      const runApart = yield* FiberSet.runtime(fibers)()
+      const handover = yield* makeHandover({
+        access,
+        pace,
+        fibers,
+        hasRoom: (channel, places) => !draining && !crowded && busy.size + places < workers && !paced.has(channel),
+        // What the caller has in its context is not the sender's.
+        start: (row) => void runApart(attend(row, delivery.send(row), delivery.broke(row))),
+        freed: () => void signal.openUnsafe()
+      })
 
       /** Answers when to try again what its pace held back; null when nothing is. */
       const send = Effect.fnUntraced(function*(now: number) {
-        const free = workers - busy.size
+        const free = workers - busy.size - handover.places()
         if (free <= 0 || !access.isOpen(now)) return null
         const closed = kinds.filter((kind) => pace.openAt(now, methodOf[kind]) > now)
         let heldBack = Math.min(...closed.map((kind) => pace.openAt(now, methodOf[kind])))
@@ -200,13 +229,16 @@ export class Outbox extends Context.Service<Outbox, {
 
       const dispatch = Effect.gen(function*() {
         yield* signal.close
+        calm = false
         const now = yield* Clock.currentTimeMillis
         yield* noticeClock(now)
         const heldBack = yield* send(now)
         const lookHeldBack = yield* look(now)
         yield* lookAround(now)
         yield* status.clear("database:outbox")
-        const next = yield* store.nextDueAt(now, pace.exhausted(now), [...busy])
+        const exhausted = pace.exhausted(now)
+        const next = yield* store.nextDueAt(now, exhausted, [...busy])
+        paced = new Set(exhausted)
         if (next.send !== null && next.send <= now && !access.isOpen(now) && now >= access.pausedUntil()) {
           const wasOut = access.isOut()
           yield* access.probe
@@ -216,6 +248,9 @@ export class Outbox extends Context.Service<Outbox, {
           return now
         }
         const isSendDue = next.send !== null && next.send <= now
+        const isLookDue = next.look !== null && next.look <= now
+        crowded = isSendDue || busy.size >= workers
+        calm = !crowded && !isLookDue && !next.behind
         const sendAt = Math.min(
           next.send === null ? Infinity : Math.max(isSendDue ? heldBack ?? now : next.send, access.pausedUntil()),
           pace.nextAt(now) ?? Infinity
@@ -224,7 +259,7 @@ export class Outbox extends Context.Service<Outbox, {
         yield* busy.size === 0 && (sendAt > now + soon || access.isOut()) ? idle.open : idle.close
         // With all workers busy the end of one of them wakes us.
         if (busy.size >= workers) return now + sweepEvery
-        const lookAt = next.look === null ? Infinity : next.look <= now ? lookHeldBack ?? now : next.look
+        const lookAt = next.look === null ? Infinity : isLookDue ? lookHeldBack ?? now : next.look
         // Behind what is held back, other rows may come due.
         const mayBeBehind = (isSendDue && heldBack !== null) || lookHeldBack !== null ? now + 1_000 : Infinity
         return Math.min(sendAt, lookAt, mayBeBehind, now + sweepEvery)
@@ -244,6 +279,9 @@ export class Outbox extends Context.Service<Outbox, {
 
       const wake = Effect.suspend(() => {
         waiters.releaseInterim()
+        calm = false
+        // Nothing that is committed now overtakes what is about to be looked for.
+        crowded = true
         return Effect.andThen(idle.close, signal.open)
       })
 
@@ -252,7 +290,13 @@ export class Outbox extends Context.Service<Outbox, {
         Effect.catch((error) => Effect.logWarning("could not clear the spool; trying again later", error))
       )
       yield* supervisor.fork("outbox", Effect.forever(Effect.flatMap(dispatch, wait)))
-      yield* Effect.addFinalizer(() => shutdown.within("outbox", Effect.andThen(wake, idle.await)))
+      yield* Effect.addFinalizer(() => {
+        draining = true
+        return shutdown.within("outbox", Effect.andThen(wake, idle.await))
+      })
+
+      /** All that was committed is being sent: there is nothing to look for. */
+      const begunOnly = Effect.sync(waiters.releaseInterim)
 
       /** Something else than in an earlier run, at the same place. */
       const countDiverged = Effect.fnUntraced(function*(replies: ReadonlyArray<NewReply>) {
@@ -268,8 +312,12 @@ export class Outbox extends Context.Service<Outbox, {
         from: TurnRun | null
       ) {
         if (from !== null && from.attempt > 1) yield* countDiverged(replies)
-        const rows = yield* store.enqueue(replies, from, yield* Clock.currentTimeMillis)
-        yield* host.afterCommit(wake)
+        const rows = yield* handover.commit(
+          replies[0],
+          (sender) => Effect.flatMap(Clock.currentTimeMillis, (now) => store.enqueue(replies, from, now, sender)),
+          ([first]) => first?.begun
+        )
+        yield* rows.every(({ begun }) => begun !== undefined) ? begunOnly : host.afterCommit(wake)
         return rows
       })
 
@@ -297,6 +345,11 @@ export class Outbox extends Context.Service<Outbox, {
       return Outbox.of({
         enqueue,
         commit,
+        complete: (replies, write) =>
+          Effect.flatMap(
+            handover.commit(replies[0], write, ({ begun }) => begun),
+            ({ queued }) => queued ? wake : begunOnly
+          ),
         wake: Effect.asVoid(wake),
         lookAround: Effect.suspend(() => {
           lookedAround = 0

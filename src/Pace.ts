@@ -85,6 +85,13 @@ export class Pace {
     return true
   }
 
+  /** The place was taken for a call that is not made. */
+  giveBack(channel: string, now: number, method = posting): void {
+    const buckets = [this.method(method, now)]
+    if (this.isPerChannel(method)) buckets.push(this.channel(channel, now))
+    for (const bucket of buckets) bucket.tokens = Math.min(bucket.burst, bucket.tokens + 1)
+  }
+
   /** Slack refused a call until then; `everywhere` when it said that it means the whole workspace. */
   pause(channel: string, now: number, until: number, method = posting, everywhere = false): void {
     const isChannels = this.isPerChannel(method) && !everywhere

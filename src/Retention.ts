@@ -78,7 +78,10 @@ export class Retention extends Context.Service<Retention, {
       )
 
       const every = everyFor(retention)
-      const sweeping = Effect.andThen(Effect.sleep(Duration.min(first, every)), Effect.forever(Effect.andThen(sweep, Effect.sleep(every))))
+      const sweeping = Effect.andThen(
+        Effect.sleep(Duration.min(first, every)),
+        Effect.forever(Effect.andThen(sweep, Effect.sleep(every)))
+      )
       yield* supervisor.fork("retention", sweeping)
       return Retention.of({ sweep })
     })

@@ -14,7 +14,7 @@ import { GatewayStatus } from "./GatewayStatus.ts"
 import { Handler } from "./Handler.ts"
 import { Hiding } from "./Hiding.ts"
 import { Instance } from "./Instance.ts"
-import type { TurnId } from "./Message.ts"
+import type { OwnerId, TurnId } from "./Message.ts"
 import { type ClaimedTurn, MessageStore, suspectAfter } from "./MessageStore.ts"
 import { Outbox } from "./Outbox.ts"
 import { hiding } from "./redaction.ts"
@@ -36,6 +36,8 @@ export interface Running {
   readonly claimed: ClaimedTurn
   readonly run: Run
   readonly mode: Mode
+  /** Its turn is over, and left nothing that waits. */
+  isDone: boolean
   /** Completes when newer messages make this run pointless, or an operator has ended its turn. */
   readonly cut: Deferred.Deferred<"superseded" | "cancelled">
 }
@@ -182,14 +184,14 @@ export const makeTurnRunner = Effect.gen(function*() {
       return yield* failed(running, squashed instanceof HandlerError ? squashed.cause : squashed)
     }
     const rows = answer.value
-    yield* holding(claimed.id)(
+    const complete = (sender: OwnerId | undefined) =>
       Effect.flatMap(
         Clock.currentTimeMillis,
-        (now) => store.complete(claimed.id, owner, rows, now, { state: run.newState(), unseen: run.unseen() })
+        (now) => store.complete(claimed.id, owner, rows, now, { state: run.newState(), unseen: run.unseen(), sender })
       )
-    )
+    yield* holding(claimed.id)(outbox.complete(rows, complete))
+    running.isDone = run.unseen().length === 0
     yield* run.line.end(rows.length > 0)
-    yield* outbox.wake
     yield* shutdown.count("drained", 1)
     yield* counted(turns, "done")
     yield* activity.count("turnsDone")
@@ -207,6 +209,7 @@ export const makeTurnRunner = Effect.gen(function*() {
       claimed,
       run: makeRun({ claimed, owner, outbox, slackApiUrl: config.slackApiUrl, store, steer: mode === "steer" }),
       mode,
+      isDone: false,
       cut: Deferred.makeUnsafe<"superseded" | "cancelled">()
     }),
 

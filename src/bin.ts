@@ -106,7 +106,10 @@ const [first = ""] = args
 const isAlone = (first === "healthcheck" || first === "run") && !args.some((arg) => arg.startsWith("--completions"))
 const name = isAlone ? first : "main"
 if (name !== "healthcheck" && import.meta.url.endsWith(".ts")) await import("./cli/fromSource.ts")
-bundled.handOver = () => void modules[name]().then(({ main }) => main(args))
+bundled.handOver = () => {
+  bundled.isUsed = false
+  void modules[name]().then(({ main }) => main(args))
+}
 const bundle = bundleFor(name, args)
 const { main }: { readonly main: (args: ReadonlyArray<string>) => void } =
   await (bundle === undefined ? modules[name]() : import(bundle))

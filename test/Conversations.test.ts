@@ -16,7 +16,7 @@ describe("which turns run", () => {
       for (const [index, text] of ["a", "b", "c", "d"].entries()) {
         yield* (yield* MessageStore).append(arrival({ conversation: key(text), text }, { dueAt: epoch - 100 + index }))
       }
-      yield* (yield* Conversations).wake(key("a"))
+      for (const name of ["a", "b", "c", "d"]) yield* (yield* Conversations).wake(key(name))
       yield* settle
       assert.deepStrictEqual(bounded.texts(), ["a", "b"])
       yield* bounded.release("b")
@@ -45,6 +45,7 @@ describe("which turns run", () => {
           yield* add("D1", "and", at + 0.2)
         }
         yield* advance("10 seconds")
+        for (const name of ["D1", "D2", "D3", "D4", "D1"]) yield* (yield* Conversations).wake(key(name))
         yield* queueing.release("running")
         assert.deepStrictEqual(queueing.texts(), ["running", "a\nand\nand\nand"])
       }),

@@ -30,6 +30,7 @@ const test = <A, E>(sentence: string, body: Body<A, E>, debounce = Duration.mill
 const inDebouncer = <A, E>(body: Body<A, E>, debounce = Duration.millis(quiet)) => {
   const script: Script = { woken: [], flushed: [], madeDue: [], storeIsAway: false }
   const conversations = Layer.succeed(Conversations, {
+    promise: () => undefined,
     wake: (conversation) => Effect.sync(() => void script.woken.push(conversation)),
     lookAround: Effect.void,
     drain: Effect.succeed({ drained: 0, remaining: 0 }),

@@ -35,6 +35,7 @@ const steered = Effect.gen(function*() {
           interrupted: false,
           status: null,
           unreadable: null,
+          hasOthers: false,
           ids: [1],
           traces: [],
           receivedAt: 0,

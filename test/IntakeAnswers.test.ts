@@ -4,6 +4,7 @@ import { Effect, Exit, Fiber, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { defaultActivation } from "../src/Activation.ts"
+import { Conversations } from "../src/Conversations.ts"
 import { Debouncer } from "../src/Debouncer.ts"
 import type { Settings } from "../src/GatewayConfig.ts"
 import { Handler } from "../src/Handler.ts"
@@ -31,7 +32,12 @@ const test = <A, E>(
   it.effect(sentence, () =>
     inRooms(
       Intake.layerWith(defaultActivation).pipe(
-        Layer.provide([debouncer, Handler.layer(Handler.make(() => Effect.void)), Responder.layer(respond)]),
+        Layer.provide([
+          Layer.mock(Conversations)({ promise: () => undefined }),
+          debouncer,
+          Handler.layer(Handler.make(() => Effect.void)),
+          Responder.layer(respond)
+        ]),
         Layer.provideMerge(ground(given))
       )
     )(body))

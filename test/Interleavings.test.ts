@@ -7,7 +7,7 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Fiber, Scheduler } from "effect"
 import type { Mode } from "../src/GatewayConfig.ts"
-import { inbox, inConversations, say } from "./fixtures/conversationsRoom.ts"
+import { bring, inbox, inConversations, say } from "./fixtures/conversationsRoom.ts"
 import { settle } from "./fixtures/rooms.ts"
 import { seededScheduler } from "./fixtures/seededScheduler.ts"
 
@@ -16,14 +16,17 @@ const conversations = ["D1", "D2"]
 /** Few, so that a message often is the last one and nothing that comes later covers up for it. */
 const messagesOf = (seed: number) => 1 + seed % 3
 
+type Speaks = Effect.Services<ReturnType<typeof say>>
+
 /** People who talk to two conversations at once, each waiting for nobody. */
-const crowd = Effect.fnUntraced(function*(messages: number) {
+const crowd = Effect.fnUntraced(function*(messages: number, speak: typeof say | typeof bring) {
   const talking = yield* Effect.forEach(
     Array.from({ length: people }, (_, person) => person),
     (person) =>
       Effect.forkChild(Effect.forEach(
         Array.from({ length: messages }, (_, n) => n),
-        (n) => say(conversations[(person + n) % 2] ?? "D1", `${person}.${n}`, person * messages + n),
+        (n): Effect.Effect<unknown, unknown, Speaks> =>
+          speak(conversations[(person + n) % 2] ?? "D1", `${person}.${n}`, person * messages + n),
         { discard: true }
       ))
   )
@@ -32,7 +35,7 @@ const crowd = Effect.fnUntraced(function*(messages: number) {
 })
 
 /** One run: what each conversation's turns were given, and how many ran at once at most. */
-const run = (seed: number, mode: Mode) => {
+const run = (seed: number, mode: Mode, speak: typeof say | typeof bring = say) => {
   const given = new Map<string, Array<string>>()
   const active = new Map<string, number>()
   let together = 0
@@ -53,7 +56,7 @@ const run = (seed: number, mode: Mode) => {
       ),
     () =>
       Effect.gen(function*() {
-        yield* crowd(messagesOf(seed))
+        yield* crowd(messagesOf(seed), speak)
         const { done } = yield* inbox
         return { done, given, together }
       }),
@@ -61,7 +64,27 @@ const run = (seed: number, mode: Mode) => {
   ).pipe(Effect.provideService(Scheduler.Scheduler, seededScheduler(seed)))
 }
 
-for (const mode of ["collect", "followup", "steer", "interrupt"] as const) {
+const modes = ["collect", "followup", "steer", "interrupt"] as const
+
+it.effect(
+  "nor where messages are begun at once: each is handled, and one turn of a conversation at a time",
+  () =>
+    Effect.gen(function*() {
+      for (let seed = 1; seed <= 60; seed++) {
+        const mode = modes[seed % 4] ?? "collect"
+        const { done, given, together } = yield* run(seed, mode, bring)
+        const said = people * messagesOf(seed)
+        assert.strictEqual(done, said, `seed ${seed}, mode ${mode}: stranded`)
+        assert.strictEqual(together, 1, `seed ${seed}, mode ${mode}: two turns of one conversation at once`)
+        if (mode !== "interrupt") {
+          assert.strictEqual([...given.values()].flat().length, said, `seed ${seed}: handled twice`)
+        }
+      }
+    }),
+  60_000
+)
+
+for (const mode of modes) {
   it.effect(`mode ${mode}: no message is stranded between the last look for more and the end of a turn`, () =>
     Effect.gen(function*() {
       for (let seed = 1; seed <= 60; seed++) {

@@ -1,6 +1,7 @@
 /** What happens to messages that arrive while their conversation's turn runs. */
 import { assert, describe } from "@effect/vitest"
 import { Deferred, Effect, Schema, Stream } from "effect"
+import { Conversations } from "../src/Conversations.ts"
 import type { Mode } from "../src/GatewayConfig.ts"
 import type { Turn } from "../src/Handler.ts"
 import { OwnerId } from "../src/Message.ts"
@@ -181,6 +182,7 @@ describe("a mode function", () => {
             )
           }
         }
+        for (const name of ["D1", "D2"]) yield* (yield* Conversations).wake(key(name))
         yield* say("D3", "go")
         yield* settle
         assert.sameMembers(each.texts(), ["D1 1", "D2 1\nD2 2", "go"])

@@ -85,6 +85,7 @@ const recording = (failure?: StoreError) => {
   const rows: Array<NewReply> = []
   const outbox: Outbox["Service"] = {
     enqueue: () => Effect.die("not here"),
+    complete: (_replies, write) => Effect.asVoid(write(undefined)),
     wake: Effect.void,
     lookAround: Effect.void,
     status: () => Effect.void,
@@ -122,6 +123,7 @@ const run = (attempt = 1, options: { readonly failure?: StoreError; readonly mes
       interrupted: false,
       status: null,
       unreadable: null,
+      hasOthers: false,
       ids: [1],
       traces: [],
       receivedAt: 0,

@@ -42,6 +42,8 @@ export interface Row {
   readonly server?: "redis always" | "redis everysec" | "postgres"
   /** Packages of `bench/package.json` that must be there. */
   readonly packages?: ReadonlyArray<string>
+  /** It runs what `npm run build` makes. */
+  readonly isBuilt?: boolean
   /** Given to the module as is, so that one module serves several rows. */
   readonly variant?: Readonly<Record<string, string | number | boolean>>
   readonly concurrencies?: ReadonlyArray<number>
@@ -79,6 +81,7 @@ export const measures = {
   life: "whole lives a second, equal work for all: 1 / (1 / enqueue + 1 / drain)",
   enqueue: "acks a second: durable when answered",
   drain: "completions a second, until the last one is durable",
+  cpu: "µs of processor time of this process for each life of equal work; a server's is not in it",
   loop: "whole lives a second, with so many in flight from the enqueue until handled",
   answers: "answers a second, with so many in flight from Slack to Slack",
   ackP50: "ms until the ack, with so many in flight (median)",

@@ -143,3 +143,28 @@ declare module "pg-boss" {
     stop(options: { readonly graceful: boolean }): Promise<void>
   }
 }
+
+declare module "linkedom" {
+  interface Element {
+    textContent: string
+    readonly outerHTML: string
+    readonly setAttribute: (name: string, value: string) => void
+    readonly prepend: (child: Element) => void
+  }
+  export const parseHTML: (html: string) => { readonly document: { readonly createElement: (tag: string) => Element } }
+}
+
+declare module "@observablehq/plot" {
+  import type { parseHTML } from "linkedom"
+  type Document = ReturnType<typeof parseHTML>["document"]
+  interface Mark {
+    readonly mark: true
+  }
+  type MakeMark = <A>(data: ReadonlyArray<A>, options: Record<string, unknown>) => Mark
+  export const plot: (
+    options: { readonly document: Document; readonly marks: ReadonlyArray<Mark> } & Record<string, unknown>
+  ) => ReturnType<Document["createElement"]>
+  export const ruleY: MakeMark
+  export const dot: MakeMark
+  export const text: MakeMark
+}

@@ -16,7 +16,7 @@ import { type Open, sleep, until, type Way } from "./Way.ts"
 /** No drain gets more than this: the rates are known long before. */
 const most = 20_000
 const sparseMessages = 50
-const counted = (concurrency: number) => concurrency === 1 ? 100 : 50 * concurrency
+const counted = (concurrency: number) => concurrency === 1 ? 100 : 20 * concurrency
 
 interface Loop {
   readonly handled: number
@@ -37,6 +37,7 @@ const numbers = (ms: number, limit: number) => {
 
 const equalWork = async (way: Way, concurrency: number, ms: number, limit: number) => {
   const { given, next } = numbers(ms, limit)
+  const usage = process.cpuUsage()
   const began = performance.now()
   await way.produce(concurrency, next, () => undefined)
   const acked = performance.now()
@@ -53,10 +54,11 @@ const equalWork = async (way: Way, concurrency: number, ms: number, limit: numbe
   await all
   await way.settled()
   const drained = performance.now()
+  const { system, user } = process.cpuUsage(usage)
   await stop()
   const enqueue = given() / (acked - began) * 1_000
   const drain = given() / (drained - begun) * 1_000
-  return { enqueue, drain, life: 1 / (1 / enqueue + 1 / drain) }
+  return { enqueue, drain, life: 1 / (1 / enqueue + 1 / drain), cpu: (system + user) / given() }
 }
 
 interface Around {
@@ -185,7 +187,7 @@ export const measureWay = async (open: Open, ask: Ask): Promise<Measured> => {
     busy = Math.max(busy, megabytes())
     Object.assign(values, times("ack", concurrency, loop.acks), times("answer", concurrency, loop.answers))
     if (concurrency === 1) Object.assign(values, await sparse(way))
-    const { commits } = await commitsOf(way, concurrency)
+    const { commits } = concurrency > 16 ? {} : await commitsOf(way, concurrency)
     if (commits !== undefined) values[at("commits", concurrency)] = commits
     await way.close()
   }

@@ -11,6 +11,15 @@ const peer = (
   more: Pick<Row, "server" | "packages" | "variant"> = {}
 ): Row => ({ id, title, group: strong, module: `./ways/${module}.ts`, ...more })
 
+const endToEnd = (id: string, title: string, bot: "slackwater" | "bolt"): Row => ({
+  id,
+  title,
+  group: "end to end",
+  module: "../endtoend/row.ts",
+  variant: { bot },
+  ...(bot === "slackwater" ? { isBuilt: true } : {})
+})
+
 const sqlite = ["plainjob", "better-sqlite3"]
 const postgres = (name: string, variant: Row["variant"] = {}) =>
   ({ server: "postgres", packages: [name, "pg"], variant }) as const
@@ -32,5 +41,7 @@ export const rows: ReadonlyArray<Row> = [
   peer("bullmq-everysec", "BullMQ", "bullmq", "weaker", { server: "redis everysec", packages: ["bullmq"] }),
   peer("graphile-off", "graphile-worker", "graphile", "weaker", postgres("graphile-worker", { weak: true })),
   peer("pg-boss-off", "pg-boss, 100 a fetch", "pgBoss", "weaker", postgres("pg-boss", { weak: true, batch: 100 })),
-  peer("whole", "Slackwater: the whole way, with its reply", "whole", "whole")
+  peer("whole", "Slackwater: the whole way, with its reply", "whole", "whole"),
+  endToEnd("end-to-end", "Slackwater: over real sockets", "slackwater"),
+  endToEnd("bolt", "Bolt 5: over real sockets", "bolt")
 ]

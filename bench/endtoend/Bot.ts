@@ -32,7 +32,9 @@ export interface Bot {
   readonly memory: () => { readonly rss: number; readonly peak: number }
   /** What the process sends to its parent. */
   readonly onMessage: (listener: (message: unknown) => void) => void
-  readonly ended: Promise<unknown>
+  readonly onEnd: (listener: () => void) => void
+  /** Fails when it ends first, with the end of its log. */
+  readonly whileItRuns: <A>(wait: Promise<A>) => Promise<A>
   readonly stop: () => Promise<void>
 }
 
@@ -92,7 +94,16 @@ export const start = (kind: Kind, { apiUrl, dir, env = {}, nodeArgs = [] }: Give
     onMessage: (listener) => {
       child.on("message", listener)
     },
-    ended: gone,
+    onEnd: (listener) => {
+      child.on("exit", listener)
+    },
+    whileItRuns: (wait) =>
+      Promise.race([
+        wait,
+        gone.then(() => {
+          throw new Error(`${kind.name} has ended: ${readFileSync(join(dir, "bot.log"), "utf8").slice(-500)}`)
+        })
+      ]),
     stop: async () => {
       child.kill("SIGTERM")
       await gone

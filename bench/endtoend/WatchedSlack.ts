@@ -13,7 +13,7 @@ import { LocalSlack } from "../../src/testing/index.ts"
 
 const messagesKept = 20
 /** An answer that takes longer is none. */
-const patienceMs = 60_000
+const patienceMs = 300_000
 
 /** In ms of `performance.now()`. */
 export interface Life {

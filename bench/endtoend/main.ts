@@ -14,7 +14,7 @@ import process from "node:process"
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseArgs } from "node:util"
 import { bolt, type Kind, slackwater, start } from "./Bot.ts"
-import { latency, median } from "./latency.ts"
+import { type Latency, latency, median } from "./latency.ts"
 import { firstAnswer, type Load, load, sparse } from "./measures.ts"
 import { watchedSlack } from "./WatchedSlack.ts"
 
@@ -68,7 +68,7 @@ const starts = values.profile === undefined ? Number(values.starts) : 0
 const base = mkdtempSync(join(process.env["SLACKWATER_BENCH_DIR"] ?? tmpdir(), "slackwater-endtoend-"))
 process.on("exit", () => rmSync(base, { recursive: true, force: true }))
 const directory = () => mkdtempSync(join(base, "run-"))
-const ms = (value: number) => value.toFixed(2)
+const both = ({ p50, p99 }: Latency) => `${p50.toFixed(2)}/${p99.toFixed(2)} ms`
 const mib = (bytes: number) => Math.round(bytes / 1_048_576)
 
 interface Running {
@@ -85,7 +85,7 @@ const oneLoad = async (kind: Kind, concurrency: number): Promise<Running> => {
     `--cpu-prof-name=${kind.name.replace(/\W/g, "").toLowerCase()}-c${concurrency}.cpuprofile`
   ]
   const bot = start(kind, { apiUrl: slack.apiUrl, dir: directory(), nodeArgs })
-  await slack.connected()
+  await bot.whileItRuns(slack.connected())
   await sleep(quietSeconds * 1_000)
   const idle = bot.memory().rss
   const measured = await load(slack, bot, { concurrency, seconds, warmUp })
@@ -93,8 +93,8 @@ const oneLoad = async (kind: Kind, concurrency: number): Promise<Running> => {
   await slack.close()
   const { ack, answer, answersPerSecond, busy, cpuPerAnswer, refused, repeated, rss, slackBusy } = measured
   say(
-    `${kind.name} c=${concurrency}: ${Math.round(answersPerSecond)} answers/s, ack ${ms(ack.p50)}/${ms(ack.p99)} ms, ` +
-      `answer ${ms(answer.p50)}/${ms(answer.p99)} ms, ${Math.round(cpuPerAnswer)} µs each, ` +
+    `${kind.name} c=${concurrency}: ${Math.round(answersPerSecond)} answers/s, ` +
+      `ack ${both(ack)}, answer ${both(answer)}, ${Math.round(cpuPerAnswer)} µs each, ` +
       `busy ${busy.toFixed(2)}, LocalSlack ${slackBusy.toFixed(2)} (${Math.round(measured.slackCpuPerAnswer)} µs), ` +
       `RSS ${mib(idle)} → ${mib(rss)} MiB` +
       (repeated + refused === 0 ? "" : `, ${repeated} repeated, ${refused} refused`)
@@ -169,7 +169,7 @@ const singles = async () => {
     for (const kind of kinds) {
       const slack = await watchedSlack({ conversations, echoes })
       const bot = start(kind, { apiUrl: slack.apiUrl, dir: directory() })
-      await slack.connected()
+      await bot.whileItRuns(slack.connected())
       await sparse(slack, 50, conversations)
       const { ack, answer } = await sparse(slack, events, conversations)
       note(kind.name, ack, answer)
@@ -179,10 +179,8 @@ const singles = async () => {
   }
   return [...rows].map(([name, { ack, answer }]) => {
     const row = { name, ack: latency(ack), answer: answer.length === 0 ? undefined : latency(answer) }
-    say(
-      `single events, ${name}: ${row.answer === undefined ? "commit" : "ack"} ${ms(row.ack.p50)}/${ms(row.ack.p99)} ms` +
-        (row.answer === undefined ? "" : `, answer ${ms(row.answer.p50)}/${ms(row.answer.p99)} ms`)
-    )
+    const single = row.answer === undefined ? both(row.ack) : `ack ${both(row.ack)}, answer ${both(row.answer)}`
+    say(`single events, ${name}: ${single}`)
     return row
   })
 }

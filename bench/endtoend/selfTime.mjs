@@ -2,16 +2,16 @@
 import { readFileSync } from "node:fs"
 import process from "node:process"
 
-const [, , file = "", most = "20"] = process.argv
-const { nodes, samples, timeDeltas } = JSON.parse(readFileSync(file, "utf8"))
+const [, , profile = "", most = "20"] = process.argv
+const { nodes, samples, timeDeltas } = JSON.parse(readFileSync(profile, "utf8"))
 const byId = new Map(nodes.map((node) => [node.id, node]))
 const names = new Map()
 let total = 0
 for (const [index, id] of samples.entries()) {
   const { functionName, lineNumber, url } = byId.get(id).callFrame
   if (functionName === "(idle)") continue
-  const place = url === "" ? "" : ` ${url.replace(/^.*\/(?:node_modules|dist)\//, "").replace(/^file:\/\//, "")}:${lineNumber + 1}`
-  const name = `${functionName || "(anonymous)"}${place}`
+  const file = url.replace(/^.*\/(?:node_modules|dist)\//, "").replace("file://", "")
+  const name = `${functionName || "(anonymous)"}${file === "" ? "" : ` ${file}:${lineNumber + 1}`}`
   names.set(name, (names.get(name) ?? 0) + timeDeltas[index])
   total += timeDeltas[index]
 }

@@ -57,7 +57,7 @@ const everyMs = Number(values.every) * 1_000
 const lasts = Number(values.minutes) * 60_000
 const conversations = Number(values.conversations)
 const say = (text: string) => process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`)
-const mib = (bytes: number) => bytes / 1_048_576
+const mib = (bytes: number) => (bytes / 1_048_576).toFixed(0)
 const sizeOf = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0
 
 const dir = mkdtempSync(join(process.env["SLACKWATER_BENCH_DIR"] ?? tmpdir(), "slackwater-soak-"))
@@ -72,24 +72,24 @@ const bot = start(slackwater, {
     SLACKWATER_RETENTION: keep,
     SLACKWATER_KEY_HORIZON: keep,
     // Shorter than the horizon, as it must be.
-    SLACKWATER_CATCH_UP_AGE: `${Math.max(1, Number(values.keep) - 1)} minutes`
+    SLACKWATER_CATCH_UP_AGE: `${Math.floor(Number(values.keep) * 48)} seconds`
   }
 })
 let heap = 0
 bot.onMessage((message) => {
   if (typeof message === "object" && message !== null && "heapUsed" in message) heap = Number(message.heapUsed)
 })
-await slack.connected()
+await bot.whileItRuns(slack.connected())
 say(`connected; ${rate} events/s for ${values.minutes} minutes, ${keep} kept, in ${dir}`)
 
 const run = { goesOn: true }
 process.once("SIGINT", () => {
   run.goesOn = false
 })
-bot.ended.then(() => {
+bot.onEnd(() => {
   if (run.goesOn) say("the gateway has ended by itself")
   run.goesOn = false
-}, () => {})
+})
 
 const free = Array.from({ length: conversations }, (_, n) => n)
 let lives: Array<Life> = []
@@ -99,11 +99,11 @@ let sent = 0
 const one = async (conversation: number) => {
   try {
     lives.push(await slack.ask(conversation))
-  } catch {
-    failed++
-  } finally {
     // To the end of the line: who was asked last comes last.
     free.push(conversation)
+  } catch {
+    // An answer that comes later would be taken for that of the next event, so there is no next one.
+    failed++
   }
 }
 
@@ -123,6 +123,18 @@ const sending = async () => {
   }
   run.goesOn = false
 }
+
+const both = (p50: number, p99: number) => `${p50.toFixed(1)}/${p99.toFixed(1)} ms`
+const line = (sample: Sample) =>
+  [
+    `${sample.minutes.toFixed(1)} min: ${sample.answers.toFixed(0)} answers/s`,
+    ...(sample.notSent > 0 ? [`${sample.notSent.toFixed(0)}/s not sent`] : []),
+    `ack ${both(sample.ackP50, sample.ackP99)}`,
+    `answer ${both(sample.answerP50, sample.answerP99)}`,
+    `RSS ${mib(sample.rss)}, heap ${mib(sample.heap)}, db ${mib(sample.database)}, wal ${mib(sample.wal)} MiB`,
+    `${sample.backlog} on their way`,
+    `busy ${sample.busy.toFixed(2)}, LocalSlack ${sample.slackBusy.toFixed(2)}`
+  ].join("; ")
 
 const samples: Array<Sample> = []
 const sampling = async () => {
@@ -155,14 +167,7 @@ const sampling = async () => {
     }
     before = now
     samples.push(sample)
-    say(
-      `${sample.minutes.toFixed(1)} min: ${sample.answers.toFixed(0)} answers/s` +
-        (sample.notSent > 0 ? ` (${sample.notSent.toFixed(0)}/s not sent)` : "") +
-        `, ack ${ack.p50.toFixed(1)}/${ack.p99.toFixed(1)} ms, answer ${answer.p50.toFixed(1)}/${answer.p99.toFixed(1)} ms, ` +
-        `RSS ${mib(sample.rss).toFixed(0)} heap ${mib(heap).toFixed(0)} db ${mib(sample.database).toFixed(0)} ` +
-        `wal ${mib(sample.wal).toFixed(1)} MiB, ${sample.backlog} on their way, busy ${sample.busy.toFixed(2)}, ` +
-        `LocalSlack ${sample.slackBusy.toFixed(2)}`
-    )
+    say(line(sample))
   }
 }
 await Promise.all([sending(), sampling()])
@@ -170,7 +175,8 @@ await bot.stop()
 
 const findings = verdict(samples)
 for (const { bound, holds, last, middle, ratio, what } of findings) {
-  say(`${holds ? "ok      " : "GROWING "} ${what}: ${middle.toFixed(1)} → ${last.toFixed(1)} (${ratio.toFixed(2)}, up to ${bound})`)
+  const found = `${middle.toFixed(1)} → ${last.toFixed(1)} (${ratio.toFixed(2)}, up to ${bound})`
+  say(`${holds ? "ok" : "GROWS"} ${what}: ${found}`)
 }
 const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim()
 const machine = `${cpus().length} × ${cpus()[0]?.model ?? "?"}, Node ${process.versions.node}`

@@ -123,11 +123,11 @@ export const layer = Layer.effect(
             if (unseen.includes(row.id)) Object.assign(row, { state: "queued", turn: null, dueAt: now })
           }
           leave(turn, { state: "done", crashes: 0, finishedAt: now }, { state: "done", reason: null, finishedAt: now })
-          const [first] = insertReplies(data, replies, id, now, trace, sender)
-          endStreams(data, id, now, trace)
+          const rows = insertReplies(data, replies, id, now, trace, sender)
+          const ended = endStreams(data, id, now, trace)
           if (state !== undefined) data.states.set(turn.conversation, state)
           data.steps.delete(id)
-          return first?.begun ?? null
+          return { begun: rows[0]?.begun ?? null, queued: ended > 0 || rows.some((row) => row.state === "queued") }
         }),
       saveStatus: ({ attempt, owner, turn }, status) =>
         call("saveStatus")(() => {

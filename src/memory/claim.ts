@@ -31,7 +31,7 @@ export const claim = (
   most?: number
 ): Option.Option<ClaimedTurn> => {
   const turns = [...data.turns.values()]
-  const run = (turn: TurnRow) => {
+  const run = (turn: TurnRow, hasOthers = true) => {
     Object.assign(turn, { state: "running", owner, attempt: turn.attempt + 1, startedAt: now })
     const messages = [...data.messages.values()].filter((row) => row.turn === turn.id && row.state === "queued")
       .toSorted(bySlackTs)
@@ -48,7 +48,8 @@ export const claim = (
       messages: messages.map(({ message }) => message),
       ids: messages.map(({ id }) => id),
       traces: messages.flatMap(({ trace }) => trace ?? []),
-      receivedAt: Math.min(...messages.map(({ receivedAt }) => receivedAt))
+      receivedAt: Math.min(...messages.map(({ receivedAt }) => receivedAt)),
+      hasOthers
     })
   }
 
@@ -93,5 +94,5 @@ export const claim = (
     finishedAt: null
   }
   data.turns.set(id, turn)
-  return run(turn)
+  return run(turn, most !== undefined || askedFor(data, conversation).length > 0)
 }

@@ -82,7 +82,7 @@ export const insertReplies = (
       )
       if (index === 0 && sender !== undefined && mayGoAtOnce(reply) && isAlone) {
         Object.assign(row, { state: "sending", owner: sender, sentAt: now, tries: 1 })
-        return { ...stored(row), begun: claimed(row) }
+        return { ...stored(row), begun: claimed(row, structuredClone(row.dispatch)) }
       }
     }
     return stored(row)
@@ -191,8 +191,9 @@ export const piecesOf = (data: Data, start: number): ReadonlyArray<Piece> =>
 
 const ends = ["StreamStop", "StreamEnd", "Post"]
 
-/** With its turn, every stream ends: what nobody stopped is stopped as it is. */
-export const endStreams = (data: Data, turn: TurnId, now: number, trace: string | null = null): void => {
+/** With its turn, every stream ends: what nobody stopped is stopped as it is. Answers how many. */
+export const endStreams = (data: Data, turn: TurnId, now: number, trace: string | null = null): number => {
+  let ended = 0
   for (const row of data.replies.values()) {
     const isOver = row.state === "failed_terminal" || row.state === "expired" ||
       piecesOf(data, row.id).some(({ dispatch }) => dispatch !== null && ends.includes(dispatch._tag))
@@ -200,7 +201,9 @@ export const endStreams = (data: Data, turn: TurnId, now: number, trace: string 
     const { destination, id: target, key, lane } = row
     const end: NewReply = { key: `${key}:end`, lane, destination, dispatch: { _tag: "StreamEnd" }, target }
     insertReplies(data, [end], turn, now, trace)
+    ended++
   }
+  return ended
 }
 
 /** These interim rows will not be sent any more. */

@@ -24,27 +24,19 @@ import {
 import { join } from "node:path"
 import { GatewayConfig } from "../GatewayConfig.ts"
 import { OwnerId } from "../Message.ts"
-import { DatabaseError, NotSqlite, Unusable } from "./DatabaseError.ts"
+import { DatabaseError, NotSqlite, unusable } from "./DatabaseError.ts"
 import { migrate, refuseNewer } from "./migrations.ts"
 import * as OwnerLock from "./OwnerLock.ts"
-import { innermost } from "./transaction.ts"
+import { openReader } from "./Reader.ts"
 
 /** The id under which this process owns the data directory. */
 export class Owner extends Context.Service<Owner, { readonly id: OwnerId }>()("slackwater/sql/Owner") {}
 
-export const unusable = (path: string, error: unknown) => {
-  const said = innermost(error)
-  // SQLITE_NOTADB: it began like a database and is none.
-  if (said instanceof Error && Reflect.get(said, "errcode") === 26) {
-    return new DatabaseError({ reason: new NotSqlite({ path }) })
-  }
-  return new DatabaseError({
-    reason: new Unusable({ path, detail: said instanceof Error ? said.message : String(said) })
-  })
-}
-
 /** Another program may hold the file for a moment, also while it is opened and its WAL is replayed (ms). */
 export const busyFor = 5_000
+
+/** The gateway waits no longer at a stretch while another program writes: nothing else runs meanwhile (ms). */
+const busyMs = 100
 
 const isBusy = (error: DatabaseError) =>
   error.reason._tag === "Unusable" && /database is locked/.test(error.reason.detail)
@@ -159,8 +151,9 @@ const open = Effect.gen(function*() {
   const { directory, file } = yield* inspect(dataDir)
   const { id, now } = yield* newOwner
   yield* OwnerLock.acquire(directory, join(directory, "owner.lock"), id, now)
-  const context = yield* openFile(file, 100, migrate)
-  return Context.add(context, Owner, { id })
+  const context = yield* openFile(file, busyMs, migrate)
+  const reader = yield* openReader(file, busyMs)
+  return Context.add(Context.merge(context, reader), Owner, { id })
 })
 
 /** The gateway's own file in `dataDir`. */

@@ -1,5 +1,6 @@
 /** Why the database could not be opened: one sentence that says what to do, and the exit code that goes with it. */
 import { Runtime, Schema } from "effect"
+import { innermost } from "./transaction.ts"
 
 /** Another gateway holds this data directory (exit 73). */
 export class Owned extends Schema.TaggedError<Owned>()("Owned", { path: Schema.String, owner: Schema.String }) {}
@@ -60,4 +61,16 @@ export class DatabaseError extends Schema.TaggedError<DatabaseError>()("Database
         return `cannot use the host's database: ${reason.detail}`
     }
   }
+}
+
+/** What the database or the file system said, as the reason why there is no database. */
+export const unusable = (path: string, error: unknown) => {
+  const said = innermost(error)
+  // SQLITE_NOTADB: it began like a database and is none.
+  if (said instanceof Error && Reflect.get(said, "errcode") === 26) {
+    return new DatabaseError({ reason: new NotSqlite({ path }) })
+  }
+  return new DatabaseError({
+    reason: new Unusable({ path, detail: said instanceof Error ? said.message : String(said) })
+  })
 }

@@ -17,7 +17,7 @@
  * transaction may still be rolled back after it has answered.
  * On shutdown: what still waits then fails, so that nobody waits for a writer that is gone.
  */
-import { Cause, Clock, Context, Deferred, Effect, Exit, Layer, Queue } from "effect"
+import { Cause, Clock, Context, Deferred, Effect, Exit, Latch, Layer, Queue } from "effect"
 import { SqlClient } from "effect/sql"
 import { monotonicMillis } from "../monotonic.ts"
 import type { StoreError } from "../StoreError.ts"
@@ -42,6 +42,10 @@ import { asStoreError, untilFree, writerTransaction } from "./transaction.ts"
 const waiting = 1_024
 const most = 256
 
+/** So many writes in a row are a burst; in a row is with less than so long between them (ms). */
+const many = 100
+const pause = 1_000
+
 export class GroupCommit extends Context.Service<GroupCommit, {
   /**
    * Runs the statements of `job` in a transaction that it may share; answers once they are on disk. In a transaction
@@ -65,6 +69,8 @@ export class GroupCommit extends Context.Service<GroupCommit, {
   readonly waitingSince: () => number | null
   /** How long ago something was last committed (ms). */
   readonly idleFor: Effect.Effect<number>
+  /** Answers when many writes have come in a row since it answered last. */
+  readonly burst: Effect.Effect<void>
 }>()("slackwater/sql/GroupCommit") {
   static readonly layer = Layer.effect(
     this,
@@ -74,6 +80,8 @@ export class GroupCommit extends Context.Service<GroupCommit, {
       const queue = yield* Queue.bounded<Job>(waiting)
       let waitingSince: number | null = null
       let committedAt = yield* monotonicMillis
+      const burst = Latch.makeUnsafe()
+      let inARow = 0
       const waits = (since: number | null) =>
         Effect.sync(() => {
           waitingSince = since
@@ -96,7 +104,9 @@ export class GroupCommit extends Context.Service<GroupCommit, {
         Effect.matchCauseEffect(restore(untilFree(timed(commitTime)(attempt(jobs)))), {
           onSuccess: (ended) =>
             Effect.map(monotonicMillis, (now) => {
+              inARow = now - committedAt < pause ? inARow + jobs.length : jobs.length
               committedAt = now
+              if (inARow >= many) burst.openUnsafe()
               for (const [job, exit] of ended) Deferred.doneUnsafe(job.done, exit)
             }),
           onFailure: (cause) => {
@@ -167,7 +177,12 @@ export class GroupCommit extends Context.Service<GroupCommit, {
             )
         },
         waitingSince: () => waitingSince,
-        idleFor: Effect.map(monotonicMillis, (now) => now - committedAt)
+        idleFor: Effect.map(monotonicMillis, (now) => now - committedAt),
+        burst: Effect.tap(burst.await, () =>
+          Effect.sync(() => {
+            inARow = 0
+            burst.closeUnsafe()
+          }))
       })
     })
   )

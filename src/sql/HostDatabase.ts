@@ -12,10 +12,11 @@ import { Context, Data, Effect, Fiber, Layer, Option, Scheduler } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { join } from "node:path"
 import { GatewayConfig } from "../GatewayConfig.ts"
-import { newOwner, Owner, pragma, prepareDirectory, untilOpen, unusable } from "./Database.ts"
-import { DatabaseError, UnfitHost } from "./DatabaseError.ts"
+import { newOwner, Owner, pragma, prepareDirectory, untilOpen } from "./Database.ts"
+import { DatabaseError, UnfitHost, unusable } from "./DatabaseError.ts"
 import { migrate, refuseNewer } from "./migrations.ts"
 import * as OwnerLock from "./OwnerLock.ts"
+import { Reader } from "./Reader.ts"
 
 const unfit = (detail: string) => new DatabaseError({ reason: new UnfitHost({ detail }) })
 
@@ -118,7 +119,7 @@ const open = Effect.gen(function*() {
       Effect.mapError(asDatabaseError(file))
     )
   )
-  return Context.make(SqlClient.SqlClient, sql).pipe(Context.add(Owner, { id }))
+  return Context.make(SqlClient.SqlClient, sql).pipe(Context.add(Owner, { id }), Context.add(Reader, undefined))
 })
 
 /** Our tables in the database whose client is in the context. */

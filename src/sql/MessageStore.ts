@@ -19,6 +19,7 @@ import { discard, list, retry, show } from "./inboxByHand.ts"
 import { decodeMessage } from "./messageJson.ts"
 import { decodeDispatch, saidIn } from "./outboxRows.ts"
 import { cutoffOfMessages, pruneMessages } from "./pruning.ts"
+import { reading } from "./Reader.ts"
 import { statement } from "./transaction.ts"
 import { makeTurnEnds } from "./turnEnds.ts"
 import { makeTurns } from "./turns.ts"
@@ -46,6 +47,7 @@ export const layer = Layer.effect(
   Effect.gen(function*() {
     const group = yield* GroupCommit
     const sql = yield* SqlClient.SqlClient
+    const reader = yield* reading
     const blanks = yield* BlankPayloads
     const free = notPaused(sql, "conversation")
 
@@ -206,12 +208,12 @@ export const layer = Layer.effect(
           sql`UPDATE slackwater_messages SET due_at = ${now} WHERE state = 'queued' AND turn_id IS NULL
             AND due_at > ${now} AND ${sql.in("conversation", conversations)}`
         ).pipe(group.write("makeDue")),
-      list: (which, page) => statement("list")(list(sql, which, page)),
-      show: (id) => statement("show")(show(sql, id)),
+      list: (which, page) => statement("list")(list(reader, which, page)),
+      show: (id) => statement("show")(show(reader, id)),
       retry: (which, now) => group.write("retry")(retry(sql, which, now)),
       discard: (which, now) => group.write("discard")(discard(sql, which, now)),
-      counts: statement("counts")(countMessages(sql)),
-      backlog: statement("backlog")(backlogOfMessages(sql))
+      counts: statement("counts")(countMessages(reader)),
+      backlog: statement("backlog")(backlogOfMessages(reader))
     })
   })
 )

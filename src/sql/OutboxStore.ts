@@ -22,6 +22,7 @@ import { setBack } from "./outboxClock.ts"
 import { importReplies } from "./outboxImport.ts"
 import { cutOff, decodeDispatch, end, piecesOf, type Row, stored } from "./outboxRows.ts"
 import { cutoffOfReplies, pruneReplies } from "./pruning.ts"
+import { reading } from "./Reader.ts"
 import { statement } from "./transaction.ts"
 
 export const layer = Layer.effect(
@@ -29,6 +30,7 @@ export const layer = Layer.effect(
   Effect.gen(function*() {
     const group = yield* GroupCommit
     const sql = yield* SqlClient.SqlClient
+    const reader = yield* reading
     const blanks = yield* BlankPayloads
 
     const enqueue = group.batched("enqueue", "ends", makeEnqueue(sql))
@@ -143,11 +145,11 @@ export const layer = Layer.effect(
           sql<Row>`SELECT * FROM slackwater_outbox WHERE id = ${id}`,
           ([row]) => row === undefined ? null : stored(row)
         ).pipe(statement("find")),
-      list: (which, page) => statement("list")(list(sql, which, page)),
+      list: (which, page) => statement("list")(list(reader, which, page)),
       retry: (which, now) => group.write("retry")(retry(sql, which, now)),
       discard: (which, now) => group.write("discard")(discard(sql, which, now)),
-      counts: statement("counts")(countReplies(sql)),
-      backlog: statement("backlog")(backlogOfReplies(sql)),
+      counts: statement("counts")(countReplies(reader)),
+      backlog: statement("backlog")(backlogOfReplies(reader)),
       held: Effect.map(
         sql<{ readonly n: number }>`SELECT count(*) AS n FROM slackwater_outbox WHERE state = 'unknown' AND held = 1`,
         ([row]) => row?.n ?? 0

@@ -7,6 +7,7 @@
 import { Effect, Layer } from "effect"
 import { Instance as InstancePort } from "../Instance.ts"
 import { asConfigured } from "./blanking.ts"
+import * as Checkpoint from "./Checkpoint.ts"
 import * as Control from "./Control.ts"
 import * as Database from "./Database.ts"
 import { GroupCommit, storeWriter } from "./GroupCommit.ts"
@@ -38,5 +39,6 @@ const above = <E, R>(database: Layer.Layer<Layer.Success<typeof Database.layer>,
     Layer.provideMerge(database)
   )
 
-export const own = above(Database.layer)
+/** The host sees to the WAL of its own file. */
+export const own = Layer.provideMerge(Checkpoint.layer, above(Database.layer))
 export const layer = (where: Where) => where === "host" ? above(HostDatabase.layer) : own

@@ -164,7 +164,8 @@ const makeReceive = (sql: SqlClient.SqlClient, blanks: boolean) => {
           messages: [message],
           ids: [id],
           traces: trace === null ? [] : [trace],
-          receivedAt
+          receivedAt,
+          hasOthers: false
         }
       }))
     }

@@ -14,7 +14,7 @@ import { Effect, Layer, Runtime, Schema } from "effect"
 import { closeSync, openSync } from "node:fs"
 import { backup, DatabaseSync } from "node:sqlite"
 import { Supervisor } from "../Supervisor.ts"
-import { unusable } from "./Database.ts"
+import { unusable } from "./DatabaseError.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import * as OutboxStore from "./OutboxStore.ts"
 

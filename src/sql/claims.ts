@@ -127,7 +127,8 @@ const makeAlone = (sql: SqlClient.SqlClient) => {
       crashes: open.crashes,
       interrupted: open.interrupted === 1,
       status: open.status,
-      ...given(yield* messagesOf([open.id]))
+      ...given(yield* messagesOf([open.id])),
+      hasOthers: true
     })
   })
 
@@ -149,7 +150,7 @@ const makeAlone = (sql: SqlClient.SqlClient) => {
     for (const row of rows) {
       yield* sql`UPDATE slackwater_messages SET state = 'processing', turn_id = ${id} WHERE id = ${row.id}`
     }
-    return Option.some({ id, conversation, ...fresh, ...given(rows) })
+    return Option.some({ id, conversation, ...fresh, ...given(rows), hasOthers: true })
   })
 
   return { alone, begin }
@@ -214,7 +215,7 @@ const makeClaim = (sql: SqlClient.SqlClient) => {
     for (const [n, claim, wanted, rows] of begun) {
       const id = free.has(wanted) ? TurnId.make(wanted) : yield* begin(claim, wanted)
       for (const row of rows) taken.push([row.id, id])
-      found[n] = Option.some({ id, conversation: claim.conversation, ...fresh, ...given(rows) })
+      found[n] = Option.some({ id, conversation: claim.conversation, ...fresh, ...given(rows), hasOthers: false })
     }
     yield* take(taken)
     const exits: Array<Exit.Exit<Found, SqlError.SqlError>> = []

@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 import { DatabaseSync } from "node:sqlite"
-import { unusable } from "./Database.ts"
+import { unusable } from "./DatabaseError.ts"
 import { latest } from "./migrations.ts"
 
 export interface Inspected {

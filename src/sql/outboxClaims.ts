@@ -36,6 +36,13 @@ const unreadable = (id: number) => ({
 
 const expired = { error: "Expired", reason: "older than its time to live" }
 
+/** Made as long as 8, 16, 32 and so on by what is no name of anything: statements of few texts, prepared once. */
+const fewSizes = <A>(values: ReadonlyArray<A>, nothing: A): ReadonlyArray<A> => {
+  let size = 8
+  while (size < values.length) size *= 2
+  return [...values, ...Array.from({ length: size - values.length }, () => nothing)]
+}
+
 /**
  * Heads of lanes: nothing unsettled stands before them, nothing of their lane is being sent, and what they change is
  * settled. A row before them does not
@@ -44,7 +51,7 @@ const expired = { error: "Expired", reason: "older than its time to live" }
  */
 export const heads = (sql: SqlClient.SqlClient, now: number, exclude: ReadonlyArray<string>) =>
   sql`o.state IN ('queued', 'failed_retryable')
-    AND ${exclude.length === 0 ? sql`1` : sql`NOT (o.kind = 'Post' AND ${sql.in("o.channel", exclude)})`}
+    AND NOT (o.kind = 'Post' AND ${sql.in("o.channel", fewSizes(exclude, ""))})
     AND NOT EXISTS (SELECT 1 FROM slackwater_outbox t WHERE t.id = o.target_id
       AND t.state IN ('queued', 'failed_retryable', 'sending', 'unknown'))
     AND NOT EXISTS (SELECT 1 FROM slackwater_outbox p WHERE p.lane = o.lane
@@ -98,9 +105,7 @@ export const claim = Effect.fn("OutboxStore.claim")(function*(sql: SqlClient.Sql
   const { excludeKinds = [], now, owner } = options
   const found = yield* sql<Row>`SELECT o.* FROM slackwater_outbox o
     WHERE ${heads(sql, now, options.exclude)} AND o.due_at <= ${now}
-      AND ${
-    excludeKinds.length === 0 ? sql`1` : sql`NOT ${sql.in("o.kind", excludeKinds)}`
-  } ORDER BY o.id LIMIT ${scan}`
+      AND NOT ${sql.in("o.kind", fewSizes(excludeKinds, ""))} ORDER BY o.id LIMIT ${scan}`
   const rows: Array<ClaimedReply> = []
   const old: Array<number> = []
   const ended: Array<number> = []
@@ -210,7 +215,7 @@ export const nextDueAt = (
     }>`SELECT
       (SELECT min(o.due_at) FROM slackwater_outbox o WHERE ${heads(sql, now, exclude)}) AS send,
       (SELECT min(due_at) FROM slackwater_outbox WHERE state = 'unknown' AND sent_at IS NOT NULL
-        AND ${inHand.length === 0 ? sql`1` : sql`NOT ${sql.in("id", inHand)}`}) AS look,
+        AND NOT ${sql.in("id", fewSizes(inHand, -1))}) AS look,
       (SELECT min(unknown_since) + ${holdLaneFor} FROM slackwater_outbox
         WHERE state = 'unknown' AND unknown_since > ${now - holdLaneFor}) AS hold,
       EXISTS (SELECT 1 FROM slackwater_outbox s CROSS JOIN slackwater_outbox w WHERE s.state = 'sending'

@@ -70,7 +70,7 @@ export const insertReplies = Effect.fnUntraced(function*(sql: SqlClient.SqlClien
   return rows
 })
 
-/** With its turn, every stream ends: what nobody stopped is stopped as it is. */
+/** With its turn, every stream ends: what nobody stopped is stopped as it is. Answers how many. */
 export const endStreams = Effect.fnUntraced(function*(
   sql: SqlClient.SqlClient,
   turn: string,
@@ -86,6 +86,7 @@ export const endStreams = Effect.fnUntraced(function*(
     return { key: `${key}:end`, lane, destination, dispatch: { _tag: "StreamEnd" }, target: row.id }
   })
   yield* insertReplies(sql, { replies: ends, turn, now, trace })
+  return ends.length
 })
 
 /** A row as it is added, and how it began. */

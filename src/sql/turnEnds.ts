@@ -8,8 +8,8 @@
 import { Effect, Exit } from "effect"
 import type { SqlClient } from "effect/sql"
 import type { OwnerId, TurnId } from "../Message.ts"
-import type { Left, MessageStore } from "../MessageStore.ts"
-import type { ClaimedReply, NewReply } from "../OutboxStore.ts"
+import type { Completed, Left, MessageStore } from "../MessageStore.ts"
+import type { CommittedReply, NewReply } from "../OutboxStore.ts"
 import { TurnLost } from "../StoreError.ts"
 import { traceparent } from "../traceContext.ts"
 import type { Failure } from "./batch.ts"
@@ -30,7 +30,12 @@ interface Completion {
   readonly trace: string | null
 }
 
-type Completed = Exit.Exit<ClaimedReply | null, Failure>
+type Ended = Exit.Exit<Completed, Failure>
+
+const completed = (rows: ReadonlyArray<CommittedReply>, ended: number): Completed => ({
+  begun: rows[0]?.begun ?? null,
+  queued: ended > 0 || rows.some(({ state }) => state === "queued")
+})
 
 interface LeftTurn {
   readonly id: string
@@ -75,16 +80,15 @@ const makeCompletions = (sql: SqlClient.SqlClient) => {
       sender: completion.left.sender,
       hasInterim: left.get(completion.turn)?.interim === 1
     })))
-    for (const { left: { state }, now, trace, turn } of ours) {
+    const exits = new Map<string, Ended>()
+    for (const [index, { left: { state }, now, trace, turn }] of ours.entries()) {
       const { steps, streams } = left.get(turn) ?? { steps: 0, streams: 0 }
-      if (streams === 1) yield* endStreams(sql, turn, now, trace)
+      const ended = streams === 1 ? yield* endStreams(sql, turn, now, trace) : 0
       if (state !== undefined) yield* keepState(sql, turn, state, now)
       if (steps === 1) yield* forgetSteps(sql, turn)
+      exits.set(turn, Exit.succeed(completed(rows[index] ?? [], ended)))
     }
-    const begun = new Map(ours.map(({ turn }, index) => [turn, rows[index]?.[0]?.begun ?? null]))
-    return completions.map(({ turn }): Completed =>
-      left.has(turn) ? Exit.succeed(begun.get(turn) ?? null) : Exit.fail(new TurnLost({ turn }))
-    )
+    return completions.map(({ turn }): Ended => exits.get(turn) ?? Exit.fail(new TurnLost({ turn })))
   })
 }
 
@@ -120,19 +124,19 @@ export const makeTurnEnds = (sql: SqlClient.SqlClient, group: GroupCommit["Servi
         WHERE id = ${id} AND turn_id = ${turn} AND state = 'processing'`
     }
     yield* finishMessages(turn, "done", null, now)
-    const [first] = yield* insertReplies(sql, { replies, turn, now, trace, sender })
-    yield* endStreams(sql, turn, now, trace)
+    const rows = yield* insertReplies(sql, { replies, turn, now, trace, sender })
+    const ended = yield* endStreams(sql, turn, now, trace)
     if (state !== undefined) yield* keepState(sql, turn, state, now)
     yield* forgetSteps(sql, turn)
     if (blanks) yield* blankTurn(sql, turn)
-    return first?.begun ?? null
+    return completed(rows, ended)
   })
 
   const completeTogether = makeCompletions(sql)
   const isPlain = ({ left: { unseen = [] } }: Completion) => !blanks && unseen.length === 0
 
   const completeAll = Effect.fnUntraced(function*(completions: ReadonlyArray<Completion>) {
-    const exits: Array<Completed> = []
+    const exits: Array<Ended> = []
     const waiting = new Map<string, Completion>()
     const flush = Effect.suspend(() => {
       const plain = [...waiting.values()]

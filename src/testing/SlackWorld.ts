@@ -27,7 +27,15 @@ import {
   reactionEvent
 } from "./SlackShapes.ts"
 import { Views } from "./Views.ts"
-import { bot, type Conversation, type Draft, type Message, team, Workspace, type WorkspaceOptions } from "./Workspace.ts"
+import {
+  bot,
+  type Conversation,
+  type Draft,
+  type Message,
+  team,
+  Workspace,
+  type WorkspaceOptions
+} from "./Workspace.ts"
 
 export interface WorldOptions extends WorkspaceOptions {
   /** Epoch ms; part of every id. */

@@ -10,7 +10,8 @@ import { bin, checkout, connected, directory, fixture, quick, start, tokens } fr
 const recorder = fileURLToPath(new URL("../fixtures/loadedModules.ts", import.meta.url))
 
 const home = pathToFileURL(checkout).href
-const commands = "backup|cancel|completions|dev|doctor|forget|importQueue|inbox|main|outbox|otlp|pause|prune|send|status"
+const commands =
+  "backup|cancel|completions|dev|doctor|forget|importQueue|inbox|main|outbox|otlp|pause|prune|send|status"
 const needless = new RegExp(
   `^src/(?:testing|import|exec|dashboard|promise|index|cli/(?:${commands})\\.)|/observability/Otlp|/@effect/sql-pg/`
 )

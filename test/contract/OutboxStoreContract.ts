@@ -7,6 +7,7 @@ import { MessageStore } from "../../src/MessageStore.ts"
 import { holdLaneFor, OutboxStore, unavailable } from "../../src/OutboxStore.ts"
 import { arrival, at, failure, key, post } from "../fixtures/messages.ts"
 import { epoch } from "../fixtures/time.ts"
+import { atOnceContract } from "./AtOnceContract.ts"
 import { filesContract } from "./FilesContract.ts"
 import { byHandContract } from "./OutboxByHandContract.ts"
 import { importContract } from "./OutboxImportContract.ts"
@@ -283,6 +284,7 @@ export const suite = (name: string, layer: Layer.Layer<MessageStore | OutboxStor
         }))
     })
 
+    atOnceContract(test)
     guards(test)
     rowsContract(test)
     byHandContract(test)

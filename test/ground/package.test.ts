@@ -19,6 +19,7 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { publint } from "publint"
 import { isNodeNewEnough, neededNode } from "../../src/cli/nodeVersion.ts"
+import { startLocalSlack } from "../../src/testing/index.ts"
 
 const root = process.cwd()
 const read = (path: string) => JSON.parse(readFileSync(path, "utf8"))
@@ -188,6 +189,82 @@ describe("the tarball", () => {
       run(installed.user, process.execPath, "node_modules/slackwater/dist/bin.js", "--version"),
       manifest.version
     )
+  })
+
+  describe("the command", () => {
+    const shared =
+      "import { Handler } from \"slackwater\"\nexport default Handler.make((turn) => turn.reply(`You said: ${turn.text}`))\n"
+    const kinds: ReadonlyArray<
+      readonly [what: string, files: Record<string, string>, bundle: boolean, modules: boolean]
+    > = [
+      [
+        "runs as a few files for a handler without Effect, whose types it may name",
+        {
+          "handler.ts":
+            "import type { Turn } from \"slackwater\"\nexport default async (turn: Turn) => `You said: ${turn.text}`\n"
+        },
+        true,
+        false
+      ],
+      ["runs as the modules that a handler imports, and no second copy of them", { "handler.ts": shared }, false, true],
+      [
+        "hands over to the modules where only a module behind the handler imports them, and runs no module of it twice",
+        {
+          "handler.ts": "console.log(\"evaluated\")\nexport { default } from \"./behind.ts\"\n",
+          "behind.ts": shared
+        },
+        true,
+        true
+      ]
+    ]
+    for (const [what, files, bundle, modules] of kinds) {
+      it(what, async () => {
+        const bot = mkdtempSync(join(installed.user, "bot-"))
+        for (const [name, text] of Object.entries(files)) writeFileSync(join(bot, name), text)
+        const list = join(bot, "loaded.txt")
+        const recorder = join(root, "test/fixtures/loadedModules.ts")
+        await using slack = await startLocalSlack()
+        const said = { channel: "D0ALICE", user: "U0ALICE", text: "hello" }
+        await slack.say(said)
+        const child = spawn(
+          process.execPath,
+          ["--import", recorder, join(installed.home, "dist/bin.js"), "run", join(bot, "handler.ts")],
+          {
+            cwd: bot,
+            env: {
+              PATH: process.env["PATH"],
+              LOADED_MODULES: list,
+              SLACK_APP_TOKEN: "xapp-1",
+              SLACK_BOT_TOKEN: "xoxb-1",
+              SLACK_API_URL: slack.apiUrl,
+              SLACKWATER_PORT: "0",
+              SLACKWATER_DEBOUNCE: "0 millis"
+            }
+          }
+        )
+        try {
+          let stdout = ""
+          child.stdout.on("data", (text: Buffer) => stdout += text.toString())
+          await printed(child, /"(connected to Slack)"/)
+          assert.deepStrictEqual(await slack.replies("D0ALICE"), ["You said: hello"])
+          const ended = new Promise((resolve) => child.once("close", resolve))
+          child.kill("SIGTERM")
+          assert.strictEqual(await ended, 0)
+          assert.strictEqual(stdout, files["behind.ts"] === undefined ? "" : "evaluated\n")
+          const loaded = readFileSync(list, "utf8")
+          assert.deepStrictEqual(
+            [
+              /\/dist\/bundled\//.test(loaded),
+              /\/slackwater\/dist\/Handler\.js$/m.test(loaded),
+              /\/effect\/dist\/Effect\.js$/m.test(loaded)
+            ],
+            [bundle, modules, modules]
+          )
+        } finally {
+          child.kill("SIGKILL")
+        }
+      }, 60_000)
+    }
   })
 
   it.skipIf(oldNode === undefined)("says in one line that a Node is too old, with 78", () => {

@@ -26,13 +26,15 @@ const Append = Schema.TaggedStruct("append", {
   ts: upTo(5),
   ignored: Schema.Literals(["", "", "", "not addressed", "discarded"]),
   dueIn: Schema.Literals([0, 0, 0, 500]),
-  cap: Schema.Literals([9, 9, 9, 1, 2])
+  cap: Schema.Literals([9, 9, 9, 1, 2]),
+  begins: Schema.Literals([false, false, true])
 })
 
 const schemas = {
   append: Append,
-  together: Schema.TaggedStruct("together", { appends: Schema.Array(Append).check(Schema.isMaxLength(3)), ...ofTurn }),
+  together: Schema.TaggedStruct("together", { appends: Schema.Array(Append).check(Schema.isMaxLength(4)), ...ofTurn }),
   claim: Schema.TaggedStruct("claim", { conversation: upTo(2), most: Schema.Literals([9, 9, 9, 1, 2]) }),
+  claimTogether: Schema.TaggedStruct("claimTogether", { most: Schema.Literals([9, 9, 1]) }),
   complete: Schema.TaggedStruct("complete", {
     ...ofTurn,
     replies,
@@ -104,7 +106,8 @@ export type Operation = { readonly [Tag in keyof Schemas]: Schemas[Tag]["Type"] 
 const weights: Readonly<Partial<Record<keyof Schemas, number>>> = {
   append: 8,
   together: 2,
-  claim: 8,
+  claim: 6,
+  claimTogether: 2,
   complete: 4,
   saveStep: 2,
   fail: 2,

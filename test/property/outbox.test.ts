@@ -38,6 +38,6 @@ describe("histories of replies", () => {
   it.effect("reach every operation", () =>
     Effect.gen(function*() {
       const sample = yield* Arbitrary.sampleEffect(histories, { count: 200, size: 40, seed: 1 })
-      assert.isAtLeast(new Set(sample.flat().map(({ _tag }) => _tag)).size, 19)
+      assert.isAtLeast(new Set(sample.flat().map(({ _tag }) => _tag)).size, 20)
     }))
 })

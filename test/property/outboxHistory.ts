@@ -3,8 +3,9 @@ import { Effect } from "effect"
 import { endedBefore } from "../../src/Cutoff.ts"
 import type { Dispatch } from "../../src/Dispatch.ts"
 import type { ReplyRow } from "../../src/memory/Database.ts"
-import { OwnerId } from "../../src/Message.ts"
+import { OwnerId, TurnId } from "../../src/Message.ts"
 import { cancelled, type ImportedReply, type NewReply, type ReplyState, type Selection } from "../../src/OutboxStore.ts"
+import type { StoreError } from "../../src/StoreError.ts"
 import { arrival, at, failure, inbound, key, post } from "../fixtures/messages.ts"
 import type { Operation } from "./outboxOperations.ts"
 import type { Stores, World } from "./world.ts"
@@ -94,6 +95,39 @@ const turnIn = (world: World, lane: string) => {
   return turn === undefined ? undefined : { turn: turn.id, owner: owner(world.owner), attempt: turn.attempt }
 }
 
+/** Of each kind in the order in which they are said, whatever is done in the same commit. */
+const allAtOnce = Effect.fnUntraced(
+  function*(world: World, operation: Extract<Operation, { readonly _tag: "together" }>) {
+    const { both, now } = world
+    const me = owner(operation.byFormer ? world.owner - 1 : world.owner)
+    const sender = operation.sender ? me : undefined
+    const atOnce = <A>(calls: ReadonlyArray<Effect.Effect<A, StoreError>>) =>
+      Effect.forEach(
+        calls,
+        (call) => Effect.match(call, { onSuccess: (value): unknown => value, onFailure: ({ reason }) => reason._tag }),
+        { concurrency: "unbounded" }
+      )
+    yield* both(({ messages }) =>
+      atOnce(operation.keys.map((name, index) => {
+        const lane = laneOf(operation.lanes[index] ?? 0)
+        const turn = turnIn(world, lane)?.turn ?? TurnId.make("turn_none")
+        return messages.complete(turn, me, [post(`key-${name}`, lane), post(`key-${name}#1`, lane)], now, { sender })
+      }))
+    )
+    yield* both(({ outbox }) =>
+      atOnce(
+        operation.keys.map((name, index) =>
+          outbox.enqueue([post(`host-${name}`, laneOf(operation.lanes[index] ?? 0))], null, now, sender)
+        )
+      )
+    )
+    const under = operation.keys.map((place) => rowIn(world, place, ["sending", "unknown"]))
+    return yield* both(({ outbox }) =>
+      atOnce(under.map((id, n) => outbox.delivered(id, me, at(`${now}.${n}`), now + n)))
+    )
+  }
+)
+
 const selected = (world: World, { all, row, states }: Extract<Operation, { readonly all: boolean }>): Selection => ({
   ...(states === "" ? {} : { states: [states] }),
   ...(all ? {} : { ids: [rowIn(world, row, ["failed_terminal", "expired", "unknown", "queued"])] })
@@ -130,7 +164,7 @@ export const perform = (world: World, operation: Operation): Effect.Effect<unkno
     case "enqueue": {
       const run = operation.ofTurn ? turnIn(world, laneOf(operation.lane)) ?? null : null
       const replies = repliesOf(world, operation)
-      return both(({ outbox }) => outbox.enqueue(replies, run, now))
+      return both(({ outbox }) => outbox.enqueue(replies, run, now, operation.sender ? me : undefined))
     }
     case "turn": {
       const lane = key(laneOf(operation.lane))
@@ -141,8 +175,11 @@ export const perform = (world: World, operation: Operation): Effect.Effect<unkno
       const lane = laneOf(operation.lane)
       const run = turnIn(world, lane)
       if (run === undefined) return Effect.void
-      return both(({ messages }) => messages.complete(run.turn, me, [post(`key-${operation.key}`, lane)], now))
+      const left = { sender: operation.sender ? me : undefined }
+      return both(({ messages }) => messages.complete(run.turn, me, [post(`key-${operation.key}`, lane)], now, left))
     }
+    case "together":
+      return allAtOnce(world, operation)
     case "send":
       return both(({ outbox }) =>
         outbox.claim({

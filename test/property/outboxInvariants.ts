@@ -17,6 +17,8 @@ const moves: Readonly<Record<Operation["_tag"], Moves>> = {
   // A final reply ends the interim ones of its turn.
   enqueue: { queued: ["failed_terminal"] },
   complete: { queued: ["failed_terminal"] },
+  // What was on its way arrives.
+  together: { queued: ["failed_terminal"], sending: ["delivered"], unknown: ["delivered"] },
   turn: {},
   send: {
     queued: ["sending", "expired", "failed_terminal"],
@@ -50,7 +52,7 @@ const moves: Readonly<Record<Operation["_tag"], Moves>> = {
   wait: {}
 }
 
-const onlyInterim = new Set<Operation["_tag"]>(["enqueue", "complete", "crash", "restart"])
+const onlyInterim = new Set<Operation["_tag"]>(["enqueue", "complete", "together", "crash", "restart"])
 
 export const makeOutboxLedger = (beginning: Tables) => {
   let last = beginning.outbox
@@ -63,7 +65,7 @@ export const makeOutboxLedger = (beginning: Tables) => {
     if (before.state === after.state) return
     if (before.state === "unknown" && before.sent_at === null && before.key.startsWith("legacy:")) {
       assert.include(
-        ["delivered", "absent", "failed", "retry", "discard"],
+        ["delivered", "absent", "failed", "retry", "discard", "together"],
         done._tag,
         `${where}, which nobody looks for`
       )

@@ -23,10 +23,18 @@ const schemas = {
     parts: Schema.Literals([1, 1, 2, 3]),
     interim: rarely,
     ofTurn: Schema.Boolean,
-    notBefore: Schema.Literals([0, 0, 0, 500, 200_000])
+    notBefore: Schema.Literals([0, 0, 0, 500, 200_000]),
+    sender: Schema.Boolean
   }),
   turn: Schema.TaggedStruct("turn", { lane: upTo(1) }),
-  complete: Schema.TaggedStruct("complete", { lane: upTo(1), key: upTo(14) }),
+  complete: Schema.TaggedStruct("complete", { lane: upTo(1), key: upTo(14), sender: Schema.Boolean }),
+  /** Several at once: the completions of both lanes, posts of the host, and deliveries. */
+  together: Schema.TaggedStruct("together", {
+    keys: Schema.Array(upTo(14)).check(Schema.isMaxLength(4)),
+    lanes: Schema.Array(upTo(1)).check(Schema.isMaxLength(4)),
+    byFormer: rarely,
+    sender: Schema.Boolean
+  }),
   send: Schema.TaggedStruct("send", {
     limit: Schema.Literals([1, 2, 9, 9]),
     exclude: Schema.Literals(["", "", "D0"]),
@@ -62,7 +70,8 @@ export type Operation = { readonly [Tag in keyof Schemas]: Schemas[Tag]["Type"] 
 /** How often each happens, so that most of what is tried can happen at all. */
 const weights: Readonly<Partial<Record<keyof Schemas, number>>> = {
   enqueue: 8,
-  turn: 2,
+  turn: 3,
+  together: 3,
   import: 2,
   send: 8,
   delivered: 3,

@@ -29,7 +29,8 @@ const newMessage = (world: World, given: Append) =>
     receivedAt: world.now,
     dueAt: world.now + given.dueIn,
     cap: given.cap,
-    ...(given.ignored === "" ? {} : { ignored: given.ignored })
+    ...(given.ignored === "" ? {} : { ignored: given.ignored }),
+    ...(given.begins ? { claim: owner(world.owner) } : {})
   })
 
 /** The turn that is meant, and as whom it is written to. */
@@ -123,6 +124,14 @@ export const perform = (world: World, operation: Operation): Effect.Effect<unkno
     }
     case "claim":
       return both(({ messages }) => messages.claim(conversationOf(operation.conversation), me, now, operation.most))
+    case "claimTogether":
+      return both(({ messages }) =>
+        Effect.forEach(
+          conversations,
+          (name) => messages.claim(key(name), me, now, operation.most === 9 ? undefined : operation.most),
+          { concurrency: "unbounded" }
+        )
+      )
     case "complete": {
       const { conversation, owner, turn } = target(world, operation)
       const replies = operation.replies.map((reply) => answer(reply, conversation))
@@ -287,7 +296,10 @@ export const drain = Effect.fnUntraced(function*(world: World) {
       yield* world.both(({ messages }) =>
         Effect.flatMap(
           messages.claim(conversation, me, now),
-          (claimed) => claimed._tag === "None" ? Effect.succeed(null) : messages.complete(claimed.value.id, me, [], now)
+          (claimed) =>
+            claimed._tag === "None"
+              ? Effect.succeed<unknown>("nothing")
+              : messages.complete(claimed.value.id, me, [], now)
         )
       )
     }

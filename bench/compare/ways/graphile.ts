@@ -9,7 +9,8 @@ import { producing, until, type Way } from "../Way.ts"
 import { countingSyncs, durabilityOf, poolOf, versionOf } from "./postgres.ts"
 
 const open = (weak: boolean) => async (concurrency: number): Promise<Way> => {
-  const pool = poolOf(weak, concurrency + 2)
+  // As there: one more than jobs at once, with a local queue; and PostgreSQL has a hundred connections for all.
+  const pool = poolOf(weak, Math.min(concurrency + 1, 25))
   const logger = new Logger(() => () => {})
   const utils = await makeWorkerUtils({ pgPool: pool, logger })
   await utils.migrate()

@@ -1,120 +1,168 @@
 /**
- * The limit: the gateway's own file, schema and pragmas under bare `node:sqlite`, with prepared statements, no Effect, no
- * checks and nothing that a gateway needs besides: who claims trusts that nobody else does.
+ * The limit: the gateway's own file, schema, pragmas and statements under bare `node:sqlite`, without Effect and without
+ * all that a gateway does beside its statements. It is the only one who writes and knows it, and no statement of it fails.
  *
- * A life is what the stores write for one: the message with its two keys; a turn that takes it; the turn's and the
- * message's end, and with `reply` the row of its reply in the same commit.
- * `group`: what waits shares one transaction; else each step has its own.
+ * `group`: what waits shares one transaction, in the order of `src/sql/batch.ts`; else each step has its own.
+ * `reply`: the row of a reply is committed with the end of its turn.
  */
-import { Effect, References } from "effect"
+import { Effect, Layer, ManagedRuntime, References } from "effect"
 import { join } from "node:path"
-import { DatabaseSync } from "node:sqlite"
-import * as Database from "../../../src/sql/Database.ts"
-import { migrate } from "../../../src/sql/migrations.ts"
+import { DatabaseSync, type SQLInputValue } from "node:sqlite"
+import { MessageStore } from "../../../src/MessageStore.ts"
+import { encodeDispatch } from "../../../src/sql/outboxRows.ts"
+import { ground } from "../../ground.ts"
 import { countingCommits } from "../commits.ts"
 import type { Measure } from "../Measured.ts"
 import { measureWay } from "../phases.ts"
 import { producing, until, type Way } from "../Way.ts"
 import { messageAt, replyTo, stored } from "./message.ts"
+import { recorded } from "./recorded.ts"
+import { prepare } from "./statements.ts"
 
 /** As `src/sql/GroupCommit.ts`. */
 const most = 256
+const owner = "bench"
 
 interface Enqueue {
   readonly n: number
   readonly done: () => void
 }
 
-interface Taken {
-  readonly id: number
+interface Turn {
+  readonly id: string
   readonly conversation: string
-  readonly turn: string
+  readonly n: number
 }
 
-/** Made by the gateway itself, so that nothing of it can differ. */
-const makeFile = (file: string) =>
-  Effect.runPromise(
-    Effect.scoped(Effect.asVoid(Database.openFile(file, 100, migrate))).pipe(
-      Effect.provideService(References.MinimumLogLevel, "Warn")
-    )
+/**
+ * Makes the file by the gateway itself, so that nothing of it can differ; answers how the store asks for what is ready,
+ * which it puts together anew each time.
+ */
+const prepareFile = async (dataDir: string) => {
+  const runtime = ManagedRuntime.make(
+    Layer.provide(ground(dataDir), Layer.succeed(References.MinimumLogLevel, "Fatal"))
   )
-
-const statements = (db: DatabaseSync) => ({
-  begin: db.prepare("BEGIN IMMEDIATE"),
-  commit: db.prepare("COMMIT"),
-  message: db.prepare(`INSERT INTO slackwater_messages
-    (conversation, slack_ts, message, state, reason, due_at, received_at, finished_at, trace)
-    VALUES (?, ?, ?, 'queued', NULL, ?, ?, NULL, NULL) RETURNING id`),
-  key: db.prepare(`INSERT INTO slackwater_message_keys (key, message_id, seen_at) VALUES (?, ?, ?)
-    ON CONFLICT (key) DO NOTHING`),
-  waiting: db.prepare(`SELECT id, conversation, message FROM slackwater_messages
-    WHERE state = 'queued' AND turn_id IS NULL AND due_at <= ? ORDER BY due_at, id LIMIT ?`),
-  turn: db.prepare(`INSERT INTO slackwater_turns
-    (id, conversation, state, owner, attempt, due_at, created_at, started_at)
-    VALUES (?, ?, 'running', ?, 1, ?, ?, ?)`),
-  take: db.prepare("UPDATE slackwater_messages SET state = 'processing', turn_id = ? WHERE id = ?"),
-  endTurn: db.prepare(`UPDATE slackwater_turns SET state = 'done', owner = NULL, finished_at = ?
-    WHERE id = ? AND owner = ? AND state = 'running'`),
-  endMessages: db.prepare(`UPDATE slackwater_messages SET state = 'done', finished_at = ?
-    WHERE turn_id = ? AND state = 'processing'`),
-  reply: db.prepare(`INSERT INTO slackwater_outbox
-    (key, lane, channel, thread_ts, kind, dispatch, state, interim, turn_id, target_id, part_of,
-     due_at, enqueued_at, lives_from, trace)
-    VALUES (?, ?, ?, ?, 'Post', ?, 'queued', 0, ?, NULL, NULL, ?, ?, ?, NULL) ON CONFLICT (key) DO NOTHING`)
-})
+  const store = await runtime.runPromise(MessageStore)
+  const [now, limit] = [1_777_777_777_777, 7_777]
+  const asked = await recorded(() => runtime.runPromise(Effect.asVoid(store.ready(now, limit))))
+  await runtime.dispose()
+  const ready = asked.find(({ text }) => text.includes("slackwater_messages"))
+  if (ready === undefined) throw new Error("the store did not ask for what is ready")
+  return {
+    text: ready.text,
+    values: (at: number, free: number): Array<SQLInputValue> =>
+      ready.values.map((value) => value === now ? at : value === limit ? free : value as SQLInputValue)
+  }
+}
 
 const open = (directory: string, group: boolean, withReply: boolean) => async (concurrency: number): Promise<Way> => {
-  const file = join(directory, `raw-${concurrency}.db`)
-  await makeFile(file)
+  const dataDir = join(directory, `raw-${concurrency}`)
+  const file = join(dataDir, "slackwater.db")
+  const ready = await prepareFile(dataDir)
   const db = new DatabaseSync(file)
   for (const pragma of ["journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"]) {
     db.exec(`PRAGMA ${pragma}`)
   }
-  const run = statements(db)
-  const owner = "bench"
+  const run = prepare(db)
+  const askReady = db.prepare(ready.text)
+  const [begin, commit] = [db.prepare("BEGIN IMMEDIATE"), db.prepare("COMMIT")]
   const enqueues: Array<Enqueue> = []
-  const ended: Array<Taken> = []
+  const ended: Array<Turn> = []
   let handled: ((n: number) => void) | undefined
   let free = 0
   let mayWait = false
   let isDue = false
 
-  const insert = ({ n }: Enqueue, now: number) => {
-    const { keys, message } = messageAt(n)
-    const row = run.message.get(message.conversation, message.ts, stored(message), now, now)
-    for (const key of keys) run.key.run(key, row?.["id"] ?? null, now)
-  }
-
-  const end = ({ conversation, turn }: Taken, now: number) => {
-    run.endTurn.run(now, turn, owner)
-    run.endMessages.run(now, turn)
+  const end = (turns: ReadonlyArray<Turn>, now: number) => {
+    run.leave(turns.map(({ id }) => [id, owner, now]))
+    run.finish(turns.map(({ id }) => [id, now]))
     if (!withReply) return
-    const reply = replyTo(turn, conversation)
-    const { channel, threadTs = null } = reply.destination
-    run.reply.run(reply.key, reply.lane, channel, threadTs, JSON.stringify(reply.dispatch), turn, now, now, now)
+    const replies = turns.map(({ conversation, id }) => ({ id, ...replyTo(id, conversation) }))
+    run.lookReplies(replies.map(({ key, lane }) => [key, lane]))
+    run.insertReplies(replies.map(({ destination: { channel, threadTs = null }, dispatch, id, key, lane }) => [
+      key,
+      lane,
+      channel,
+      threadTs,
+      encodeDispatch(dispatch),
+      "queued",
+      null,
+      id,
+      null,
+      0,
+      now,
+      now,
+      now,
+      null
+    ]))
   }
 
-  const take = (limit: number, now: number): ReadonlyArray<readonly [Taken, n: number]> =>
-    run.waiting.all(now, limit).map(({ conversation, id, message }) => {
-      const taken = { id: Number(id), conversation: String(conversation), turn: `turn_${now.toString(36)}_${id}` }
-      run.turn.run(taken.turn, taken.conversation, owner, now, now, now)
-      run.take.run(taken.turn, taken.id)
-      return [taken, Number(JSON.parse(String(message)).payload.n)]
+  /** Those that are begun at once are answered. */
+  const append = (waiting: ReadonlyArray<Enqueue>, now: number): ReadonlyArray<Turn> => {
+    const room = handled === undefined || mayWait ? 0 : free
+    const arrivals = waiting.map(({ n }, index) => ({ n, begins: index < room, ...messageAt(n) }))
+    const known = run.known(arrivals.map(({ begins, message }, index) => [
+      index,
+      message.conversation,
+      message.ts,
+      begins ? 1 : 0
+    ]))
+    run.knownKeys(arrivals.flatMap(({ keys }) => keys.map((key) => [key])))
+    const last = Number(known[0]?.["last"] ?? 0)
+    const rows = arrivals.map((arrival, index) => {
+      const id = last + 1 + index
+      return { ...arrival, id, turn: arrival.begins ? `turn_${now.toString(36)}_${id}` : null }
     })
+    run.insertMessages(rows.map(({ id, message, turn }) => [
+      id,
+      message.conversation,
+      message.ts,
+      stored(message),
+      turn === null ? "queued" : "processing",
+      null,
+      turn,
+      now,
+      now,
+      null,
+      null
+    ]))
+    run.insertKeys(rows.flatMap(({ id, keys }) => keys.map((key) => [key, id, now])))
+    const begun = rows.flatMap(({ message: { conversation }, n, turn }) =>
+      turn === null ? [] : [{ id: turn, conversation, n }]
+    )
+    run.beginTurns(begun.map(({ conversation, id }) => [id, conversation, owner, now, now, now]))
+    return begun
+  }
+
+  const claim = (conversations: ReadonlyArray<string>, now: number): ReadonlyArray<Turn> => {
+    const found = run.look(conversations.map((conversation, n) => [n, conversation, now]))
+    const turns = found.map((row) => ({
+      id: `turn_${now.toString(36)}_${String(row["id"])}`,
+      message: Number(row["id"]),
+      conversation: conversations[Number(row["n"])] ?? "",
+      n: Number(JSON.parse(String(row["message"])).payload.n)
+    }))
+    run.claimTurns(turns.map(({ conversation, id }) => [id, conversation, owner, now, now, now]))
+    run.take(turns.map(({ id, message }) => [message, id]))
+    return turns
+  }
 
   const inTransaction = <A>(body: () => A): A => {
-    run.begin.run()
+    begin.all()
     const result = body()
-    run.commit.run()
+    commit.all()
     return result
   }
 
-  const hand = (taken: ReadonlyArray<readonly [Taken, n: number]>) => {
-    for (const [turn, n] of taken) {
-      free -= 1
+  const askWhatIsReady = (limit: number, now: number) =>
+    askReady.all(...ready.values(now, limit)).map((row) => String(row["conversation"]))
+
+  const hand = (turns: ReadonlyArray<Turn>) => {
+    free -= turns.length
+    for (const turn of turns) {
       // A handler is asynchronous, if only for a moment.
-      void Promise.resolve(n).then((n) => {
-        handled?.(n)
+      void Promise.resolve().then(() => {
+        handled?.(turn.n)
         ended.push(turn)
         wake()
       })
@@ -123,38 +171,41 @@ const open = (directory: string, group: boolean, withReply: boolean) => async (c
 
   /** Everything that waits, in one transaction. */
   const together = (now: number) => {
+    const limit = handled !== undefined && mayWait ? free : 0
+    const conversations = limit === 0 ? [] : askWhatIsReady(limit, now)
+    if (limit > 0) mayWait = conversations.length === limit
     const acks = enqueues.splice(0, most)
     const ends = ended.splice(0, most)
-    free += ends.length
-    const limit = handled !== undefined && (mayWait || acks.length > 0) ? Math.min(free, most) : 0
-    if (acks.length + ends.length + limit === 0) return
-    const taken = inTransaction(() => {
-      for (const turn of ends) end(turn, now)
-      for (const enqueue of acks) insert(enqueue, now)
-      return limit === 0 ? [] : take(limit, now)
+    if (acks.length + ends.length + conversations.length === 0) return
+    free += ends.length - conversations.length
+    const turns = inTransaction(() => {
+      if (ends.length > 0) end(ends, now)
+      const begun = acks.length === 0 ? [] : append(acks, now)
+      if (begun.length < acks.length) mayWait = true
+      return [...begun, ...conversations.length === 0 ? [] : claim(conversations, now)]
     })
-    mayWait = handled === undefined ? mayWait || acks.length > 0 : taken.length === limit
+    free += conversations.length
     for (const { done } of acks) done()
-    hand(taken)
+    hand(turns)
   }
 
-  /** A transaction each. */
+  /** A transaction each, and nothing begun with its insert. */
   const apart = (now: number) => {
     const [enqueue] = enqueues.splice(0, 1)
     if (enqueue !== undefined) {
-      inTransaction(() => insert(enqueue, now))
       mayWait = true
+      inTransaction(() => append([enqueue], now))
       enqueue.done()
     }
     const [ending] = ended.splice(0, 1)
     if (ending !== undefined) {
-      inTransaction(() => end(ending, now))
+      inTransaction(() => end([ending], now))
       free += 1
     }
     if (handled !== undefined && free > 0 && mayWait) {
-      const taken = inTransaction(() => take(1, now))
-      mayWait = taken.length > 0
-      hand(taken)
+      const conversations = askWhatIsReady(1, now)
+      mayWait = conversations.length > 0
+      if (mayWait) hand(inTransaction(() => claim(conversations, now)))
     }
   }
 

@@ -30,19 +30,32 @@ const open = (directory: string, withReply: boolean) => async (concurrency: numb
   let handled: ((n: number) => void) | undefined
   let free = 0
   let unfinished = 0
+  /** Appended while nobody was free: it is asked for. */
+  let mayWait = false
   const signal = Latch.makeUnsafe(false)
 
-  const append = (n: number) => {
+  /** Begun with its insert where a handler is free and nothing waits before it, as the gateway does. */
+  const append = Effect.fnUntraced(function*(n: number) {
     const { keys, message } = messageAt(n)
-    return Effect.flatMap(
-      Clock.currentTimeMillis,
-      (now) =>
-        Effect.tap(store.append({ message, keys, receivedAt: now, dueAt: now }), () => {
-          unfinished += 1
-          return handled === undefined ? Effect.void : signal.open
-        })
-    )
-  }
+    const now = yield* Clock.currentTimeMillis
+    const begins = handled !== undefined && free > 0 && !mayWait
+    if (begins) free -= 1
+    const appended = yield* store.append({
+      message,
+      keys,
+      receivedAt: now,
+      dueAt: now,
+      ...(begins ? { claim: owner } : {})
+    })
+    unfinished += 1
+    if (appended._tag === "Queued" && appended.claimed !== undefined) {
+      yield* Effect.forkDetach(handle(appended.claimed))
+      return
+    }
+    if (begins) free += 1
+    mayWait = true
+    if (handled !== undefined) yield* signal.open
+  })
 
   const handle = Effect.fnUntraced(function*({ conversation, id, messages }: ClaimedTurn) {
     for (const message of messages) handled?.(numberIn(message))
@@ -50,7 +63,7 @@ const open = (directory: string, withReply: boolean) => async (concurrency: numb
     yield* store.complete(id, owner, withReply ? [replyTo(id, conversation)] : [], now)
     unfinished -= messages.length
     free += 1
-    yield* signal.open
+    if (mayWait) yield* signal.open
   })
 
   const claim = ({ conversation }: ReadyConversation, now: number) =>
@@ -66,7 +79,11 @@ const open = (directory: string, withReply: boolean) => async (concurrency: numb
       yield* signal.await
       yield* signal.close
       const now = yield* Clock.currentTimeMillis
-      const ready = free === 0 ? [] : yield* store.ready(now, free)
+      const limit = free
+      if (limit === 0) continue
+      mayWait = false
+      const ready = yield* store.ready(now, limit)
+      if (ready.length === limit) mayWait = true
       yield* Effect.forEach(ready, (one) => claim(one, now), { concurrency: "unbounded", discard: true })
     }
   })
@@ -77,6 +94,7 @@ const open = (directory: string, withReply: boolean) => async (concurrency: numb
     consume: (concurrency, each) => {
       handled = each
       free = concurrency
+      mayWait = true
       signal.openUnsafe()
       const fiber = runtime.runFork(dispatch)
       return Promise.resolve(() => {

@@ -26,7 +26,8 @@ const spring = () => {
 let gateways: DatabaseSync | undefined
 DatabaseSync.prototype.prepare = new Proxy(DatabaseSync.prototype.prepare, {
   apply: (prepare, database: DatabaseSync, values) => {
-    if (database.location()?.endsWith("slackwater.db") === true) gateways = database
+    // The first that is open; the other one can only read.
+    if (gateways?.isOpen !== true && database.location()?.endsWith("slackwater.db") === true) gateways = database
     return Reflect.apply(prepare, database, values)
   }
 })
