@@ -3,7 +3,7 @@
  * ends depends on the weather.
  */
 import { Effect, Stream } from "effect"
-import type { Answer, Turn } from "../../src/Handler.ts"
+import type { Turn } from "../../src/Handler.ts"
 import { Handler } from "../../src/Handler.ts"
 import type { Dice } from "./Dice.ts"
 import type { Ledger, Run } from "./Ledger.ts"
@@ -104,22 +104,27 @@ export const handlerOf = (stage: Stage) => {
       else if (sort < 0.42) {
         // In mode steer: whoever comes within this time joins the turn.
         yield* turn.followups.pipe(
-          Stream.runForEach(({ text }) => Effect.sync(() => {
-            run.tags.push(tagIn(text))
-            ledger.saw("message:adopted")
-          })),
+          Stream.runForEach(({ text }) =>
+            Effect.sync(() => {
+              run.tags.push(tagIn(text))
+              ledger.saw("message:adopted")
+            })
+          ),
           Effect.timeoutOption(luck.between(0, 4_000))
         )
       } else if (sort < 0.65) yield* say(`a${act}:${about}`)
       else if (sort < 0.8) {
         const name = `s${act}`
-        yield* turn.step(name, Effect.gen(function*() {
-          if (ledger.steps.has(`${turn.id}/${name}`)) {
-            stage.violated("a finished step runs once", `${turn.id}: ${name} runs again`)
-          }
-          yield* Effect.sleep(luck.between(0, 500))
-          return luck.between(0, 1_000)
-        }))
+        yield* turn.step(
+          name,
+          Effect.gen(function*() {
+            if (ledger.steps.has(`${turn.id}/${name}`)) {
+              stage.violated("a finished step runs once", `${turn.id}: ${name} runs again`)
+            }
+            yield* Effect.sleep(luck.between(0, 500))
+            return luck.between(0, 1_000)
+          })
+        )
         if (process.alive) ledger.steps.add(`${turn.id}/${name}`)
         stage.point("step kept")
       } else if (sort < 0.9) {
@@ -130,7 +135,7 @@ export const handlerOf = (stage: Stage) => {
     }
     const finals = Array.from({ length: part.between(0, 2) }, (_, n) => `f${n}:${about}`)
     run.finals = finals
-    return finals as Answer
+    return finals
   })
 
   return Handler.make((turn) =>

@@ -18,6 +18,8 @@ export interface Wanted {
   readonly threads?: number | undefined
   /** Goes on after a failure. */
   readonly keepGoing?: boolean
+  /** Runs each seed twice and compares. */
+  readonly twice?: boolean
 }
 
 export interface Tally {
@@ -34,7 +36,7 @@ export interface Tally {
 }
 
 export const campaign = async (
-  { from, keepGoing = false, minutes, seeds, threads = availableParallelism() }: Wanted,
+  { from, keepGoing = false, minutes, seeds, threads = availableParallelism(), twice = false }: Wanted,
   onEach: (tally: Tally) => void = () => {}
 ): Promise<Tally> => {
   const tally: Tally = {
@@ -47,10 +49,13 @@ export const campaign = async (
     digests: new Map()
   }
   const begun = performance.now()
-  const workers = Array.from({ length: Math.min(threads, seeds) }, (_, index) =>
-    new Worker(new URL("./worker.ts", import.meta.url), {
-      workerData: { from: from + index, step: Math.min(threads, seeds), to: from + seeds }
-    }))
+  const workers = Array.from(
+    { length: Math.min(threads, seeds) },
+    (_, index) =>
+      new Worker(new URL("./worker.ts", import.meta.url), {
+        workerData: { from: from + index, step: Math.min(threads, seeds), to: from + seeds, twice }
+      })
+  )
   const stop = () => Promise.all(workers.map((worker) => worker.terminate()))
   const timer = minutes === undefined ? undefined : setTimeout(() => void stop(), minutes * 60_000)
   await Promise.all(workers.map((worker) =>

@@ -39,12 +39,20 @@ const kindOf = (sql: string): Kind => {
       return "setup"
   }
 }
-const kinds = new Map<string, Kind>()
-const kindOnce = (sql: string) => {
-  const known = kinds.get(sql)
-  if (known !== undefined) return known
-  const found = kindOf(sql)
-  kinds.set(sql, found)
+
+interface Known {
+  readonly kind: Kind
+  /** The tables that it may change. */
+  readonly tables: ReadonlyArray<string>
+}
+
+const known = new Map<string, Known>()
+const knownOf = (sql: string): Known => {
+  const before = known.get(sql)
+  if (before !== undefined) return before
+  const tables = [...sql.matchAll(/(?:INTO|UPDATE|FROM) slackwater_(\w+)/g)].map(([, table = ""]) => table)
+  const found = { kind: kindOf(sql), tables }
+  known.set(sql, found)
   return found
 }
 
@@ -63,7 +71,7 @@ export interface Fate {
   readonly before: (kind: Kind, inTransaction: boolean) => { readonly fails?: Trouble; readonly takes?: number }
   /** A point at which the process may die. */
   readonly point: (point: `${"before" | "after"} ${Kind}`) => void
-  readonly committed: () => void
+  readonly committed: (tables: ReadonlySet<string>) => void
   readonly mark: (coincidence: string) => void
 }
 
@@ -79,7 +87,11 @@ const real = {
 type Run = (this: StatementSync, ...given: Array<SQLInputValue>) => unknown
 
 const file = "slackwater.db"
+/** The disk of the history that runs: one at a time. */
 let disk: Disk | undefined
+const use = (next: Disk) => {
+  disk = next
+}
 const databaseOf = new WeakMap<StatementSync, DatabaseSync>()
 /** Whether the faults are about this one; the lock file is left alone. */
 const isOurs = new WeakMap<DatabaseSync, boolean>()
@@ -141,6 +153,7 @@ export class Disk {
   #lives = 0
   /** Of the open transaction. */
   #writes = 0
+  readonly #touched = new Set<string>()
   /** The data directory of the living process, or of the next one. */
   dataDir: string
   process: Process | undefined
@@ -150,7 +163,7 @@ export class Disk {
 
   constructor(machine: Machine, root: string) {
     install()
-    disk = this
+    use(this)
     this.#machine = machine
     // A place of its own each time: this process remembers what it owned.
     this.#root = join(root, `${machine.dice.seed}-${++histories}`)
@@ -171,7 +184,7 @@ export class Disk {
     const { fate, process } = this
     if (db === this.#reader || process === undefined || fate === undefined || !ours(db)) return run()
     process.guard()
-    const kind = kindOnce(sql)
+    const { kind, tables } = knownOf(sql)
     this.statements += 1
     fate.point(`before ${kind}`)
     process.guard()
@@ -179,7 +192,7 @@ export class Disk {
     if (takes !== undefined) this.#machine.stall(takes)
     if (kind === "begin") this.#writes = 0
     if (fails !== undefined) {
-      const table = /slackwater_(\w+)/.exec(sql)?.[1]
+      const [table] = tables
       if (table !== undefined) fate.mark(`${fails}:${table}`)
       if (kind === "commit" && this.#writes > 3) fate.mark("commit:fails with several")
       if (kind === "write" && db.isTransaction && this.#writes > 3) fate.mark("row:fails among others")
@@ -188,10 +201,14 @@ export class Disk {
       throw trouble[fails]()
     }
     const result = run()
-    if (kind === "write") this.#writes += 1
+    if (kind === "write") {
+      this.#writes += 1
+      for (const table of tables) this.#touched.add(table)
+    }
     if ((kind === "commit" || kind === "write") && !db.isTransaction) {
       this.commits += 1
-      fate.committed()
+      fate.committed(this.#touched)
+      this.#touched.clear()
     }
     fate.point(`after ${kind}`)
     process.guard()
@@ -220,11 +237,11 @@ export class Disk {
       }
       this.#prepared.set(sql, statement)
     }
-    return (real.all as Run).apply(statement, [...given]) as unknown as ReadonlyArray<Row>
+    return (real.all as Run).apply(statement, [...given]) as ReadonlyArray<Row>
   }
 
   #closeAll(): void {
-    for (const db of this.#open) { if (db.isOpen) real.close.call(db) }
+    for (const db of this.#open) if (db.isOpen) real.close.call(db)
     this.#open.clear()
     if (this.#reader?.isOpen === true) real.close.call(this.#reader)
     this.#reader = undefined

@@ -31,14 +31,18 @@ export class Guards {
     return this.#watched.passed
   }
 
-  committed(): void {
+  committed(tables: ReadonlySet<string>): void {
     this.#ledger.note(this.#machine.now, `commit ${this.#disk.statements}`)
-    const wrong = this.#watched.look(this.#disk, this.#machine.now, (what) => this.#ledger.saw(what))
+    const wrong = this.#watched.look(this.#disk, tables, this.#machine.now, (what) => this.#ledger.saw(what))
     if (wrong !== undefined) this.#violated("rows move as drawn", wrong)
   }
 
   /** G1: what is acked is on disk. */
-  acking(envelope: { readonly id: string; readonly payload: unknown; readonly retryNum: number }, process: Process, connections: number): void {
+  acking(
+    envelope: { readonly id: string; readonly payload: unknown; readonly retryNum: number },
+    process: Process,
+    connections: number
+  ): void {
     if (!process.alive) return
     const event = fieldIn(envelope.payload, "event_id")
     const key = typeof event === "string" ? `event:${event}` : `envelope:${envelope.id}`
@@ -72,7 +76,9 @@ export class Guards {
     const key = fieldIn(fieldIn(metadata, "event_payload"), "key")
     const text = String(params["text"])
     if (typeof key !== "string") return this.#violated("G6: a post carries its key", text)
-    const rows = this.#disk.rows<{ readonly key: string; readonly state: string }>("SELECT key, state FROM slackwater_outbox")
+    const rows = this.#disk.rows<{ readonly key: string; readonly state: string }>(
+      "SELECT key, state FROM slackwater_outbox"
+    )
     const row = rows.find((known) => fingerprintOf(known.key) === key)
     if (row === undefined) return this.#violated("G6: a post has a row", text)
     // A request of the dead, or one that was given up, may still arrive.

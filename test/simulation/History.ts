@@ -83,22 +83,29 @@ class History {
     this.#deeds = deedsOf(dice)
     const guards = this.#guards = new Guards(machine, disk, ledger, violated)
     const stream = dice.of("slack")
-    const slack = this.#slack = new Slack(machine, this.#weather, {
-      acking: (envelope, process) => guards.acking(envelope, process, slack.connectionsOf(process)),
-      taking: (method, params, process) => guards.taking(method, params, process),
-      took: (method, params, answer) => {
-        ledger.note(machine.now, `took ${method} ${answer.action._tag}`)
-        if (method === "chat.postMessage") guards.posted(params)
+    const slack = this.#slack = new Slack(
+      machine,
+      this.#weather,
+      {
+        acking: (envelope, process) => guards.acking(envelope, process, slack.connectionsOf(process)),
+        taking: (method, params, process) => guards.taking(method, params, process),
+        took: (method, params, answer) => {
+          ledger.note(machine.now, `took ${method} ${answer.action._tag}`)
+          if (method === "chat.postMessage") guards.posted(params)
+        },
+        point: (point, process) => this.#lives.point(point, process),
+        saw: (fault) => this.#met(fault),
+        mark: (coincidence) => ledger.saw(coincidence)
       },
-      point: (point, process) => this.#lives.point(point, process),
-      saw: (fault) => this.#met(fault),
-      mark: (coincidence) => ledger.saw(coincidence)
-    }, channels, {
-      echoes: stream.chance(0.7),
-      mentionFirst: stream.chance(0.3),
-      ...(stream.chance(0.5) ? { historyLagMs: stream.between(0, 9_000) } : {}),
-      ...(stream.chance(0.3) ? { limits: "on" as const } : {})
-    })
+      channels,
+      {
+        echoes: stream.chance(0.7),
+        mentionFirst: stream.chance(0.3),
+        deliverWhileDown: stream.chance(0.7),
+        ...(stream.chance(0.5) ? { historyLagMs: stream.between(0, 9_000) } : {}),
+        ...(stream.chance(0.3) ? { limits: "on" as const } : {})
+      }
+    )
     const heartbeat = dice.of("settings").chance(0.1)
     this.#lives = new Lives({
       machine,
@@ -122,7 +129,7 @@ class History {
     disk.fate = {
       before: (kind, inTransaction) => this.#statement(kind, inTransaction),
       point: (point) => disk.process === undefined ? undefined : this.#lives.point(point, disk.process),
-      committed: () => guards.committed(),
+      committed: (tables) => guards.committed(tables),
       mark: (coincidence) => ledger.saw(coincidence)
     }
   }
@@ -177,7 +184,13 @@ class History {
   #do(deed: Deed): void {
     this.#ledger.note(this.#machine.now, `deed ${deed.does} m${deed.number}`)
     if (deed.poison) this.#poison.add(`m${deed.number}`)
-    perform(deed, { slack: this.#slack, ledger: this.#ledger, roots: this.#roots, now: this.#machine.now, dice: this.dice })
+    perform(deed, {
+      slack: this.#slack,
+      ledger: this.#ledger,
+      roots: this.#roots,
+      now: this.#machine.now,
+      dice: this.dice
+    })
     this.#befall()
   }
 
@@ -247,11 +260,14 @@ class History {
     const machine = this.#machine
     const slack = this.#slack
     // Pauses that Slack asked for come to their end.
-    machine.run(machine.now + 150_000, this.#isWrong)
+    machine.run(machine.now + 65_000, this.#isWrong)
     const process = this.#lives.process
     const connections = process === undefined ? 0 : slack.connectionsOf(process)
     if (connections !== this.#settings.connections) {
-      return this.#violated("connections are replaced and closed", `${connections} and not ${this.#settings.connections}`)
+      return this.#violated(
+        "connections are replaced and closed",
+        `${connections} and not ${this.#settings.connections}`
+      )
     }
     for (const [number, does] of (["direct", "mention"] as const).entries()) {
       const deed: Deed = { at: 0, number: 900 + number, does, place: 0, poison: false }
@@ -263,7 +279,9 @@ class History {
         return this.#violated("liveness", `${tag}, said at rest, is not answered within ${answerWithin} ms`)
       }
     }
-    if (!isSettled(this.#disk)) return this.#violated("liveness", `a reply at rest is not sent within ${answerWithin} ms`)
+    if (!isSettled(this.#disk)) {
+      return this.#violated("liveness", `a reply at rest is not sent within ${answerWithin} ms`)
+    }
     this.#judge()
   }
 

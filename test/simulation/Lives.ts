@@ -200,7 +200,10 @@ export class Lives {
     ledger.stops += 1
     ledger.saw("stop")
     if (ledger.runs.some(({ ended }) => ended === "running")) ledger.saw("stop:while a turn runs")
-    if (this.#around.disk.rows("SELECT 1 FROM slackwater_messages WHERE state = 'queued' AND due_at > ?", machine.now).length > 0) {
+    if (
+      this.#around.disk.rows("SELECT 1 FROM slackwater_messages WHERE state = 'queued' AND due_at > ?", machine.now)
+        .length > 0
+    ) {
       ledger.saw("stop:in a quiet window")
     }
     if (machine.now - this.#startedAt < 100) ledger.saw("stop:in the start")

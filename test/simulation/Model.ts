@@ -24,14 +24,17 @@ export interface Ending {
 }
 
 const bot = "U0BOT"
-const isFinal = (state: string) => ["done", "failed", "ignored", "superseded", "delivered", "failed_terminal", "expired"].includes(state)
+const isFinal = (state: string) =>
+  ["done", "failed", "ignored", "superseded", "delivered", "failed_terminal", "expired"].includes(state)
 
 /** What is not as it may be; the first of it. */
 export const judge = ({ deaths, ledger, passed, settings, slack, tables }: Ending): string | undefined => {
   const { messages, outbox, turns } = tables
   // G2: everything has come to its end.
   for (const row of [...messages, ...turns, ...outbox]) {
-    if (!isFinal(row.state)) return `G2: ${"key" in row ? "reply" : "text" in row ? "message" : "turn"} ${row.id} is ${row.state}`
+    if (!isFinal(row.state)) {
+      return `G2: ${"key" in row ? "reply" : "text" in row ? "message" : "turn"} ${row.id} is ${row.state}`
+    }
   }
 
   const rowsOf = new Map<string, Array<(typeof messages)[number]>>()
@@ -54,7 +57,9 @@ export const judge = ({ deaths, ledger, passed, settings, slack, tables }: Endin
       continue
     }
     if (said.addressed === true && row.state === "ignored") return `G2: ${said.tag} is ignored: ${row.reason}`
-    if (said.addressed === false && row.state !== "ignored") return `${said.tag} was not for the bot and is ${row.state}`
+    if (said.addressed === false && row.state !== "ignored") {
+      return `${said.tag} was not for the bot and is ${row.state}`
+    }
     const turn = row.turn_id === null ? undefined : turnOf.get(row.turn_id)
     if (row.state === "done") {
       const runs = runsOf.get(row.turn_id ?? "") ?? []
@@ -91,7 +96,9 @@ export const judge = ({ deaths, ledger, passed, settings, slack, tables }: Endin
   for (const row of messages) {
     const turn = row.turn_id === null ? undefined : turnOf.get(row.turn_id)
     if (turn !== undefined && turn.conversation !== row.conversation) return `${row.turn_id} mixes conversations`
-    if (turn !== undefined && row.state === "done" && turn.state !== "done") return `G5: ${row.id} is done, ${turn.id} ${turn.state}`
+    if (turn !== undefined && row.state === "done" && turn.state !== "done") {
+      return `G5: ${row.id} is done, ${turn.id} ${turn.state}`
+    }
   }
 
   const replies = judgeReplies(outbox, slack, ledger, passed)

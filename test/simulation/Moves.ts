@@ -55,8 +55,9 @@ export class Watched {
   readonly #last = new Map<string, Map<number | string, string>>()
 
   /** What is wrong with the rows as they are now, after as they were. */
-  look(disk: Disk, now: number, saw: (what: string) => void): string | undefined {
-    const wrong = this.#compare(disk, saw)
+  look(disk: Disk, tables: ReadonlySet<string>, now: number, saw: (what: string) => void): string | undefined {
+    const wrong = this.#compare(disk, tables, saw)
+    if (!tables.has("outbox")) return wrong
     const unknown = disk.rows<{ readonly id: number }>("SELECT id FROM slackwater_outbox WHERE state = 'unknown'")
     for (const { id } of unknown) {
       const since = this.#unknownSince.get(id)
@@ -66,8 +67,9 @@ export class Watched {
     return wrong
   }
 
-  #compare(disk: Disk, saw: (what: string) => void): string | undefined {
+  #compare(disk: Disk, tables: ReadonlySet<string>, saw: (what: string) => void): string | undefined {
     for (const [table, sql] of Object.entries(reading)) {
+      if (!tables.has(table)) continue
       const before = this.#last.get(table) ?? new Map<number | string, string>()
       const now = new Map<number | string, string>()
       const open = new Map<string, number | string>()
@@ -78,7 +80,9 @@ export class Watched {
           if (moves[table]?.[was]?.includes(state) !== true) return `${table} ${id}: ${was} → ${state}`
           saw(`move:${table} ${was} → ${state}`)
         }
-        const isOpen = table === "turns" ? state === "running" || state === "waiting" : table === "outbox" && state === "sending"
+        const isOpen = table === "turns"
+          ? state === "running" || state === "waiting"
+          : table === "outbox" && state === "sending"
         if (!isOpen) continue
         const other = open.get(of)
         if (other !== undefined) return `${table} ${other} and ${id} of ${of} at once`

@@ -18,10 +18,10 @@ import {
   References,
   Stream
 } from "effect"
-import { Admission } from "../../src/Admission.ts"
-import { GatewayConfig, type Settings } from "../../src/GatewayConfig.ts"
 import { defaultActivation } from "../../src/Activation.ts"
+import { Admission } from "../../src/Admission.ts"
 import * as Gateway from "../../src/Gateway.ts"
+import { GatewayConfig, type Settings } from "../../src/GatewayConfig.ts"
 import { GatewayStatus } from "../../src/GatewayStatus.ts"
 import type { HandlerOf } from "../../src/Handler.ts"
 import * as Heartbeat from "../../src/Heartbeat.ts"
@@ -55,6 +55,7 @@ export interface House {
   readonly spool: Layer.Layer<Spool>
   readonly settings: Partial<Settings>
   readonly handler: HandlerOf
+  /** Whether what looks at the process four times a second is there too; it costs most of the time. */
   readonly heartbeat: boolean
   readonly log: (level: string, text: string) => void
   /** Waits for a request to reload; answers what the settings are then. */
@@ -83,7 +84,7 @@ export const house = ({ handler, heartbeat, log, process, reloads, settings, sla
   })
   const ground = Instance.cleanStop.pipe(
     Layer.provideMerge(heartbeat ? Heartbeat.layer(1) : Layer.empty),
-    Layer.provideMerge(HostTransaction.watch),
+    Layer.provideMerge(heartbeat ? HostTransaction.watch : Layer.empty),
     Layer.provideMerge(Admission.layer),
     Layer.provideMerge(GatewayStatus.layer),
     Layer.provideMerge(spool),

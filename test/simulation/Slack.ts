@@ -269,7 +269,7 @@ export class Slack {
         const latency = dice.of("latency")
         const { weather } = this
         const isPost = /^(chat|reactions|files)\./.test(method)
-        const happens = (kind: keyof Weather & string) => {
+        const happens = (kind: keyof Weather) => {
           const does = dice.fault(kind, weather[kind])
           if (does) this.#watch.saw(kind)
           return does
@@ -284,7 +284,8 @@ export class Slack {
           this.inFlight -= 1
           resume(result)
         }
-        const back = (ms: number, result: Effect.Effect<object, SlackApiReason>) => process.later(ms, () => settle(result))
+        const back = (ms: number, result: Effect.Effect<object, SlackApiReason>) =>
+          process.later(ms, () => settle(result))
         process.later(timeout, () => settle(noAnswer("timeout", true)))
         if (happens("notSent")) {
           const detail = latency.pick(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN"])
@@ -320,7 +321,7 @@ export class Slack {
       })
   }
 
-  #faultsOf(method: string, happens: (kind: keyof Weather & string) => boolean): FaultPatch | undefined {
+  #faultsOf(method: string, happens: (kind: keyof Weather) => boolean): FaultPatch | undefined {
     const latency = this.#machine.dice.of("latency")
     if (happens("resetAfter")) return { resetAfterCommit: { method, times: 1 } }
     if (method === "chat.postMessage" && happens("permanent")) {
@@ -328,7 +329,9 @@ export class Slack {
     }
     if (happens("tooMany")) return { rateLimit: { method, times: 1, retryAfterSeconds: latency.between(1, 20) } }
     if (happens("serverError")) {
-      return { httpStatus: { method, times: 1, status: latency.pick([500, 502, 503]), afterCommit: latency.chance(0.5) } }
+      return {
+        httpStatus: { method, times: 1, status: latency.pick([500, 502, 503]), afterCommit: latency.chance(0.5) }
+      }
     }
     return undefined
   }

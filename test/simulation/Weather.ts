@@ -87,7 +87,7 @@ export const weatherOf = (dice: Dice): Weather => {
     name,
     stream.chance(0.7) ? Math.min(1, most * stream.next() * 1.5) * (families.get(family) ?? 0) : 0
   ])
-  return Object.fromEntries(drawn) as unknown as Weather
+  return Object.fromEntries(drawn) as Weather
 }
 
 export const calm: Weather = Object.fromEntries(Object.keys(strengths).map((name) => [name, 0])) as unknown as Weather

@@ -30,6 +30,10 @@ const command = Command.make(
       Flag.withDescription("Runs all seeds and lists those that fail"),
       Flag.withDefault(false)
     ),
+    twice: Flag.Boolean("twice").pipe(
+      Flag.withDescription("Runs each seed twice: it must be the same history"),
+      Flag.withDefault(false)
+    ),
     seed: Flag.optional(Flag.Int("seed").pipe(Flag.withDescription("Runs this one history and tells it"))),
     withoutFaults: Flag.String("without-faults").pipe(
       Flag.withDescription("With --seed: faults to leave out, like 3,5-9"),
@@ -46,19 +50,21 @@ const command = Command.make(
     json: Flag.Boolean("json").pipe(Flag.withDescription("Print the outcome as JSON"), Flag.withDefault(false))
   },
   Effect.fnUntraced(function*(flags) {
-    const { from, json, keepGoing, seeds } = flags
+    const { from, json, keepGoing, seeds, twice } = flags
     const minutes = Option.getOrUndefined(flags.minutes)
     const threads = Option.getOrUndefined(flags.threads)
     const seed = Option.getOrUndefined(flags.seed)
     if (seed !== undefined) {
       const omitted = { faults: numbersIn(flags.withoutFaults), deeds: numbersIn(flags.withoutDeeds) }
       const outcome = simulate(seed, newRoot(), { omitted, keeps: true })
-      process.stdout.write(json ? `${JSON.stringify({ ...outcome, coverage: [...outcome.coverage] })}\n` : retold(outcome))
+      process.stdout.write(
+        json ? `${JSON.stringify({ ...outcome, coverage: [...outcome.coverage] })}\n` : retold(outcome)
+      )
       if (outcome.violation !== undefined) process.exitCode = 1
       return
     }
     const tally = yield* Effect.promise(() =>
-      campaign({ from, seeds, minutes, threads, keepGoing }, (soFar) => {
+      campaign({ from, seeds, minutes, threads, keepGoing, twice }, (soFar) => {
         if (json) return
         if (process.stderr.isTTY) process.stderr.write(`\r${progressLine(soFar, seeds)}`)
         else if (soFar.seeds % every === 0) process.stderr.write(`${progressLine(soFar, seeds)}\n`)

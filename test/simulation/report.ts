@@ -21,6 +21,8 @@ const table = (title: string, rows: ReadonlyArray<readonly [name: string, count:
   return `${title}\n${rows.map(([name, count]) => `  ${name.padEnd(width)}  ${count}`).join("\n")}\n`
 }
 
+const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]) => a < b ? -1 : 1
+
 /** Fault kinds against the rooms that met them. */
 const matrix = (coverage: ReadonlyMap<string, number>): string => {
   const cells = new Map<string, Map<string, number>>()
@@ -34,8 +36,10 @@ const matrix = (coverage: ReadonlyMap<string, number>): string => {
     rooms.set(room, (rooms.get(room) ?? 0) + count)
   }
   const columns = [...rooms].toSorted((a, b) => b[1] - a[1]).map(([room]) => room).slice(0, 12)
-  const lines = [...cells].toSorted().map(([fault, row]) =>
-    `  ${fault.padEnd(20)}${columns.map((room) => String(row.get(room) ?? ".").padStart(Math.max(8, room.length + 2))).join("")}`
+  const lines = [...cells].toSorted(byName).map(([fault, row]) =>
+    `  ${fault.padEnd(20)}${
+      columns.map((room) => String(row.get(room) ?? ".").padStart(Math.max(8, room.length + 2))).join("")
+    }`
   )
   const head = `  ${"".padEnd(20)}${columns.map((room) => room.padStart(Math.max(8, room.length + 2))).join("")}`
   return `Faults and the rooms that met them (histories)\n${head}\n${lines.join("\n")}\n`
@@ -70,7 +74,7 @@ export const summary = (tally: Tally, shrunk: Shrunk | undefined, json: boolean)
       })
     }\n`
   }
-  const faults = [...tally.coverage].filter(([what]) => /^(fault|kill|stop)/.test(what)).toSorted()
+  const faults = [...tally.coverage].filter(([what]) => /^(fault|kill|stop)/.test(what)).toSorted(byName)
   return [
     table("What went wrong (histories)", faults),
     matrix(tally.coverage),
@@ -79,7 +83,11 @@ export const summary = (tally: Tally, shrunk: Shrunk | undefined, json: boolean)
     ...tally.failures.map(({ seed, violation }) => `FAILED seed ${seed}: ${violation?.rule}: ${violation?.detail}\n`),
     ...(shrunk === undefined || replay === undefined
       ? []
-      : [`\nThe smallest history found in ${shrunk.runs} runs:\n`, retold(shrunk.outcome), `\nRun it again:\n  ${replay}\n`])
+      : [
+        `\nThe smallest history found in ${shrunk.runs} runs:\n`,
+        retold(shrunk.outcome),
+        `\nRun it again:\n  ${replay}\n`
+      ])
   ].join("\n")
 }
 

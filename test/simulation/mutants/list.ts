@@ -23,13 +23,15 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "a failed commit answers as if it had worked",
     file: "src/sql/GroupCommit.ts",
     find: "const exit = Exit.failCause(cause as Cause.Cause<Failure>)",
-    put: "const exit: Exit.Exit<any, Failure> = jobs.length > 0 ? Exit.succeed({ _tag: \"Ignored\" }) : Exit.failCause(cause as Cause.Cause<Failure>)"
+    put:
+      "const exit: Exit.Exit<any, Failure> = jobs.length > 0 ? Exit.succeed({ _tag: \"Ignored\" }) : Exit.failCause(cause as Cause.Cause<Failure>)"
   },
   {
     name: "a repetition is taken for known and acked unseen",
     file: "src/Intake.ts",
     find: "const stored = yield* take(incoming, identity)\n",
-    put: "if (retry > 0) return yield* Effect.ignore(ack({}))\n            const stored = yield* take(incoming, identity)\n"
+    put:
+      "if (retry > 0) return yield* Effect.ignore(ack({}))\n            const stored = yield* take(incoming, identity)\n"
   },
   {
     name: "no dedupe of twins",
@@ -59,7 +61,8 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "delivered rows come back at a start",
     file: "src/sql/Instance.ts",
     find: "yield* sql`UPDATE slackwater_outbox SET due_at = ${startedAt} WHERE state = 'unknown'",
-    put: "yield* sql`UPDATE slackwater_outbox SET state = 'failed_retryable', due_at = ${startedAt} WHERE id = (SELECT max(id) FROM slackwater_outbox WHERE state = 'delivered')`\n      yield* sql`UPDATE slackwater_outbox SET due_at = ${startedAt} WHERE state = 'unknown'"
+    put:
+      "yield* sql`UPDATE slackwater_outbox SET state = 'failed_retryable', due_at = ${startedAt} WHERE id = (SELECT max(id) FROM slackwater_outbox WHERE state = 'delivered')`\n      yield* sql`UPDATE slackwater_outbox SET due_at = ${startedAt} WHERE state = 'unknown'"
   },
   {
     name: "a lane does not wait for its head",
@@ -94,8 +97,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "what a dead instance left running is handled as done",
     file: "src/sql/turns.ts",
-    find: "yield* sql`UPDATE slackwater_messages SET state = 'queued' WHERE turn_id = ${id} AND state = 'processing'`\n      }\n      return turns.length\n    },\n    group.write(\"recover\")",
-    put: "yield* sql`UPDATE slackwater_messages SET state = 'done', finished_at = ${now} WHERE turn_id = ${id} AND state = 'processing'`\n        yield* sql`UPDATE slackwater_turns SET state = 'done', finished_at = ${now} WHERE id = ${id}`\n      }\n      return turns.length\n    },\n    group.write(\"recover\")"
+    find:
+      "yield* sql`UPDATE slackwater_messages SET state = 'queued' WHERE turn_id = ${id} AND state = 'processing'`\n      }\n      return turns.length\n    },\n    group.write(\"recover\")",
+    put:
+      "yield* sql`UPDATE slackwater_messages SET state = 'done', finished_at = ${now} WHERE turn_id = ${id} AND state = 'processing'`\n        yield* sql`UPDATE slackwater_turns SET state = 'done', finished_at = ${now} WHERE id = ${id}`\n      }\n      return turns.length\n    },\n    group.write(\"recover\")"
   },
   {
     name: "a running turn can be claimed again",

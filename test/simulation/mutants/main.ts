@@ -50,7 +50,9 @@ const hunt = async (mutant: Mutant): Promise<Found> => {
     symlinkSync(join(root, "node_modules"), join(folder, "node_modules"))
     const file = join(folder, mutant.file)
     const source = readFileSync(file, "utf8")
-    if (source.split(mutant.find).length !== 2) return { mutant, seed: undefined, steps: undefined, rule: "does not apply" }
+    if (source.split(mutant.find).length !== 2) {
+      return { mutant, seed: undefined, steps: undefined, rule: "does not apply" }
+    }
     writeFileSync(file, source.replace(mutant.find, () => mutant.put))
     const args = ["test/simulation/main.ts", "--seeds", values.seeds, "--threads", "1", "--json", "--no-shrink"]
     const { stdout } = await run(process.execPath, args, { cwd: folder, maxBuffer: 1 << 26 }).catch(
