@@ -131,6 +131,10 @@ export const handlerOf = (stage: Stage) => {
         const handle = yield* say(`u${act}:${about}`)
         if (luck.chance(0.5)) yield* Effect.sleep(luck.between(0, 2_000))
         yield* turn.update(handle, `U${act}:${about}`)
+      } else if (sort < 0.94) yield* turn.react("eyes")
+      else if (sort < 0.97) {
+        const handle = yield* say(`w${act}:${about}`)
+        yield* Effect.timeoutOption(Effect.ignore(handle.delivered), luck.between(100, 10_000))
       } else yield* turn.state.set({ about })
     }
     const finals = Array.from({ length: part.between(0, 2) }, (_, n) => `f${n}:${about}`)

@@ -27,6 +27,8 @@ import { calm, type Weather, weatherOf } from "./Weather.ts"
 const epoch = 1_790_000_000_000
 /** Once nothing goes wrong any more, everything has come to its end after this long (ms). */
 export const restWithin = 30 * 60_000
+/** How wrong a clock may be (ms): less than what is looked for around a wrong time. */
+const mostWrong = 90 * 60_000
 /** What is said to a gateway at rest is answered within this time (ms). */
 const answerWithin = 25_000
 /** Slack's last repetition of what nobody acked comes after six minutes. */
@@ -198,7 +200,7 @@ class History {
   #befall(): void {
     const stream = this.dice.of("events")
     const slack = this.#slack
-    const soon = (kind: "kill" | "stop" | "freeze" | "reload" | "refresh" | "again", run: () => void) => {
+    const soon = (kind: "kill" | "stop" | "freeze" | "reload" | "clock" | "refresh" | "again", run: () => void) => {
       if (!this.dice.fault(kind, this.#weather[kind])) return
       this.#machine.at(this.#machine.now + stream.skewed(0, 8_000), () => {
         if (this.#calm) return
@@ -213,6 +215,11 @@ class History {
       const ms = stream.skewed(100, 90_000)
       if (ms > 10_000) this.#ledger.saw("freeze:long")
       this.#lives.process?.freeze(ms)
+    })
+    soon("clock", () => {
+      const by = stream.skewed(500, mostWrong) * stream.pick([1, -1])
+      this.#machine.wrongBy = Math.max(-mostWrong, Math.min(mostWrong, this.#machine.wrongBy + by))
+      this.#ledger.saw(by < 0 ? "clock:set back" : "clock:set forward")
     })
     soon("refresh", () => {
       const reason = stream.pick(["warning", "refresh_requested", "too_many_websockets"])

@@ -32,6 +32,8 @@ export class Machine {
   now: number
   /** Tasks that were run. */
   steps = 0
+  /** How far the machine's wall clock is from the true time (ms); timers do not notice. */
+  wrongBy = 0
   /** Time in which its process could not run (ms). */
   stoodStill = 0
   readonly #heap: Array<Due> = []
@@ -223,12 +225,13 @@ export class Process {
   /** Timers of a process are whole milliseconds, never early, and now and then a little late. */
   #clock(): Clock.Clock {
     const { machine } = this
+    const wall = () => machine.now + machine.wrongBy
     const nanos = () => BigInt(machine.now) * 1_000_000n
     return {
-      currentTimeMillisUnsafe: () => machine.now,
-      currentTimeMillis: Effect.sync(() => machine.now),
-      currentTimeNanosUnsafe: nanos,
-      currentTimeNanos: Effect.sync(nanos),
+      currentTimeMillisUnsafe: wall,
+      currentTimeMillis: Effect.sync(wall),
+      currentTimeNanosUnsafe: () => BigInt(wall()) * 1_000_000n,
+      currentTimeNanos: Effect.sync(() => BigInt(wall()) * 1_000_000n),
       monotonicTimeNanosUnsafe: nanos,
       monotonicTimeNanos: Effect.sync(nanos),
       sleep: (duration) =>

@@ -117,7 +117,7 @@ export const judge = ({ deaths, ledger, passed, settings, slack, tables }: Endin
   }
   for (const [text, rows] of texts) {
     const turnsOf = new Set(rows.map((row) => row.turn_id))
-    if (/^[afuU]\d:/.test(text) && rows.length > turnsOf.size) return `G6: "${text}" has ${rows.length} rows`
+    if (/^[afuUw]\d:/.test(text) && rows.length > turnsOf.size) return `G6: "${text}" has ${rows.length} rows`
   }
   for (const turn of turns) {
     if (turn.state !== "done") continue

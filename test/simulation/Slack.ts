@@ -194,7 +194,7 @@ export class Slack {
         deaf: false,
         closed: () => Deferred.doneUnsafe(closed, Effect.void),
         frame: (text) => {
-          heardAt = machine.now
+          heardAt = clock.currentTimeMillisUnsafe()
           const frame: unknown = JSON.parse(text)
           const type = fieldIn(frame, "type")
           const envelope = envelopeOf(frame)
@@ -240,7 +240,7 @@ export class Slack {
         approximateConnectionMs: typeof lifetime === "number" ? lifetime * 1_000 : null,
         lastHeardAt: Effect.sync(() => {
           // Pings and pongs go to and fro all the time.
-          if (this.#lines.has(id) && !line.deaf) heardAt = machine.now
+          if (this.#lines.has(id) && !line.deaf) heardAt = clock.currentTimeMillisUnsafe()
           return heardAt
         })
       } satisfies Connection

@@ -74,7 +74,7 @@ const strengths: { readonly [K in keyof Weather]: readonly [family: string, most
   stop: ["process", 0.15],
   freeze: ["process", 0.05],
   reload: ["process", 0.15],
-  clock: ["process", 0]
+  clock: ["clock", 0.2]
 }
 
 export const weatherOf = (dice: Dice): Weather => {
