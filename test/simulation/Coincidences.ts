@@ -55,6 +55,7 @@ export const coincidences: ReadonlyArray<Coincidence> = [
   marked("a message joins a running turn", "message:adopted"),
   marked("a message that only the history tells of", "message:caught up"),
   marked("a process stands still beyond a request's timeout", "freeze:long"),
+  marked("a pause while messages wait", "pause:while something waits"),
   marked("a deaf connection", "fault:deaf"),
   marked("the clock is set back while something waits", "clock:set back"),
   marked("the clock is set forward while something waits", "clock:set forward")

@@ -15,6 +15,7 @@ import { Ledger } from "./Ledger.ts"
 import { Lives, roomNow } from "./Lives.ts"
 import { Machine, type Process } from "./Machine.ts"
 import { judge } from "./Model.ts"
+import { wishOf } from "./Operator.ts"
 import { channels, type Deed, deedsOf, directOf, perform, type Root } from "./People.ts"
 import { house } from "./Rooms.ts"
 import { isolated } from "./Runtime.ts"
@@ -116,9 +117,9 @@ class History {
       slack,
       ledger,
       violated,
-      program: (process, life, reloads) =>
+      program: (process, life, doors) =>
         house({
-          reloads,
+          ...doors,
           process,
           slack,
           spool: MemorySpool.layer,
@@ -200,7 +201,10 @@ class History {
   #befall(): void {
     const stream = this.dice.of("events")
     const slack = this.#slack
-    const soon = (kind: "kill" | "stop" | "freeze" | "reload" | "clock" | "refresh" | "again", run: () => void) => {
+    const soon = (
+      kind: "kill" | "stop" | "freeze" | "reload" | "clock" | "wish" | "refresh" | "again",
+      run: () => void
+    ) => {
       if (!this.dice.fault(kind, this.#weather[kind])) return
       this.#machine.at(this.#machine.now + stream.skewed(0, 8_000), () => {
         if (this.#calm) return
@@ -216,10 +220,12 @@ class History {
       if (ms > 10_000) this.#ledger.saw("freeze:long")
       this.#lives.process?.freeze(ms)
     })
+    soon("wish", () => this.#lives.wish(wishOf(stream)))
     soon("clock", () => {
       const by = stream.skewed(500, mostWrong) * stream.pick([1, -1])
       this.#machine.wrongBy = Math.max(-mostWrong, Math.min(mostWrong, this.#machine.wrongBy + by))
       this.#ledger.saw(by < 0 ? "clock:set back" : "clock:set forward")
+      this.#ledger.note(this.#machine.now, `clock ${this.#machine.wrongBy}`)
     })
     soon("refresh", () => {
       const reason = stream.pick(["warning", "refresh_requested", "too_many_websockets"])
@@ -328,8 +334,12 @@ class History {
     const isAtRest = () =>
       lives.process !== undefined && !lives.isStopping && isSettled(this.#disk) &&
       (world.unacked.length === 0 || machine.now > since + lastRepetition)
-    do machine.run(machine.now + 5_000, this.#isWrong)
-    while (!this.#isWrong() && !isAtRest() && machine.now < since + restWithin)
+    do {
+      for (const { place } of this.#disk.rows<{ readonly place: string }>("SELECT place FROM slackwater_pauses")) {
+        lives.wish({ does: "resume", place: place === "" ? null : place })
+      }
+      machine.run(machine.now + 5_000, this.#isWrong)
+    } while (!this.#isWrong() && !isAtRest() && machine.now < since + restWithin)
     if (this.#isWrong()) return
     const isLate = !isAtRest()
     this.#judge()

@@ -13,6 +13,7 @@ import type { Dice } from "./Dice.ts"
 import type { Disk } from "./Disk.ts"
 import type { Ledger } from "./Ledger.ts"
 import { type Machine, Process } from "./Machine.ts"
+import type { Wish } from "./Operator.ts"
 import type { Slack } from "./Slack.ts"
 
 /** The one deadline of an end (ms), and what may come on top. */
@@ -43,6 +44,12 @@ interface Arm {
   left: number
 }
 
+/** What is said to a living process. */
+export interface Doors {
+  readonly reloads: Queue.Queue<Partial<Settings>>
+  readonly wishes: Queue.Queue<Wish>
+}
+
 export interface Around {
   readonly machine: Machine
   readonly dice: Dice
@@ -54,7 +61,7 @@ export interface Around {
   readonly program: (
     process: Process,
     life: number,
-    reloads: Queue.Queue<Partial<Settings>>
+    doors: Doors
   ) => Effect.Effect<unknown, unknown>
 }
 
@@ -85,7 +92,7 @@ export class Lives {
   #startedAt = 0
   #reloadedAt = -Infinity
   #diedBefore = false
-  #reloads: Queue.Queue<Partial<Settings>> | undefined
+  #doors: Doors | undefined
 
   constructor(around: Around) {
     this.#around = around
@@ -111,8 +118,11 @@ export class Lives {
     disk.process = process
     ledger.note(machine.now, `start ${life}`)
     process.beforeStep = () => this.point("step", process)
-    const reloads = this.#reloads = Effect.runSync(Queue.unbounded<Partial<Settings>>())
-    const fiber = process.run(program(process, life, reloads))
+    const doors = this.#doors = {
+      reloads: Effect.runSync(Queue.unbounded<Partial<Settings>>()),
+      wishes: Effect.runSync(Queue.unbounded<Wish>())
+    }
+    const fiber = process.run(program(process, life, doors))
     this.#fiber = fiber
     fiber.addObserver((exit) => {
       if (process.alive) this.#ended(process, exit)
@@ -178,14 +188,20 @@ export class Lives {
     })
   }
 
+  wish(wish: Wish): void {
+    if (this.process === undefined || this.#doors === undefined || this.isStopping) return
+    this.#around.ledger.note(this.#around.machine.now, `wish ${wish.does}`)
+    Queue.offerUnsafe(this.#doors.wishes, wish)
+  }
+
   /** SIGHUP: other settings. */
   reload(changed: Partial<Settings>): void {
     const { ledger, machine } = this.#around
-    if (this.process === undefined || this.#reloads === undefined || this.isStopping) return
+    if (this.process === undefined || this.#doors === undefined || this.isStopping) return
     ledger.note(machine.now, "reload")
     if (ledger.runs.some(({ ended }) => ended === "running")) ledger.saw("reload:while a turn runs")
     this.#reloadedAt = machine.now
-    Queue.offerUnsafe(this.#reloads, changed)
+    Queue.offerUnsafe(this.#doors.reloads, changed)
   }
 
   stop(): void {

@@ -2,6 +2,7 @@
  * The reference: which ends of a history are allowed, told from what people said, what handlers did and what Slack did,
  * and from nothing that the gateway thinks. Pure.
  */
+import { cancelledByHand } from "../../src/Control.ts"
 import { tagIn } from "./Behaviour.ts"
 import type { Ledger, Run } from "./Ledger.ts"
 import type { OutboxRow, Tables } from "./Tables.ts"
@@ -76,6 +77,7 @@ export const judge = ({ deaths, ledger, passed, settings, slack, tables }: Endin
         if (settings.maxWaiting >= 100) return `${said.tag} failed as if too many waited`
         continue
       }
+      if (turn?.error === cancelledByHand) continue
       const runs = runsOf.get(row.turn_id ?? "") ?? []
       const failures = runs.filter((run) => run.ended === "failed").length
       const isPoisoned = runs.some((run) => run.ended === "died")

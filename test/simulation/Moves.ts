@@ -2,6 +2,8 @@
  * What must hold at every commit, read from the committed rows alone: each row moves only as its states are drawn,
  * final rows stay as they are, nothing vanishes, a conversation has one unfinished turn and a lane one row on its way.
  */
+import { placesOf } from "../../src/Control.ts"
+import { ConversationKey } from "../../src/Message.ts"
 import type { Disk } from "./Disk.ts"
 
 type Moves = Readonly<Record<string, ReadonlyArray<string>>>
@@ -51,12 +53,21 @@ const holdLaneFor = 120_000
 export class Watched {
   /** Replies whose fate was unknown for so long that others of their lane went by. */
   readonly passed = new Set<number>()
+  /** As of the last commit. */
+  #paused: ReadonlySet<string> = new Set()
   readonly #unknownSince = new Map<number, number>()
   readonly #last = new Map<string, Map<number | string, string>>()
 
   /** What is wrong with the rows as they are now, after as they were. */
   look(disk: Disk, tables: ReadonlySet<string>, now: number, saw: (what: string) => void): string | undefined {
     const wrong = this.#compare(disk, tables, saw)
+    if (tables.has("pauses")) {
+      const rows = disk.rows<{ readonly place: string }>("SELECT place FROM slackwater_pauses")
+      this.#paused = new Set(rows.map(({ place }) => place))
+      if (rows.length > 0 && disk.rows("SELECT 1 FROM slackwater_messages WHERE state = 'queued'").length > 0) {
+        saw("pause:while something waits")
+      }
+    }
     if (!tables.has("outbox")) return wrong
     const unknown = disk.rows<{ readonly id: number }>("SELECT id FROM slackwater_outbox WHERE state = 'unknown'")
     for (const { id } of unknown) {
@@ -65,6 +76,10 @@ export class Watched {
       else if (now - since >= holdLaneFor) this.passed.add(id)
     }
     return wrong
+  }
+
+  #isPaused(conversation: string): boolean {
+    return placesOf(ConversationKey.make(conversation)).some((place) => this.#paused.has(place))
   }
 
   #compare(disk: Disk, tables: ReadonlySet<string>, saw: (what: string) => void): string | undefined {
@@ -80,6 +95,8 @@ export class Watched {
           if (moves[table]?.[was]?.includes(state) !== true) return `${table} ${id}: ${was} → ${state}`
           saw(`move:${table} ${was} → ${state}`)
         }
+        const begins = (table === "turns" && state === "running") || (table === "messages" && state === "processing")
+        if (begins && was !== state && this.#isPaused(of)) return `${table} ${id} of ${of} begins although it is paused`
         const isOpen = table === "turns"
           ? state === "running" || state === "waiting"
           : table === "outbox" && state === "sending"

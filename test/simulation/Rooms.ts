@@ -36,18 +36,29 @@ import * as Stores from "../../src/sql/Stores.ts"
 import { Supervisor } from "../../src/Supervisor.ts"
 import { Workspace } from "../../src/Workspace.ts"
 import type { Process } from "./Machine.ts"
+import { operator, type Wish } from "./Operator.ts"
 import type { Slack } from "./Slack.ts"
 
-/** Nothing of it is read again. */
-const files = FileSystem.layerNoop({
-  writeFileString: () => Effect.void,
-  rename: () => Effect.void,
-  utimes: () => Effect.void,
-  watch: (_path, options) => {
-    options?.onReady?.()
-    return Stream.never
-  }
-})
+/** Nothing of it is read again; who touches a file wakes whoever watches it. */
+const filesOf = () => {
+  const watching = new Set<Queue.Queue<FileSystem.WatchEvent>>()
+  return FileSystem.layerNoop({
+    writeFileString: () => Effect.void,
+    rename: () => Effect.void,
+    utimes: (path) =>
+      Effect.sync(() => {
+        for (const watcher of watching) Queue.offerUnsafe(watcher, { _tag: "Update", path })
+      }),
+    watch: (_path, options) =>
+      Stream.unwrap(Effect.gen(function*() {
+        const events = yield* Queue.unbounded<FileSystem.WatchEvent>()
+        watching.add(events)
+        yield* Effect.addFinalizer(() => Effect.sync(() => watching.delete(events)))
+        options?.onReady?.()
+        return Stream.fromQueue(events)
+      }))
+  })
+}
 
 export interface House {
   readonly process: Process
@@ -60,6 +71,7 @@ export interface House {
   readonly log: (level: string, text: string) => void
   /** Waits for a request to reload; answers what the settings are then. */
   readonly reloads: Queue.Queue<Partial<Settings>>
+  readonly wishes: Queue.Queue<Wish>
 }
 
 const read = (given: Partial<Settings>) =>
@@ -77,12 +89,13 @@ const textOf = (cause: Cause.Cause<unknown>) =>
   }).join(", ")
 
 /** Runs until it is interrupted or gives up. */
-export const house = ({ handler, heartbeat, log, process, reloads, settings, slack, spool }: House) => {
+export const house = ({ handler, heartbeat, log, process, reloads, settings, slack, spool, wishes }: House) => {
   const logger = Logger.make(({ cause, logLevel, message }) => {
     const text = Array.isArray(message) ? message.map(String).join(" ") : String(message)
     log(logLevel, cause.reasons.length === 0 ? text : `${text} ${textOf(cause)}`)
   })
-  const ground = Instance.cleanStop.pipe(
+  const ground = operator(wishes, settings.dataDir ?? "").pipe(
+    Layer.provideMerge(Instance.cleanStop),
     Layer.provideMerge(heartbeat ? Heartbeat.layer(1) : Layer.empty),
     Layer.provideMerge(heartbeat ? HostTransaction.watch : Layer.empty),
     Layer.provideMerge(Admission.layer),
@@ -91,7 +104,7 @@ export const house = ({ handler, heartbeat, log, process, reloads, settings, sla
     Layer.provideMerge(Stores.own),
     Layer.provideMerge(Supervisor.layer),
     Layer.provideMerge(Shutdown.layer),
-    Layer.provideMerge([files, Path.layer])
+    Layer.provideMerge([filesOf(), Path.layer])
   )
   const api = Workspace.door.pipe(Layer.provide(WebApi.layer))
   const rooms = ({ activate, mode }: Parameters<typeof Gateway.rooms>[0]) =>

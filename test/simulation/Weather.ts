@@ -45,6 +45,8 @@ export interface Weather {
   readonly freeze: number
   readonly reload: number
   readonly clock: number
+  /** Somebody pauses, resumes or cancels. */
+  readonly wish: number
 }
 
 const strengths: { readonly [K in keyof Weather]: readonly [family: string, most: number] } = {
@@ -74,7 +76,8 @@ const strengths: { readonly [K in keyof Weather]: readonly [family: string, most
   stop: ["process", 0.15],
   freeze: ["process", 0.05],
   reload: ["process", 0.15],
-  clock: ["clock", 0.2]
+  clock: ["clock", 0.2],
+  wish: ["operator", 0.3]
 }
 
 export const weatherOf = (dice: Dice): Weather => {
