@@ -118,11 +118,13 @@ export class Lives {
     disk.process = process
     ledger.note(machine.now, `start ${life}`)
     process.beforeStep = () => this.point("step", process)
-    const doors = this.#doors = {
-      reloads: Effect.runSync(Queue.unbounded<Partial<Settings>>()),
-      wishes: Effect.runSync(Queue.unbounded<Wish>())
-    }
-    const fiber = process.run(program(process, life, doors))
+    this.#doors = undefined
+    // Made by the process itself: a queue wakes its takers through the scheduler of whoever made it.
+    const doors = Effect.map(
+      Effect.all({ reloads: Queue.unbounded<Partial<Settings>>(), wishes: Queue.unbounded<Wish>() }),
+      (made) => this.#doors = made
+    )
+    const fiber = process.run(Effect.flatMap(doors, (doors) => program(process, life, doors)))
     this.#fiber = fiber
     fiber.addObserver((exit) => {
       if (process.alive) this.#ended(process, exit)

@@ -64,9 +64,6 @@ export class Watched {
     if (tables.has("pauses")) {
       const rows = disk.rows<{ readonly place: string }>("SELECT place FROM slackwater_pauses")
       this.#paused = new Set(rows.map(({ place }) => place))
-      if (rows.length > 0 && disk.rows("SELECT 1 FROM slackwater_messages WHERE state = 'queued'").length > 0) {
-        saw("pause:while something waits")
-      }
     }
     if (!tables.has("outbox")) return wrong
     const unknown = disk.rows<{ readonly id: number }>("SELECT id FROM slackwater_outbox WHERE state = 'unknown'")
@@ -97,6 +94,9 @@ export class Watched {
         }
         const begins = (table === "turns" && state === "running") || (table === "messages" && state === "processing")
         if (begins && was !== state && this.#isPaused(of)) return `${table} ${id} of ${of} begins although it is paused`
+        if (table === "messages" && state === "queued" && this.#paused.size > 0 && this.#isPaused(of)) {
+          saw("pause:while something waits")
+        }
         const isOpen = table === "turns"
           ? state === "running" || state === "waiting"
           : table === "outbox" && state === "sending"

@@ -2,7 +2,7 @@
  * Somebody who works on the gateway while it runs: pauses a conversation, a channel or everything, resumes it, cancels a
  * turn. Each wish goes to the living process, as an HTTP request would, and wakes its rooms as a command does.
  */
-import { Clock, Effect, Layer, Queue } from "effect"
+import { type Cause, Clock, Effect, Layer, Queue } from "effect"
 import { Control } from "../../src/Control.ts"
 import { ConversationKey } from "../../src/Message.ts"
 import * as WakeFile from "../../src/WakeFile.ts"
@@ -35,6 +35,7 @@ const fulfil = (control: Control["Service"], wish: Wish) =>
 export const operator = (wishes: Queue.Queue<Wish>, dataDir: string) =>
   Layer.effectDiscard(Effect.gen(function*() {
     const control = yield* Control
-    const next = Effect.flatMap(Queue.take(wishes), (wish) => Effect.ignore(fulfil(control, wish)))
+    const refused = (cause: Cause.Cause<unknown>) => Effect.logWarning("a wish was refused", cause)
+    const next = Effect.flatMap(Queue.take(wishes), (wish) => Effect.catchCause(fulfil(control, wish), refused))
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(next, WakeFile.touch(dataDir))))
   }))
