@@ -2,7 +2,7 @@
  * How soon a gateway works again after a crash with much in flight: N turns that a dead owner left running, and how long
  * from opening their file to the first handler that runs, and to the last.
  *
- *     npm run bench:orphans [-- turns]      (100,000 unless said otherwise)
+ *     npm run bench:orphans [-- turns]      (100,000 unless said otherwise: minutes)
  *
  * The first start of a process compiles what it runs: a few files are opened before, and each figure is the median of
  * some starts. The rate is of one run through a handler that does nothing.
@@ -136,7 +136,6 @@ const program = Effect.gen(function*() {
     const { first, firstCpu, open } = yield* several(n, starts)
     console.log(row([n, open.toFixed(1), first.toFixed(1), firstCpu.toFixed(1)]))
   }
-  if (process.env["X"] === "1") return
   const whole = yield* directory
   yield* Effect.provide(orphans(turns), ground(whole))
   const { all, allCpu } = yield* start(whole, turns)

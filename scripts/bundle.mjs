@@ -21,6 +21,7 @@ const isEffect = (id) => /^(?:effect|@effect\/[^/]+)(?:\/|$)/.test(id)
 const bundle = await rolldown({
   input: Object.fromEntries(["main", "run", "healthcheck"].map((name) => [name, `dist/cli/${name}.js`])),
   platform: "node",
+  experimental: { attachDebugInfo: "none" },
   external: (id) => isPackage(id) && !isEffect(id),
   plugins: [{
     name: "shared",
@@ -34,6 +35,16 @@ const { output } = await bundle.write({
   comments: false
 })
 await bundle.close()
+
+/**
+ * One letter outside of Latin, and V8 keeps the text of the whole file in two bytes a letter. The escapes mean the same in
+ * strings, templates and patterns, and that is where such letters are; only `String.raw` would show them.
+ */
+const inAscii = (code) =>
+  code.replaceAll(/[^\0-\x7f]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`)
+for (const { code, fileName } of output) {
+  if (code?.includes("String.raw") === false) writeFileSync(join("dist/bundled", fileName), inAscii(code))
+}
 
 /** What we pass on of others, we pass on with their licence. */
 const folderOf = (id) => /^(.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+)[\\/]/.exec(id)?.[1]

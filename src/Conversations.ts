@@ -33,8 +33,9 @@ import {
   SubscriptionRef
 } from "effect"
 import { Control, type Pause } from "./Control.ts"
-import { DueWork } from "./DueWork.ts"
-import { GatewayConfig, longestWindow, type Mode, modes } from "./GatewayConfig.ts"
+import { guarded } from "./ConversationMode.ts"
+import { DueWork, nextOf } from "./DueWork.ts"
+import { GatewayConfig, longestWindow, type Mode } from "./GatewayConfig.ts"
 import { GatewayStatus } from "./GatewayStatus.ts"
 import { Instance } from "./Instance.ts"
 import type { ConversationKey, OwnerId } from "./Message.ts"
@@ -253,22 +254,6 @@ export class Conversations extends Context.Service<Conversations, {
           due.ask()
         })
 
-        /** Of these the next ones for the free slots; turns that were cut off and others share them. */
-        const next = (recovered: Array<ConversationKey>, others: Array<ConversationKey>) => {
-          const chosen: Array<ConversationKey> = []
-          const share = Math.floor(config.concurrency / 2)
-          let running = [...active.values()].filter(({ claimed }) => claimed.interrupted).length
-          while (chosen.length < free()) {
-            const mayRecover = share === 0 ? !lastWasRecovered : running < share
-            const takesRecovered = others.length === 0 || (mayRecover && recovered.length > 0)
-            const one = (takesRecovered ? recovered : others).shift()
-            if (one === undefined) break
-            if (takesRecovered) running++
-            chosen.push(one)
-          }
-          return chosen
-        }
-
         /** Asks the database what is due and fills the slots, the longest waiting first. */
         const fill = Effect.fnUntraced(
           function*(now: number) {
@@ -282,9 +267,14 @@ export class Conversations extends Context.Service<Conversations, {
               ready.filter(({ recovered }) => recovered === kind).map(({ conversation }) => conversation)
             const [recovered, others] = [of(true), of(false)]
             const isAll = recovered.length < slots && others.length < slots
-            for (let keys = next(recovered, others); keys.length > 0; keys = next(recovered, others)) {
-              yield* start(keys, now)
-            }
+            const next = () =>
+              nextOf(recovered, others, {
+                free: free(),
+                concurrency: config.concurrency,
+                running: [...active.values()].filter(({ claimed }) => claimed.interrupted).length,
+                lastWasRecovered
+              })
+            for (let keys = next(); keys.length > 0; keys = next()) yield* start(keys, now)
             if (!isAll || recovered.length + others.length > 0) due.ask()
           },
           Effect.onError(() => Effect.sync(() => due.ask())),
@@ -402,20 +392,4 @@ export class Conversations extends Context.Service<Conversations, {
     )
 
   static readonly layer = Conversations.layerWith()
-}
-
-/** The user's function decides; its bug must not stop the conversations. */
-const guarded = (mode: ((conversation: ConversationKey) => Mode) | undefined, configured: Mode) => {
-  let isKnown = false
-  const fallBack = Effect.fnUntraced(function*(defect: unknown) {
-    if (!isKnown) yield* Effect.logError("the mode function failed; the configured mode counts", defect)
-    isKnown = true
-    return configured
-  })
-  return (conversation: ConversationKey): Effect.Effect<Mode> =>
-    mode === undefined ? Effect.succeed(configured) : Effect.sync(() => {
-      const decided = mode(conversation)
-      if (!modes.includes(decided)) throw new TypeError(`neither of ${modes.join(", ")}`)
-      return decided
-    }).pipe(Effect.catchDefect(fallBack))
 }

@@ -73,3 +73,31 @@ export class DueWork {
     return came
   }
 }
+
+/** Slots, and how many turns that were cut off run in them. */
+interface Slots {
+  readonly free: number
+  readonly concurrency: number
+  readonly running: number
+  readonly lastWasRecovered: boolean
+}
+
+/** Takes from these lists the next ones for the free slots: turns that were cut off share them with the others. */
+export const nextOf = (
+  recovered: Array<ConversationKey>,
+  others: Array<ConversationKey>,
+  { concurrency, free, lastWasRecovered, running }: Slots
+): ReadonlyArray<ConversationKey> => {
+  const chosen: Array<ConversationKey> = []
+  const share = Math.floor(concurrency / 2)
+  let cutOff = running
+  while (chosen.length < free) {
+    const mayRecover = share === 0 ? !lastWasRecovered : cutOff < share
+    const takesRecovered = others.length === 0 || (mayRecover && recovered.length > 0)
+    const one = (takesRecovered ? recovered : others).shift()
+    if (one === undefined) break
+    if (takesRecovered) cutOff++
+    chosen.push(one)
+  }
+  return chosen
+}

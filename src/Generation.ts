@@ -1,18 +1,21 @@
 /**
  * One connection in use, and the handling of what it brings.
  *
- * Guarantees: its envelopes reach Intake in order, each with the ack of this very connection. Those that the responder
- * answers are handled beside the others, so their rows may be written after those of later ones. Handling that ends in
- * a defect asks for a replacement: a connection that is deaf or never acks must not stay.
+ * Guarantees: the envelopes of one channel are handled in order, and those of different channels beside each other, so
+ * that they share a commit; each has the ack of this very connection. Those that the responder answers hold up nobody, so
+ * their rows may be written after those of later ones. Handling that ends in a defect asks for a replacement: a
+ * connection that is deaf or never acks must not stay.
  * Does not: open, replace or close connections (SocketLayer). It ends with its Scope, and what it was handling then is
  * finished or, where a responder was being waited for, stored without an answer (Intake).
  */
-import { Cause, Deferred, Effect, type Latch, Queue, type Scope, Semaphore } from "effect"
+import { Cause, Deferred, Effect, Latch, Queue, type Scope, Semaphore } from "effect"
 import type { Intake } from "./Intake.ts"
 import type { Identity } from "./SlackApi.ts"
-import type { Connection } from "./SlackConnection.ts"
+import type { Connection, Incoming } from "./SlackConnection.ts"
+import { fieldIn, textIn } from "./untrustedJson.ts"
 
-/** Envelopes of one connection that may wait for their answers at once; the next one waits for a place. */
+/** Envelopes of one connection in hand at once, and those of them that wait for answers; the next one waits. */
+const mostAtOnce = 128
 const mostApart = 64
 
 /** Why a connection is to be replaced. */
@@ -43,6 +46,13 @@ const orReplace = (generation: Generation) => <A>(handling: Effect.Effect<A>) =>
         Deferred.succeed(generation.replace, { reason: "failed", alive: false })
       ))
 
+/** What is to be handled in order: what concerns one channel. What names none stands in one line. */
+const lineOf = ({ envelope }: Incoming): string => {
+  const event = fieldIn(envelope.payload, "event")
+  const item = fieldIn(event, "item")
+  return textIn(event, "channel") ?? textIn(item, "channel") ?? textIn(envelope.payload, "channel_id") ?? ""
+}
+
 /**
  * Handles what the connection brings, in order; but what waits for an answer of the responder is handled apart, so that
  * nothing behind it waits too.
@@ -50,23 +60,39 @@ const orReplace = (generation: Generation) => <A>(handling: Effect.Effect<A>) =>
 export const consume = (generation: Generation, self: Identity, intake: Intake["Service"]) =>
   Effect.gen(function*() {
     const { incoming } = generation.connection
+    const atOnce = yield* Semaphore.make(mostAtOnce)
     const apart = yield* Semaphore.make(mostApart)
+    /** The last of each line that is in hand. */
+    const last = new Map<string, Latch.Latch>()
     let inHand = 0
     const done = Effect.suspend(() => {
       inHand -= 1
       return inHand === 0 && Queue.sizeUnsafe(incoming) === 0 ? generation.quiet.open : Effect.void
     })
+    const handled = (one: Incoming, places: Semaphore.Semaphore, before: Effect.Effect<unknown>) =>
+      Effect.andThen(places.take(1), () => {
+        const handling = Effect.andThen(before, intake.accept(one, self)).pipe(
+          Effect.ensuring(Effect.andThen(places.release(1), done)),
+          orReplace(generation)
+        )
+        return Effect.forkIn(handling, generation.scope, { startImmediately: true })
+      })
     while (true) {
       const one = yield* Queue.take(incoming)
       inHand += 1
       yield* generation.quiet.close
-      const handled = Effect.ensuring(intake.accept(one, self), done)
       if (intake.answers(one.envelope)) {
-        yield* apart.take(1)
-        const handling = Effect.ensuring(handled, apart.release(1)).pipe(orReplace(generation))
-        yield* Effect.forkIn(handling, generation.scope, { startImmediately: true })
-      } else {
-        yield* handled
+        yield* handled(one, apart, Effect.void)
+        continue
       }
+      const line = lineOf(one)
+      const before = last.get(line)
+      const end = Latch.makeUnsafe()
+      last.set(line, end)
+      const handling = yield* handled(one, atOnce, before === undefined ? Effect.void : before.await)
+      handling.addObserver(() => {
+        end.openUnsafe()
+        if (last.get(line) === end) last.delete(line)
+      })
     }
   }).pipe(orReplace(generation))

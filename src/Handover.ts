@@ -49,7 +49,6 @@ export const makeHandover = Effect.fnUntraced(function*(rooms: {
       // Nothing is sent of a transaction that the caller has open.
       const mayBegin = access.isOpen(now) && hasRoom(channel, places) && !(yield* host.isOpen)
       if (!mayBegin || !pace.take(channel, now)) return yield* write(undefined)
-      places += 1
       const done = Deferred.makeUnsafe<A, StoreError>()
       const settled = (exit: Exit.Exit<A, StoreError>) =>
         Effect.sync(() => {
@@ -61,7 +60,11 @@ export const makeHandover = Effect.fnUntraced(function*(rooms: {
           } else start(row)
           Deferred.doneUnsafe(done, exit)
         })
-      yield* FiberSet.run(fibers, Effect.onExit(write(owner), settled), { startImmediately: true })
+      // What was taken is given back, so nothing may come between.
+      yield* Effect.uninterruptible(Effect.suspend(() => {
+        places += 1
+        return FiberSet.run(fibers, Effect.onExit(write(owner), settled), { startImmediately: true })
+      }))
       return yield* Deferred.await(done)
     })
   }

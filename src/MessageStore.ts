@@ -13,6 +13,8 @@
  *                 moves it to queued; a discarded one only a person)
  * ```
  *
+ * Where nothing is before it, a message is appended as `processing`, in a running turn of its own (`NewMessage.claim`).
+ *
  * A turn is `running` under its owner. When that instance dies it stays so, and holds its conversation, until the
  * living one takes it with `recover`: that is when the crash is counted, once for each run, however many instances
  * died in between.

@@ -43,7 +43,8 @@ export type { FilePost, Post } from "./HostPosts.ts"
 /** Every kind of call, each with a method and its limit. */
 const kinds = Dispatch.members.map(({ fields }) => fields._tag.schema.literal)
 
-const workers = 8
+/** Rows in hand at once: what goes out together comes back together, and is written down together. */
+const workers = 32
 const sweepEvery = 60_000
 /** A clock that is set by less (ms) is waited for. */
 const setBackBy = 500

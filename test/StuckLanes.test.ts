@@ -6,6 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Option } from "effect"
 import { SqlClient, Statement } from "effect/sql"
 import { LocalSlack } from "slackwater/testing"
+import { Conversations } from "../src/Conversations.ts"
 import { Handler } from "../src/Handler.ts"
 import { type Appended, MessageStore } from "../src/MessageStore.ts"
 import { Shutdown } from "../src/Shutdown.ts"
@@ -74,6 +75,7 @@ describe("what is queued", () => {
         const rows = yield* sql<{ readonly message: string }>`SELECT * FROM slackwater_messages WHERE state = 'failed'`
         assert.strictEqual(rows.length, 50)
         assert.include(JSON.stringify(rows[49]), JSON.stringify(JSON.stringify(payload)).slice(1, -1))
+        yield* (yield* Conversations).wake(key("D1"))
         yield* full.release("running")
         assert.deepStrictEqual(full.started.map(({ attempt, text }) => [text, attempt]), [["running", 1], [
           "one\ntwo",

@@ -212,7 +212,8 @@ describe("a handler that is one function", () => {
       yield* gesture({ does: "openHome", ...alice })
       yield* eventually("all acked", Effect.map(slack.unacked, (ids) => ids.length === 0))
       const reasons = (yield* ignored(dataDir)).filter((reason) => reason !== "own message")
-      assert.deepStrictEqual(reasons, [
+      // Of different channels either may be first.
+      assert.sameMembers(reasons, [
         "event reaction_added",
         "message_changed",
         "event member_joined_channel",

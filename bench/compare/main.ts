@@ -14,6 +14,7 @@ import { parseArgs } from "node:util"
 import { goalsAsText } from "./goals.ts"
 import { describeMachine, fileSystemOf } from "./machine.ts"
 import { type Ask, type Measured, type Results, type Row, together } from "./Measured.ts"
+import { plot } from "./plot.ts"
 import { rows as all } from "./rows.ts"
 import { Missing, type Server, startServer } from "./servers.ts"
 import { asText } from "./table.ts"
@@ -26,7 +27,7 @@ const help = `npm run bench [-- options]
 
   --only <rows>    only these, with commas between: ${all.map(({ id }) => id).join(", ")}
   --rounds <n>     rounds over all rows (3)
-  --seconds <s>    how long each phase of a row is fed (0.5)
+  --seconds <s>    how long each phase of a row is fed (0.4)
   --quick          one round of 0.2 s: to see that it works, not to quote
   --json           prints the results as JSON instead of the table
   --write          keeps the results in bench/results, as a run of all rows at full length does by itself
@@ -64,7 +65,7 @@ const numberFrom = (text: string | undefined, otherwise: number): number => {
 }
 
 const rounds = Math.ceil(numberFrom(options.rounds, options.quick ? 1 : 3))
-const seconds = numberFrom(options.seconds, options.quick ? 0.2 : 0.5)
+const seconds = numberFrom(options.seconds, options.quick ? 0.2 : 0.4)
 const wanted = options.only?.split(",").map((id) => id.trim())
 for (const id of wanted ?? []) if (!all.some((row) => row.id === id)) stopWith(`no row is called ${id}\n\n${help}`)
 const rows = all.filter(({ id }) => wanted === undefined || wanted.includes(id))
@@ -197,8 +198,8 @@ const result: Results = {
   ),
   rows: rows.map((row) => {
     const reason = skipped.get(row.id)
-    const row0 = together(row, found.get(row.id) ?? [])
-    return reason === undefined ? row0 : { ...row0, skipped: reason }
+    const over = together(row, found.get(row.id) ?? [])
+    return reason === undefined ? over : { ...over, skipped: reason }
   })
 }
 
@@ -207,8 +208,7 @@ if (options.write || (wanted === undefined && !options.quick)) {
   mkdirSync(results, { recursive: true })
   writeFileSync(join(results, "latest.json"), `${JSON.stringify(result, null, 2)}\n`)
   try {
-    const { plot } = await import("./plot.ts")
-    writeFileSync(join(results, "latest.svg"), plot(result))
+    writeFileSync(join(results, "latest.svg"), await plot(result))
   } catch (error) {
     tell(`bench: no plot: ${reasonOf(error)}\n`)
   }

@@ -15,7 +15,7 @@ import { type Open, sleep, until, type Way } from "./Way.ts"
 
 /** No drain gets more than this: the rates are known long before. */
 const most = 20_000
-const sparseMessages = 50
+const sparseMessages = 40
 const counted = (concurrency: number) => concurrency === 1 ? 100 : 20 * concurrency
 
 interface Loop {

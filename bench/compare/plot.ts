@@ -1,7 +1,6 @@
 /** The results as one picture: lives a second of every row, on a logarithmic scale, with what lay between the rounds. */
-import * as Plot from "@observablehq/plot"
-import { parseHTML } from "linkedom"
 import { at, type Results, type RowResult } from "./Measured.ts"
+import { linkedom, observablePlot } from "./peers.ts"
 
 const colours: Readonly<Record<RowResult["group"], string>> = {
   limit: "#888888",
@@ -13,7 +12,9 @@ const colours: Readonly<Record<RowResult["group"], string>> = {
 
 const ours = /^Slackwater/
 
-export const plot = ({ date, machine, rows }: Results, concurrency = 16): string => {
+export const plot = async ({ date, machine, rows }: Results, concurrency = 16): Promise<string> => {
+  const Plot = await observablePlot()
+  const { parseHTML } = await linkedom()
   const { document } = parseHTML("<!doctype html><html><body></body></html>")
   const bars = rows.flatMap((row) => {
     const spread = row.values[at("life", concurrency)] ?? row.values[at("answers", concurrency)]

@@ -12,6 +12,7 @@ import os from "node:os"
 import { join } from "node:path"
 import process from "node:process"
 import type { Row } from "./Measured.ts"
+import { pg } from "./peers.ts"
 import { sleep } from "./Way.ts"
 
 export interface Server {
@@ -91,7 +92,7 @@ const addressOf = (database: string | undefined): string => {
 }
 
 const postgres = async (): Promise<Server> => {
-  const { Client } = await import("pg")
+  const { Client } = await pg()
   const ask = async (sql: string) => {
     const client = new Client({ connectionString: addressOf(undefined) })
     client.on("error", () => {})

@@ -77,6 +77,9 @@ const columns: ReadonlyArray<Column> = [
   one("start ms", "start", undefined, median)
 ]
 
+/** Of these, the ones for a first page. */
+const brief = ["", "durability", "lives/s, c=1", "lives/s, c=16", "ack ms, c=16", "sparse ack / answer ms", "start ms"]
+
 const groups: Readonly<Record<RowResult["group"], string>> = {
   limit: "The limit: the same file, schema and statements, and nothing else",
   store: "Stores, each commit on disk before the ack",
@@ -123,18 +126,29 @@ export const asText = (results: Results): string => {
   ].join("\n")
 }
 
+const line = (texts: ReadonlyArray<string>) => `| ${texts.join(" | ")} |`
+
+const markdownOf = (shown: ReadonlyArray<Column>, rows: ReadonlyArray<RowResult>) => [
+  line(shown.map(({ title }) => title)),
+  line(shown.map((_, n) => n < 2 ? "---" : "--:")),
+  ...grouped(rows, (title, members) => [
+    line([`**${title}**`, ...shown.slice(1).map(() => "")]),
+    ...members.map((row) => line(shown.map(({ of }) => of(row))))
+  ]).flat(),
+  ""
+]
+
+const sentences = (results: Results) =>
+  [...skippedLines(results), ...about(results)].flatMap((text) => [`${text}.`, ""])
+
 export const asMarkdown = (results: Results): string => {
   const rows = measured(results)
-  const shown = used(rows)
-  const line = (texts: ReadonlyArray<string>) => `| ${texts.join(" | ")} |`
-  return [
-    line(shown.map(({ title }) => title)),
-    line(shown.map((_, n) => n < 2 ? "---" : "--:")),
-    ...grouped(rows, (title, members) => [
-      line([`**${title}**`, ...shown.slice(1).map(() => "")]),
-      ...members.map((row) => line(shown.map(({ of }) => of(row))))
-    ]).flat(),
-    "",
-    ...[...skippedLines(results), ...about(results)].flatMap((text) => [`${text}.`, ""])
-  ].join("\n").trimEnd()
+  return [...markdownOf(used(rows), rows), ...sentences(results)].join("\n").trimEnd()
+}
+
+/** What fits onto a first page. */
+export const shortTable = (results: Results): string => {
+  const rows = measured(results)
+  const shown = used(rows).filter(({ title }) => brief.includes(title))
+  return [...markdownOf(shown, rows), ...sentences(results)].join("\n").trimEnd()
 }

@@ -16,10 +16,12 @@ export interface Kind {
   readonly args: ReadonlyArray<string>
 }
 
-export const slackwater: Kind = {
+/** Of the checkout at `root`; with a handler of its own. */
+export const slackwaterOf = (root: string, handler = join(here, "echo.mjs")): Kind => ({
   name: "Slackwater",
-  args: [join(here, "../../dist/bin.js"), "run", join(here, "echo.mjs")]
-}
+  args: [join(root, "dist/bin.js"), "run", handler]
+})
+export const slackwater = slackwaterOf(join(here, "../.."))
 export const bolt: Kind = { name: "Bolt 5", args: [join(here, "boltEcho.mjs")] }
 
 export interface Bot {

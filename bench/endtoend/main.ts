@@ -13,7 +13,7 @@ import { join } from "node:path"
 import process from "node:process"
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseArgs } from "node:util"
-import { bolt, type Kind, slackwater, start } from "./Bot.ts"
+import { bolt, type Kind, slackwaterOf, start } from "./Bot.ts"
 import { type Latency, latency, median } from "./latency.ts"
 import { firstAnswer, type Load, load, sparse } from "./measures.ts"
 import { watchedSlack } from "./WatchedSlack.ts"
@@ -27,6 +27,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "3" },
     events: { type: "string", default: "300" },
     starts: { type: "string", default: "7" },
+    checkout: { type: "string", default: join(import.meta.dirname, "../..") },
     profile: { type: "string" },
     "no-echoes": { type: "boolean", default: false },
     json: { type: "string" }
@@ -42,6 +43,7 @@ if (values.help === true) {
   --events 300             single events of a round; 0 for none
   --starts 7               starts of each; 0 for none
   --no-echoes              Slack does not tell the bot of what it wrote itself (it does in reality)
+  --checkout <directory>   whose dist is measured (this one)
   --profile <directory>    runs each load once, with --cpu-prof, and keeps the profiles there
   --json <file>            the result
 `)
@@ -49,6 +51,7 @@ if (values.help === true) {
 }
 
 const say = (text: string) => process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`)
+const slackwater = slackwaterOf(values.checkout)
 if (!existsSync(slackwater.args[0] ?? "")) {
   say("there is no dist/bin.js: npm run build")
   process.exit(1)

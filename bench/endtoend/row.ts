@@ -8,11 +8,11 @@ import { latency, median } from "./latency.ts"
 import { firstAnswer, load, sparse } from "./measures.ts"
 import { watchedSlack } from "./WatchedSlack.ts"
 
-const warmUp = 3
-const quietSeconds = 5
+const warmUp = 2
+const quietSeconds = 3
 const conversations = 100
-const events = 200
-const starts = 5
+const events = 100
+const starts = 3
 
 const version = (file: string) => (JSON.parse(readFileSync(file, "utf8")) as { readonly version: string }).version
 const root = join(import.meta.dirname, "../..")
@@ -32,14 +32,14 @@ export const measure: Measure = async ({ concurrencies, directory, seconds }, { 
     await sleep(quietSeconds * 1_000)
     rss.push(bot.memory().rss)
     if (concurrency === 1) {
-      await sparse(slack, 50, conversations)
+      await sparse(slack, 20, conversations)
       const single = await sparse(slack, events, conversations)
       const ack = latency(single.ack)
       const answer = latency(single.answer)
       Object.assign(values, { sparseAckP50: ack.p50, sparseAckP99: ack.p99 })
       Object.assign(values, { sparseAnswerP50: answer.p50, sparseAnswerP99: answer.p99 })
     }
-    const measured = await load(slack, bot, { concurrency, seconds, warmUp })
+    const measured = await load(slack, bot, { concurrency, seconds: Math.max(2, seconds * 4), warmUp })
     await bot.stop()
     await slack.close()
     values[at("answers", concurrency)] = measured.answersPerSecond

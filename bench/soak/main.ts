@@ -17,7 +17,7 @@ import { join } from "node:path"
 import process from "node:process"
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseArgs } from "node:util"
-import { slackwater, start } from "../endtoend/Bot.ts"
+import { slackwaterOf, start } from "../endtoend/Bot.ts"
 import { latency } from "../endtoend/latency.ts"
 import type { Life } from "../endtoend/WatchedSlack.ts"
 import { watchedSlack } from "../endtoend/WatchedSlack.ts"
@@ -64,7 +64,8 @@ const dir = mkdtempSync(join(process.env["SLACKWATER_BENCH_DIR"] ?? tmpdir(), "s
 process.on("exit", () => rmSync(dir, { recursive: true, force: true }))
 const slack = await watchedSlack({ conversations, echoes: values.echoes })
 const keep = `${values.keep} minutes`
-const bot = start(slackwater, {
+const gateway = slackwaterOf(join(import.meta.dirname, "../.."), join(import.meta.dirname, "echo.mjs"))
+const bot = start(gateway, {
   apiUrl: slack.apiUrl,
   dir,
   nodeArgs: ["--import", join(import.meta.dirname, "inside.mjs")],

@@ -20,14 +20,7 @@ export const layer = Layer.effectDiscard(Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const supervisor = yield* Supervisor
 
-  const untilQuiet: Effect.Effect<void> = Effect.flatMap(
-    group.idleFor,
-    (idle) => idle >= quiet ? Effect.void : Effect.andThen(Effect.sleep(quiet - idle), untilQuiet)
-  )
   const checkpoint = Effect.ignore(sql.unsafe("PRAGMA wal_checkpoint(PASSIVE)"))
 
-  yield* supervisor.fork(
-    "checkpoint",
-    Effect.forever(Effect.andThen(group.burst, Effect.andThen(untilQuiet, checkpoint)))
-  )
+  yield* supervisor.fork("checkpoint", Effect.forever(Effect.andThen(group.burstIsOver(quiet), checkpoint)))
 }))

@@ -69,8 +69,8 @@ export class GroupCommit extends Context.Service<GroupCommit, {
   readonly waitingSince: () => number | null
   /** How long ago something was last committed (ms). */
   readonly idleFor: Effect.Effect<number>
-  /** Answers when many writes have come in a row since it answered last. */
-  readonly burst: Effect.Effect<void>
+  /** Answers when many writes have come in a row since it answered last, and none has come for so long (ms). */
+  readonly burstIsOver: (quiet: number) => Effect.Effect<void>
 }>()("slackwater/sql/GroupCommit") {
   static readonly layer = Layer.effect(
     this,
@@ -154,6 +154,8 @@ export class GroupCommit extends Context.Service<GroupCommit, {
       const kindOf = makeKinds()
       const others = kindOf("others", oneByOne)
 
+      const idleFor = Effect.map(monotonicMillis, (now) => now - committedAt)
+
       return GroupCommit.of({
         write: (operation) => <A>(job: Effect.Effect<A, Failure>) =>
           // The writer has waited for the file already.
@@ -177,12 +179,14 @@ export class GroupCommit extends Context.Service<GroupCommit, {
             )
         },
         waitingSince: () => waitingSince,
-        idleFor: Effect.map(monotonicMillis, (now) => now - committedAt),
-        burst: Effect.tap(burst.await, () =>
-          Effect.sync(() => {
+        idleFor,
+        burstIsOver: (quiet) =>
+          Effect.gen(function*() {
+            yield* burst.await
+            for (let idle = yield* idleFor; idle < quiet; idle = yield* idleFor) yield* Effect.sleep(quiet - idle)
             inARow = 0
             burst.closeUnsafe()
-          }))
+          })
       })
     })
   )

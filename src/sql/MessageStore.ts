@@ -16,6 +16,7 @@ import { allPaused, isFree, notPaused } from "./Control.ts"
 import { backlogOfMessages, countMessages } from "./counts.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import { discard, list, retry, show } from "./inboxByHand.ts"
+import { limit as limited } from "./limit.ts"
 import { decodeMessage } from "./messageJson.ts"
 import { decodeDispatch, saidIn } from "./outboxRows.ts"
 import { cutoffOfMessages, pruneMessages } from "./pruning.ts"
@@ -90,7 +91,7 @@ export const layer = Layer.effect(
                       AND (e.due_at, e.id) < (m.due_at, m.id))
                   AND ${free}
                 ORDER BY due_at, id LIMIT ${few})
-            ) GROUP BY conversation ORDER BY due LIMIT ${limit})
+            ) GROUP BY conversation ORDER BY due ${limited(sql, limit)})
             UNION ALL
             SELECT * FROM (SELECT conversation, due_at AS due, 1 AS recovered FROM slackwater_turns
               WHERE state = 'waiting' AND interrupted = 1 AND due_at <= ${now} AND ${free}

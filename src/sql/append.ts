@@ -8,6 +8,7 @@ import type { InboundMessage } from "../Message.ts"
 import { type Appended, heardLate, type NewMessage } from "../MessageStore.ts"
 import { whenIgnored } from "./blanking.ts"
 import { hashOfKey, isHash } from "./keyHash.ts"
+import { limit } from "./limit.ts"
 import { decodeMessage, encodeMessage } from "./messageJson.ts"
 
 interface KnownRow {
@@ -75,7 +76,7 @@ export const makeAppend = (sql: SqlClient.SqlClient, blanks: boolean) => {
   const isFull = (conversation: string, cap: number) =>
     Effect.map(
       sql<{ readonly n: number }>`SELECT count(*) AS n FROM (SELECT 1 FROM slackwater_messages
-        WHERE conversation = ${conversation} AND state = 'queued' AND turn_id IS NULL LIMIT ${cap})`,
+        WHERE conversation = ${conversation} AND state = 'queued' AND turn_id IS NULL ${limit(sql, cap)})`,
       ([row]) => row !== undefined && row.n >= cap
     )
 

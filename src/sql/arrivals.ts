@@ -66,19 +66,19 @@ const makeReceive = (sql: SqlClient.SqlClient, blanks: boolean) => {
     (repeat) =>
       `WITH arrival (n, conversation, ts, begins) AS (VALUES ${repeat("(?, ?, ?, ?)")})
       SELECT n,
-        EXISTS (SELECT 1 FROM slackwater_messages m WHERE m.conversation = a.conversation
+        EXISTS (SELECT 1 FROM slackwater_messages m WHERE m.conversation = v.conversation
           AND m.state = 'queued' AND m.turn_id IS NULL)
-        OR EXISTS (SELECT 1 FROM slackwater_messages m WHERE m.conversation = a.conversation
-          AND m.state = 'ignored' AND m.reason = 'not addressed' AND m.slack_ts > a.ts) AS matters,
-        CASE WHEN a.begins = 0 THEN 1 ELSE
-          EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = a.conversation
+        OR EXISTS (SELECT 1 FROM slackwater_messages m WHERE m.conversation = v.conversation
+          AND m.state = 'ignored' AND m.reason = 'not addressed' AND m.slack_ts > v.ts) AS matters,
+        CASE WHEN v.begins = 0 THEN 1 ELSE
+          EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = v.conversation
             AND t.state IN ('running', 'waiting'))
-          OR EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = a.conversation
+          OR EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = v.conversation
             AND t.state = 'failed' AND t.finished_at IS NULL)
-          OR NOT ${freeOf("a.conversation")} END AS busy,
+          OR NOT ${freeOf("v.conversation")} END AS busy,
         (SELECT seq FROM sqlite_sequence WHERE name = 'slackwater_messages') AS last,
         EXISTS (SELECT 1 FROM slackwater_message_keys WHERE key >= 'sha256:' AND key < 'sha256;') AS hashes
-      FROM arrival a`,
+      FROM arrival v`,
     { again: true }
   )
   // Their ids are given here and not by the table: the names of their turns are made of them.

@@ -168,13 +168,13 @@ const makeClaim = (sql: SqlClient.SqlClient) => {
 
   const look = many((repeat) =>
     `WITH claim (n, conversation, now) AS (VALUES ${repeat("(?, ?, ?)")})
-      SELECT n, EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = c.conversation
+      SELECT n, EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = v.conversation
             AND t.state IN ('running', 'waiting'))
-          OR EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = c.conversation
+          OR EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = v.conversation
             AND t.state = 'failed' AND t.finished_at IS NULL)
-          OR NOT ${freeOf("c.conversation")} AS special,
+          OR NOT ${freeOf("v.conversation")} AS special,
         m.id, m.message, m.received_at, m.trace
-      FROM claim c LEFT JOIN slackwater_messages m ON m.conversation = c.conversation AND m.due_at <= c.now
+      FROM claim v LEFT JOIN slackwater_messages m ON m.conversation = v.conversation AND m.due_at <= v.now
         AND m.state = 'queued' AND m.turn_id IS NULL
       ORDER BY n, slack_ts, id`
   )
@@ -184,8 +184,8 @@ const makeClaim = (sql: SqlClient.SqlClient) => {
   )
   const take = many((repeat) =>
     `WITH taken (id, turn) AS (VALUES ${repeat("(?, ?)")})
-      UPDATE slackwater_messages SET state = 'processing', turn_id = taken.turn FROM taken
-      WHERE slackwater_messages.id = taken.id`
+      UPDATE slackwater_messages SET state = 'processing', turn_id = v.turn FROM taken v
+      WHERE slackwater_messages.id = v.id`
   )
 
   return Effect.fnUntraced(function*(claims: ReadonlyArray<Claim>) {

@@ -14,6 +14,7 @@ import {
   type UnknownReply
 } from "../OutboxStore.ts"
 import { withShown } from "../streamed.ts"
+import { limit as limited } from "./limit.ts"
 import { isUnbidden } from "./outboxClock.ts"
 import {
   cancelledBy,
@@ -103,9 +104,11 @@ const brokenOff = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, row: Row
 
 export const claim = Effect.fn("OutboxStore.claim")(function*(sql: SqlClient.SqlClient, options: ClaimOptions) {
   const { excludeKinds = [], now, owner } = options
-  const found = yield* sql<Row>`SELECT o.* FROM slackwater_outbox o
+  const found = yield* sql<Row & { readonly progress: number }>`SELECT o.*,
+      EXISTS (SELECT 1 FROM slackwater_outbox i WHERE i.interim = 1 AND i.state IN ('queued', 'sending')) AS progress
+    FROM slackwater_outbox o
     WHERE ${heads(sql, now, options.exclude)} AND o.due_at <= ${now}
-      AND NOT ${sql.in("o.kind", fewSizes(excludeKinds, ""))} ORDER BY o.id LIMIT ${scan}`
+      AND NOT ${sql.in("o.kind", fewSizes(excludeKinds, ""))} ORDER BY o.id ${limited(sql, scan)}`
   const rows: Array<ClaimedReply> = []
   const old: Array<number> = []
   const ended: Array<number> = []
@@ -147,7 +150,7 @@ export const claim = Effect.fn("OutboxStore.claim")(function*(sql: SqlClient.Sql
     }
     if (rows.length >= options.limit || !options.admit(row.channel, dispatch._tag)) continue
     lanes.add(row.lane)
-    if (row.interim === 0) {
+    if (row.interim === 0 && row.progress === 1) {
       // Few rows are interim and unsent: their own index is read, and not the lane's whole past.
       const isBefore = sql`lane || '' = ${row.lane} AND id + 0 < ${row.id} AND state = 'queued'`
       const overtaken = yield* endInterim(sql, isBefore, now)
@@ -157,9 +160,11 @@ export const claim = Effect.fn("OutboxStore.claim")(function*(sql: SqlClient.Sql
       yield* sql`UPDATE slackwater_outbox SET kind = ${dispatch._tag}, dispatch = ${encodeDispatch(dispatch)}
         WHERE ${waits}`
     }
-    yield* sql`UPDATE slackwater_outbox SET state = 'sending', owner = ${owner}, sent_at = ${now}, tries = tries + 1
-      WHERE ${waits}`
     rows.push(claimed(row, dispatch))
+  }
+  if (rows.length > 0) {
+    yield* sql`UPDATE slackwater_outbox SET state = 'sending', owner = ${owner}, sent_at = ${now}, tries = tries + 1
+      WHERE ${sql.in("id", fewSizes(rows.map(({ id }) => id), 0))} AND state IN ('queued', 'failed_retryable')`
   }
   return { claimed: rows, expired: old, ended }
 })
@@ -179,7 +184,7 @@ const unknownReply = (row: Row, dispatch: Dispatch): UnknownReply => ({
 export const claimUnknown = (sql: SqlClient.SqlClient, now: number, limit: number) =>
   Effect.map(
     sql<Row>`SELECT * FROM slackwater_outbox WHERE state = 'unknown' AND sent_at IS NOT NULL AND due_at <= ${now}
-      ORDER BY due_at, id LIMIT ${limit}`,
+      ORDER BY due_at, id ${limited(sql, limit)}`,
     (rows) => {
       const replies: Array<UnknownReply> = []
       const unreadable: Array<number> = []

@@ -8,6 +8,7 @@
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
 import { type Cutoff, earlier, endedBefore } from "../Cutoff.ts"
+import { limit } from "./limit.ts"
 
 interface Options {
   readonly finishedBefore: Cutoff
@@ -37,17 +38,17 @@ export const pruneMessages = Effect.fn("MessageStore.prune")(
   function*(sql: SqlClient.SqlClient, { finishedBefore: { at, id }, keysBefore, most }: Options) {
     // A key outlives its message where it must: without its row it still says "seen".
     const endedMessages = sql`SELECT id FROM slackwater_messages
-      WHERE finished_at IS NOT NULL AND (finished_at, id) < (${at}, ${id}) ORDER BY finished_at, id LIMIT ${most}`
+      WHERE finished_at IS NOT NULL AND (finished_at, id) < (${at}, ${id}) ORDER BY finished_at, id ${limit(sql, most)}`
     yield* sql`DELETE FROM slackwater_by_hand WHERE message_id IN (${endedMessages})`
     const messages = yield* sql`DELETE FROM slackwater_messages WHERE id IN (${endedMessages}) RETURNING id`
     // A turn ends with its messages.
     const endedTurns = sql`SELECT id FROM slackwater_turns WHERE finished_at IS NOT NULL AND finished_at < ${at}
-      ORDER BY finished_at, id LIMIT ${most}`
+      ORDER BY finished_at, id ${limit(sql, most)}`
     // Those that failed may be tried again by hand and kept what they had done.
     yield* sql`DELETE FROM slackwater_steps WHERE turn_id IN (${endedTurns})`
     const turns = yield* sql`DELETE FROM slackwater_turns WHERE id IN (${endedTurns}) RETURNING id`
     const keys = yield* sql`DELETE FROM slackwater_message_keys WHERE key IN (SELECT key FROM slackwater_message_keys
-      WHERE seen_at < ${keysBefore} ORDER BY seen_at, key LIMIT ${most}) RETURNING key`
+      WHERE seen_at < ${keysBefore} ORDER BY seen_at, key ${limit(sql, most)}) RETURNING key`
     return Math.max(messages.length, turns.length, keys.length)
   }
 )
@@ -59,11 +60,11 @@ export const pruneReplies = Effect.fn("OutboxStore.prune")(
         AND (finished_at, id) < (${finishedBefore.at}, ${finishedBefore.id})
         AND NOT EXISTS (SELECT 1 FROM slackwater_turns t
           WHERE t.id = o.turn_id AND (t.finished_at IS NULL OR t.state = 'failed'))
-      ORDER BY finished_at, id LIMIT ${most}) RETURNING id`
+      ORDER BY finished_at, id ${limit(sql, most)}) RETURNING id`
     const unclaimed = earlier(finishedBefore, endedBefore(keysBefore))
     const posts = yield* sql`DELETE FROM slackwater_outbox WHERE id IN (SELECT id FROM slackwater_outbox
       WHERE finished_at IS NOT NULL AND turn_id IS NULL AND (finished_at, id) < (${unclaimed.at}, ${unclaimed.id})
-      ORDER BY finished_at, id LIMIT ${most}) RETURNING id`
+      ORDER BY finished_at, id ${limit(sql, most)}) RETURNING id`
     return Math.max(answers.length, posts.length)
   }
 )

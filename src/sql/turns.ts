@@ -13,6 +13,7 @@ import type { TurnRun } from "../OutboxStore.ts"
 import { makeClaims } from "./claims.ts"
 import { notPaused } from "./Control.ts"
 import type { GroupCommit } from "./GroupCommit.ts"
+import { limit as limited } from "./limit.ts"
 import { requireRun } from "./outboxRows.ts"
 
 type Turns = Pick<
@@ -29,7 +30,7 @@ export const makeTurns = (sql: SqlClient.SqlClient, group: GroupCommit["Service"
   const recover = Effect.fn("MessageStore.recover")(
     function*(living: ReadonlyArray<OwnerId>, now: number, limit: number) {
       const turns = yield* sql<{ readonly id: string }>`SELECT id FROM slackwater_turns
-      WHERE state = 'running' AND NOT ${sql.in("owner", living)} ORDER BY due_at, id LIMIT ${limit}`
+      WHERE state = 'running' AND NOT ${sql.in("owner", living)} ORDER BY due_at, id ${limited(sql, limit)}`
       for (const { id } of turns) {
         // Whoever waited longest before the crash does so after it.
         yield* sql`UPDATE slackwater_turns SET state = 'waiting', owner = NULL, crashes = crashes + 1, interrupted = 1,

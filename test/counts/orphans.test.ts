@@ -34,8 +34,8 @@ it.effect(
     Effect.gen(function*() {
       const few = yield* untilFirst(500)
       assert.deepStrictEqual(yield* untilFirst(20_000), few)
-      // Two rows for each of the sixteen that it has slots for, and what a start writes anyway.
-      assert.isAtMost(few.rows, 2 * 16 + 20)
+      // Four rows for each of the sixteen that it has slots for, and what a start writes anyway.
+      assert.isAtMost(few.rows, 4 * 16 + 20)
     }),
   60_000
 )

@@ -32,11 +32,15 @@ const most = 1_000
 /** What may visit more, and why. */
 const allowed: ReadonlyArray<readonly [statement: RegExp, step: RegExp, why: string]> = [
   [/^SELECT count\(\*\) AS n FROM slackwater_turns WHERE state = 'running'$/, /_running$/, "once a start, for the log"],
-  [/"owner" IN \(.*ORDER BY due_at, id LIMIT \?$/, /_running$/, "stops at its limit: its own turns are few"],
+  [/"owner" IN \(.*ORDER BY due_at, id LIMIT \(\? \+ 0\)$/, /_running$/, "stops at its limit: its own turns are few"],
   [/^UPDATE slackwater_turns SET state = 'waiting'.* WHERE owner = \?/, /_running$/, "once a stop"],
   [/^SELECT t\.id, t\.conversation, t\.attempt/, /_running$/, "once a minute, for what an operator cancelled"],
   [/AS oldestQueuedAt FROM/, /_open$/, "once in ten seconds at most, for status and metrics"],
-  [/AS oldestQueuedAt/, /COVERING INDEX .*\(finished_at>\?\)$/, "status and metrics, when somebody asks for them"],
+  [
+    /finished_at > \?(?: AND finished_at <= \?| ORDER BY finished_at LIMIT 1 OFFSET \?)$/,
+    /COVERING INDEX \w+_(?:finished|answered|posted) /,
+    "status and metrics, a piece of the past at a time"
+  ],
   [/EXISTS \(SELECT 1 FROM slackwater_messages/, /_addressed \(conversation=\?\)$/, "stops at the first row"],
   [/EXISTS \(SELECT 1 FROM slackwater_outbox/, /_by_lane \(lane=\?\)$/, "stops at the first row"],
   [/EXISTS \(SELECT 1 FROM slackwater_message_keys/, /\(key>\? AND key<\?\)$/, "stops at the first row"],

@@ -32,7 +32,7 @@ export const counted = Effect.acquireRelease(
     const { all, get, iterate, run } = StatementSync.prototype
 
     /** Everything this connection has ever changed. */
-    const changesOf = (asked: StatementSync) => Number((Reflect.apply(get, asked, []) as { readonly n: number }).n)
+    const changesOf = (asked: StatementSync) => (Reflect.apply(get, asked, []) as { readonly n: number }).n
     const stateOf = (db: DatabaseSync) => {
       let state = states.get(db)
       if (state === undefined) {

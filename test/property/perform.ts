@@ -115,8 +115,9 @@ export const perform = (world: World, operation: Operation): Effect.Effect<unkno
       const { owner, turn } = target(world, operation)
       return both(({ messages }) =>
         Effect.all([
-          ...appended.map((message) => Effect.result(messages.append(message))),
-          Effect.result(messages.complete(turn, owner, [], now))
+          // First, as in a commit they share: there ends come before what is received.
+          Effect.result(messages.complete(turn, owner, [], now)),
+          ...appended.map((message) => Effect.result(messages.append(message)))
         ], { concurrency: "unbounded" }).pipe(
           Effect.map((results) => results.map((result) => result._tag === "Success" ? result.success : "refused"))
         )

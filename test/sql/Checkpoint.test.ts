@@ -41,7 +41,7 @@ const checkpoints = ({ executed }: Driver) => executed.filter((text) => text.inc
 it.effect("once after a burst, when nothing has been written for a second, and then nothing runs for an hour", () =>
   withWriter((write, driver) =>
     Effect.gen(function*() {
-      yield* Effect.repeat(write, { times: 149 })
+      yield* Effect.repeat(write, { times: 499 })
       yield* advance("900 millis", "100 millis")
       assert.strictEqual(checkpoints(driver), 0)
       yield* write

@@ -216,7 +216,7 @@ for (const analyzed of [false, true]) {
           yield* messages.append(arrival({ conversation }))
           const first = yield* plans(messages.claim(conversation, me, now))
           assertSteady(first)
-          assertUses(first, "turns_open", "messages_window")
+          assertUses(first, "turns_open", "turns_asked_in", "messages_window")
           yield* (yield* Restart).crash
           yield* messages.recover([OwnerId.make("next")], now * 2, 9)
           const again = yield* plans(messages.claim(conversation, me, now * 2))

@@ -2,13 +2,15 @@
  * BullMQ over a Redis of our own, which writes an append-only file: `always` syncs it before it answers, `everysec` once a
  * second. One worker with so many jobs at once, as its documentation says for jobs that wait for something.
  */
-import { Queue, Worker } from "bullmq"
-import { Redis } from "ioredis"
 import process from "node:process"
 import type { Measure } from "../Measured.ts"
 import { numberOf, payload } from "../payload.ts"
+import { bullmq, ioredis } from "../peers.ts"
 import { measureWay } from "../phases.ts"
 import { producing, until, type Way } from "../Way.ts"
+
+const { Queue, Worker } = await bullmq()
+const { Redis } = await ioredis()
 
 const open = (port: number) => async (concurrency: number): Promise<Way> => {
   const connection = { host: "127.0.0.1", port, maxRetriesPerRequest: null }

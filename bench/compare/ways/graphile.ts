@@ -1,12 +1,14 @@
 /**
  * graphile-worker with what its page on performance names: a local queue of 500 and completions in batches.
  */
-import { Logger, makeWorkerUtils, run } from "graphile-worker"
 import type { Measure } from "../Measured.ts"
 import { numberOf, payload } from "../payload.ts"
+import { graphile } from "../peers.ts"
 import { measureWay } from "../phases.ts"
 import { producing, until, type Way } from "../Way.ts"
 import { countingSyncs, durabilityOf, poolOf, versionOf } from "./postgres.ts"
+
+const { Logger, makeWorkerUtils, run } = await graphile()
 
 const open = (weak: boolean) => async (concurrency: number): Promise<Way> => {
   // As there: one more than jobs at once, with a local queue; and PostgreSQL has a hundred connections for all.

@@ -4,12 +4,14 @@
  *
  * `batch` jobs per fetch: 1, as it comes; or 100, completed together, as its documentation says for many small jobs.
  */
-import { PgBoss } from "pg-boss"
 import type { Measure } from "../Measured.ts"
 import { numberOf, payload } from "../payload.ts"
+import { pgBoss } from "../peers.ts"
 import { measureWay } from "../phases.ts"
 import { producing, until, type Way } from "../Way.ts"
 import { connectionTo, countingSyncs, durabilityOf, poolOf, versionOf } from "./postgres.ts"
+
+const { PgBoss } = await pgBoss()
 
 const open = (weak: boolean, batch: number) => async (concurrency: number): Promise<Way> => {
   const pool = poolOf(weak, 2)

@@ -2,14 +2,16 @@
  * plainjob on better-sqlite3. As it comes: `synchronous=NORMAL`, a commit may be lost with the power; with `full`, FULL.
  * Its workers poll: each 10 ms here, which is far more often than its default of a second.
  */
-import Better from "better-sqlite3"
 import { join } from "node:path"
-import { better, defineQueue, defineWorker, JobStatus } from "plainjob"
 import { countingCommits } from "../commits.ts"
 import type { Measure } from "../Measured.ts"
 import { numberOf, payload } from "../payload.ts"
+import { betterSqlite, plainjob } from "../peers.ts"
 import { measureWay } from "../phases.ts"
 import { producing, until, type Way } from "../Way.ts"
+
+const { better, defineQueue, defineWorker, JobStatus } = await plainjob()
+const { default: Better } = await betterSqlite()
 
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: console.error }
 const levels = ["OFF", "NORMAL", "FULL", "EXTRA"]

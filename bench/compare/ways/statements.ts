@@ -19,19 +19,19 @@ export const texts = {
   known: again((repeat) =>
     `WITH arrival (n, conversation, ts, begins) AS (VALUES ${repeat("(?, ?, ?, ?)")})
       SELECT n,
-        EXISTS (SELECT 1 FROM slackwater_messages m WHERE m.conversation = a.conversation
+        EXISTS (SELECT 1 FROM slackwater_messages m WHERE m.conversation = v.conversation
           AND m.state = 'queued' AND m.turn_id IS NULL)
-        OR EXISTS (SELECT 1 FROM slackwater_messages m WHERE m.conversation = a.conversation
-          AND m.state = 'ignored' AND m.reason = 'not addressed' AND m.slack_ts > a.ts) AS matters,
-        CASE WHEN a.begins = 0 THEN 1 ELSE
-          EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = a.conversation
+        OR EXISTS (SELECT 1 FROM slackwater_messages m WHERE m.conversation = v.conversation
+          AND m.state = 'ignored' AND m.reason = 'not addressed' AND m.slack_ts > v.ts) AS matters,
+        CASE WHEN v.begins = 0 THEN 1 ELSE
+          EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = v.conversation
             AND t.state IN ('running', 'waiting'))
-          OR EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = a.conversation
+          OR EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = v.conversation
             AND t.state = 'failed' AND t.finished_at IS NULL)
-          OR NOT ${freeOf("a.conversation")} END AS busy,
+          OR NOT ${freeOf("v.conversation")} END AS busy,
         (SELECT seq FROM sqlite_sequence WHERE name = 'slackwater_messages') AS last,
         EXISTS (SELECT 1 FROM slackwater_message_keys WHERE key >= 'sha256:' AND key < 'sha256;') AS hashes
-      FROM arrival a`
+      FROM arrival v`
   ),
   insertMessages: once((repeat) =>
     `INSERT INTO slackwater_messages (id, conversation, slack_ts, message, state, reason, turn_id, due_at, received_at,
@@ -47,13 +47,13 @@ export const texts = {
   ),
   look: once((repeat) =>
     `WITH claim (n, conversation, now) AS (VALUES ${repeat("(?, ?, ?)")})
-      SELECT n, EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = c.conversation
+      SELECT n, EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = v.conversation
             AND t.state IN ('running', 'waiting'))
-          OR EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = c.conversation
+          OR EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = v.conversation
             AND t.state = 'failed' AND t.finished_at IS NULL)
-          OR NOT ${freeOf("c.conversation")} AS special,
+          OR NOT ${freeOf("v.conversation")} AS special,
         m.id, m.message, m.received_at, m.trace
-      FROM claim c LEFT JOIN slackwater_messages m ON m.conversation = c.conversation AND m.due_at <= c.now
+      FROM claim v LEFT JOIN slackwater_messages m ON m.conversation = v.conversation AND m.due_at <= v.now
         AND m.state = 'queued' AND m.turn_id IS NULL
       ORDER BY n, slack_ts, id`
   ),
@@ -63,8 +63,8 @@ export const texts = {
   ),
   take: once((repeat) =>
     `WITH taken (id, turn) AS (VALUES ${repeat("(?, ?)")})
-      UPDATE slackwater_messages SET state = 'processing', turn_id = taken.turn FROM taken
-      WHERE slackwater_messages.id = taken.id`
+      UPDATE slackwater_messages SET state = 'processing', turn_id = v.turn FROM taken v
+      WHERE slackwater_messages.id = v.id`
   ),
   leave: again((repeat) =>
     `UPDATE slackwater_turns SET owner = NULL, state = 'done', crashes = 0, finished_at = v.column3

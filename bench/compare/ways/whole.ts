@@ -90,7 +90,7 @@ const unfinished = `SELECT
 
 const open = (directory: string, debounce = Duration.zero) => async (concurrency: number): Promise<Way> => {
   const dataDir = join(directory, `whole-${concurrency}-${Duration.toMillis(debounce)}`)
-  let handled = (_: number) => {}
+  let handled: (n: number) => void = () => {}
   const runtime = ManagedRuntime.make(rooms(dataDir, debounce, concurrency, (n) => handled(n)))
   const file = join(dataDir, "slackwater.db")
   const set = (what: "pause" | "resume") =>
@@ -126,7 +126,7 @@ const open = (directory: string, debounce = Duration.zero) => async (concurrency
         return handled
       })
     },
-    consume: async (_, each) => {
+    consume: async (_concurrency, each) => {
       handled = each
       await set("resume")
       return () => set("pause")

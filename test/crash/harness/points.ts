@@ -61,7 +61,8 @@ export const wasAt = Effect.fnUntraced(function*(point: Point, gateway: Gateway,
     case "after the handler before commit":
       return runningTurns(gateway) > 0
     case "after commit before send":
-      return count(dataDir, "SELECT count(*) FROM slackwater_outbox WHERE state = 'queued'") > 0
+      // What could go at once begins as `sending`.
+      return count(dataDir, "SELECT count(*) FROM slackwater_outbox WHERE state IN ('queued', 'sending')") > 0
     case "after send before record":
       return count(dataDir, "SELECT count(*) FROM slackwater_outbox WHERE state = 'sending'") > 0
     // Nothing of an unfinished transaction is in the file: what the process said is all there is.
