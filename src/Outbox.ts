@@ -212,8 +212,10 @@ export class Outbox extends Context.Service<Outbox, {
         lastPassed = passed
         if (seenAt > 0 && Math.abs(by) > setBackBy) {
           yield* store.setBack(by, now)
-          access.setBack(by)
-          pace.setBack(by)
+          // What began behind a step ahead (a request that ended when a laptop woke up) knows the new time already.
+          const isOfBefore = (moment: number) => by > 0 || moment < seenAt - by
+          access.setBack(by, isOfBefore)
+          pace.setBack(by, isOfBefore)
           lookedAround = 0
         }
         seenAt = now
