@@ -193,9 +193,11 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
     send,
     /** Something of ours broke while it was sent: nobody knows how far it came. */
     broke: (row: ClaimedReply) =>
-      failed(
-        row,
-        new SlackApiError({ method: "", reason: new Ambiguous({ detail: "a defect while it was sent" }) })
+      Effect.suspend(() =>
+        failed(
+          row,
+          new SlackApiError({ method: "", reason: new Ambiguous({ detail: "a defect while it was sent" }) })
+        )
       ),
     arrived,
     fail,

@@ -57,7 +57,7 @@ export const makeReplies = (options: RepliesOptions) => {
   /** Streams of this run, and how to commit what was said in them so far. */
   const streams: Array<{ readonly begun: Begun; readonly growing: ReturnType<typeof makeReplyStream> }> = []
 
-  const nowhere = failed("this turn came from nowhere one could answer: no channel and no user")
+  const nowhere = () => failed("this turn came from nowhere one could answer: no channel and no user")
 
   const spotAt = (place: string, to: Destination): Spot => ({
     scope: run.turn,
@@ -112,7 +112,7 @@ export const makeReplies = (options: RepliesOptions) => {
   }
 
   const reply = Effect.fn("Turn.reply")(function*(given: string | Reply) {
-    if (destination === undefined) return yield* nowhere
+    if (destination === undefined) return yield* nowhere()
     const wanted = typeof given === "string" ? { text: given } : yield* ownKey(given)
     const problem = problemOf(wanted)
     if (problem !== undefined) return yield* failed(problem)
@@ -168,7 +168,7 @@ export const makeReplies = (options: RepliesOptions) => {
 
   /** The bytes are on disk before the row is. */
   const upload = Effect.fn("Turn.upload")(function*(file: FileUpload) {
-    if (destination === undefined) return yield* nowhere
+    if (destination === undefined) return yield* nowhere()
     if (file.filename.trim() === "") return yield* failed("a file without a name")
     const spot = yield* spotHere(destination)
     const staged = yield* Effect.mapError(outbox.stage(file.content), refused)
@@ -194,7 +194,7 @@ export const makeReplies = (options: RepliesOptions) => {
   })
 
   const stream = Effect.fn("Turn.stream")(function*(given: { readonly key?: string } = {}) {
-    if (destination === undefined) return yield* nowhere
+    if (destination === undefined) return yield* nowhere()
     const { key } = yield* ownKey(given)
     const spot = key === undefined ? yield* streamSpot(destination) : yield* spotHere(destination)
     const last = (yield* messagesHere).findLast(({ user }) => user !== undefined)

@@ -112,7 +112,6 @@ const defaultHistory = 50
 
 export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: RunOptions): Run => {
   const run = { turn: claimed.id, owner, attempt: claimed.attempt }
-  const controller = new AbortController()
   const destination = destinationOf(claimed.messages)
   const line = makeStatusLine({ claimed, run, destination, outbox, store })
   const quiet = Latch.makeUnsafe(true)
@@ -120,6 +119,7 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
   const named = new Set<string>()
   let finished: ReadonlyMap<string, string> | undefined
   let newState: string | undefined
+  let controller: AbortController | undefined
   let calls = 0
   let over = false
   let takes = true
@@ -129,14 +129,15 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
   const unseen = new Set<number>()
   const left: Array<WaitingMessage> = []
 
-  const turnOver = new TurnError({ reason: new TurnOver() })
-  const alive = Effect.suspend(() => over ? Effect.fail(turnOver) : Effect.void)
+  // Made when it is asked for, as the signal is: an error with its stack costs more than most turns need.
+  const turnOver = () => new TurnError({ reason: new TurnOver() })
+  const alive = Effect.suspend(() => over ? Effect.fail(turnOver()) : Effect.void)
   const ofStore = <A>(effect: Effect.Effect<A, StoreError>) =>
     Effect.mapError(
       effect,
       (error) =>
         error.reason._tag === "TurnLost"
-          ? turnOver
+          ? turnOver()
           : new TurnError({ reason: new ReplyFailed({ detail: error.message }) })
     )
 
@@ -266,6 +267,14 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
     return yield* Cause.done()
   })
 
+  const signalled = () => {
+    if (controller === undefined) {
+      controller = new AbortController()
+      if (over) controller.abort()
+    }
+    return controller.signal
+  }
+
   const stopTaking = () => {
     takes = false
     arrivals.openUnsafe()
@@ -279,7 +288,9 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
       messages: claimed.messages,
       events: claimed.messages.map(eventOf),
       text: textOf(claimed.messages),
-      signal: controller.signal,
+      get signal() {
+        return signalled()
+      },
       ...replies.turn,
       status: (text) => Effect.suspend(() => over ? Effect.void : line.set(text)),
       step: (name, effect, schema) => call(step(name, effect, schema)),
@@ -298,7 +309,7 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
       over = true
       stopTaking()
       replies.close()
-      controller.abort()
+      controller?.abort()
     },
     arrived: () => {
       arrivals.openUnsafe()
