@@ -17,6 +17,7 @@ import type { Outbox } from "./Outbox.ts"
 import type { NewReply } from "./OutboxStore.ts"
 import { makeReplies } from "./Replies.ts"
 import { ReplyHandle } from "./ReplyHandle.ts"
+import { spanned } from "./spanned.ts"
 import { makeStatusLine, type StatusLine } from "./StatusLine.ts"
 import type { StoreError } from "./StoreError.ts"
 import { ReplyFailed, StepFailed, TurnError, TurnOver } from "./TurnError.ts"
@@ -167,7 +168,7 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
     replied: line.replied
   })
 
-  const step = Effect.fn("Turn.step")(function*<A, E, R>(
+  const step = Effect.fnUntraced(function*<A, E, R>(
     name: string,
     effect: Effect.Effect<A, E, R>,
     schema?: Schema.ConstraintCodec<A, unknown>
@@ -293,7 +294,7 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
       },
       ...replies.turn,
       status: (text) => Effect.suspend(() => over ? Effect.void : line.set(text)),
-      step: (name, effect, schema) => call(step(name, effect, schema)),
+      step: (name, effect, schema) => call(spanned("Turn.step")(step(name, effect, schema))),
       state: { get: state, set: setState },
       stateAs,
       history: (options) =>
