@@ -38,6 +38,7 @@ export const makeAccess = Effect.gen(function*() {
   let answers = false
   let outages = 0
   let pausedUntil = 0
+  let pausedAt = 0
   let tokenRefused =
     (yield* store.list({ states: ["queued", "failed_retryable"], error: "Credentials" }, { limit: 1 })).length > 0
   let problem: string | undefined
@@ -76,11 +77,16 @@ export const makeAccess = Effect.gen(function*() {
     yield* store.expire(now - Duration.toMillis(config.outboxTtl), failure, now)
   })
 
+  const pause = (now: number, ms: number) => {
+    pausedAt = now
+    pausedUntil = now + ms
+  }
+
   const refuseToken = Effect.fnUntraced(function*(said: string, now: number) {
     answers = false
     tokenRefused = true
     problem = said
-    pausedUntil = now + refusalPause
+    pause(now, refusalPause)
     yield* status.setPaused(true)
     yield* store.refused({ error: "Credentials", reason: said }, now)
     yield* expire(now)
@@ -90,7 +96,7 @@ export const makeAccess = Effect.gen(function*() {
   const outage = Effect.fnUntraced(function*(now: number) {
     answers = false
     // Requests that were refused together are one outage, not as many as there were requests.
-    if (now >= pausedUntil) pausedUntil = now + (yield* backoff(outages++))
+    if (now >= pausedUntil) pause(now, yield* backoff(outages++))
     return pausedUntil
   })
 
@@ -116,7 +122,7 @@ export const makeAccess = Effect.gen(function*() {
       case "Credentials":
         return yield* refuseToken(describe(reason), now)
       case "RateLimited":
-        pausedUntil = now + reason.retryAfterMs
+        pause(now, reason.retryAfterMs)
         return
       case "NotSent":
       case "Ambiguous":
@@ -139,8 +145,8 @@ export const makeAccess = Effect.gen(function*() {
     isOut: () => outages > 0 || tokenRefused,
     probe,
     /** The clock was set back by so much (ms): a pause lasts as long as it would have. */
-    setBack: (by: number) => {
-      pausedUntil = Math.max(0, pausedUntil - by)
+    setBack: (by: number, isOfBefore: (moment: number) => boolean) => {
+      if (isOfBefore(pausedAt)) pausedUntil = Math.max(0, pausedUntil - by)
     },
     /** Nobody listens, or not to us: answers when to try again. */
     outage,

@@ -39,6 +39,7 @@ import { ReplyFailed, TurnError } from "./TurnError.ts"
 import { makeWaiters } from "./Waiters.ts"
 
 export type { FilePost, Post } from "./HostPosts.ts"
+import { spanned } from "./spanned.ts"
 
 /** Every kind of call, each with a method and its limit. */
 const kinds = Dispatch.members.map(({ fields }) => fields._tag.schema.literal)
@@ -212,8 +213,10 @@ export class Outbox extends Context.Service<Outbox, {
         lastPassed = passed
         if (seenAt > 0 && Math.abs(by) > setBackBy) {
           yield* store.setBack(by, now)
-          access.setBack(by)
-          pace.setBack(by)
+          // What began behind a step ahead (a request that ended when a laptop woke up) knows the new time already.
+          const isOfBefore = (moment: number) => by > 0 || moment < seenAt - by
+          access.setBack(by, isOfBefore)
+          pace.setBack(by, isOfBefore)
           lookedAround = 0
         }
         seenAt = now
@@ -309,7 +312,7 @@ export class Outbox extends Context.Service<Outbox, {
         }
       })
 
-      const commit = Effect.fn("Outbox.commit")(function*(
+      const commit = Effect.fnUntraced(function*(
         replies: ReadonlyArray<NewReply>,
         from: TurnRun | null
       ) {
@@ -321,7 +324,7 @@ export class Outbox extends Context.Service<Outbox, {
         )
         yield* rows.every(({ begun }) => begun !== undefined) ? begunOnly : host.afterCommit(wake)
         return rows
-      })
+      }, spanned("Outbox.commit"))
 
       const failed = (detail: string) => new TurnError({ reason: new ReplyFailed({ detail }) })
 

@@ -21,6 +21,8 @@ interface Bucket {
   at: number
   /** Epoch ms before which nothing goes out, whatever the tokens. */
   pausedUntil: number
+  /** When that was said. */
+  pausedAt: number
 }
 
 /** Of what a method may do in a minute, the part that may go out at once. */
@@ -35,6 +37,12 @@ const fill = (bucket: Bucket, now: number): Bucket => {
 
 const freeAt = ({ at, interval, pausedUntil, tokens }: Bucket): number =>
   Math.max(tokens >= 1 ? at : at + Math.ceil((1 - tokens) * interval), pausedUntil)
+
+const hold = (bucket: Bucket, now: number, until: number) => {
+  if (until <= bucket.pausedUntil) return
+  bucket.pausedUntil = until
+  bucket.pausedAt = now
+}
 
 const isFull = ({ at, burst, pausedUntil, tokens }: Bucket) => tokens >= burst && pausedUntil <= at
 
@@ -54,7 +62,8 @@ export class Pace {
 
   private channel(channel: string, now: number): Bucket {
     const { burst, interval } = this
-    const bucket = this.channels.get(channel) ?? { interval, burst, tokens: burst, at: now, pausedUntil: 0 }
+    const bucket = this.channels.get(channel) ??
+      { interval, burst, tokens: burst, at: now, pausedUntil: 0, pausedAt: 0 }
     this.channels.set(channel, bucket)
     return fill(bucket, now)
   }
@@ -66,7 +75,7 @@ export class Pace {
       const burst = Math.max(1, Math.floor((perMinute ?? 1) * burstShare))
       // What comes back within a minute and the burst are together what a minute may have.
       const interval = perMinute === undefined ? 0 : 60_000 / (perMinute - burst + 1)
-      bucket = { interval, burst, tokens: burst, at: now, pausedUntil: 0 }
+      bucket = { interval, burst, tokens: burst, at: now, pausedUntil: 0, pausedAt: 0 }
       this.methods.set(method, bucket)
     }
     return fill(bucket, now)
@@ -96,18 +105,17 @@ export class Pace {
     const isChannels = this.isPerChannel(method) && !everywhere
     if (isChannels) {
       const bucket = this.channel(channel, now)
-      bucket.pausedUntil = Math.max(bucket.pausedUntil, until)
+      hold(bucket, now, until)
     }
     const others = () => [...this.channels].some(([name, { pausedUntil }]) => name !== channel && pausedUntil > now)
     if (isChannels && !others()) return
-    const bucket = this.method(method, now)
-    bucket.pausedUntil = Math.max(bucket.pausedUntil, until)
+    hold(this.method(method, now), now, until)
   }
 
   /** The clock was set back by so much (ms): a pause lasts as long as it would have. */
-  setBack(by: number): void {
+  setBack(by: number, isOfBefore: (moment: number) => boolean): void {
     for (const bucket of [...this.channels.values(), ...this.methods.values()]) {
-      bucket.pausedUntil = Math.max(0, bucket.pausedUntil - by)
+      if (isOfBefore(bucket.pausedAt)) bucket.pausedUntil = Math.max(0, bucket.pausedUntil - by)
     }
   }
 

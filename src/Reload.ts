@@ -44,6 +44,8 @@ export interface ReloadOptions<E> extends Omit<Gateway.Options, "config" | "data
   readonly doomed: Effect.Effect<void>
   /** Told, before it may be so, how long an end may take. */
   readonly mayTake: (timeout: Duration.Duration) => Effect.Effect<void>
+  /** Other doors and another ground than the gateway's own: a simulation's. */
+  readonly gateway?: Pick<typeof Gateway, "ground" | "rooms">
   /** Runs when the first rooms are up; what it adds to the scope ends first. */
   readonly whenUp?: Effect.Effect<void, never, GatewayStatus | Scope.Scope>
 }
@@ -66,8 +68,9 @@ export const run = Effect.fnUntraced(function*<E extends { readonly message: str
   /** Of the present rooms. */
   let timeout = options.settings.shutdownTimeout
   yield* options.mayTake(timeout)
+  const gateway = options.gateway ?? Gateway
   const ground = yield* Layer.build(
-    Layer.fresh(Gateway.ground.pipe(Layer.provideMerge(GatewayConfig.layer(options.settings))))
+    Layer.fresh(gateway.ground.pipe(Layer.provideMerge(GatewayConfig.layer(options.settings))))
   )
   const shutdown = Context.get(ground, Shutdown)
   const groundStatus = Context.get(ground, GatewayStatus)
@@ -91,7 +94,7 @@ export const run = Effect.fnUntraced(function*<E extends { readonly message: str
   const build = Effect.fnUntraced(function*(settings: Settings, instance: Named) {
     const scope = yield* Scope.make()
     const role: RoomsStatus.Role = { shown: yield* Latch.make(), areReplaced: false }
-    const above = Gateway.rooms(options).pipe(
+    const above = gateway.rooms(options).pipe(
       Layer.provideMerge(RoomsStatus.layer(role)),
       Layer.provideMerge(Supervisor.layer),
       Layer.provideMerge(Shutdown.layerOfRooms(() => role.areReplaced)),

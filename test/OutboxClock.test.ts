@@ -1,10 +1,10 @@
-/** The machine's clock is set back while replies wait: they wait as long as they would have, and no longer. */
+/** The machine's clock is set while replies wait: they wait as long as they would have, and no longer. */
 import { assert, describe, it } from "@effect/vitest"
-import { type Duration, Effect, Layer } from "effect"
+import { Deferred, type Duration, Effect, Layer } from "effect"
 import type { Settings } from "../src/GatewayConfig.ts"
 import { Outbox } from "../src/Outbox.ts"
 import type { OutboxStore } from "../src/OutboxStore.ts"
-import { Ambiguous, NotSent, RateLimited } from "../src/SlackApi.ts"
+import { Ambiguous, NotSent, RateLimited, SlackApi, type SlackApiReason } from "../src/SlackApi.ts"
 import { post, unpaced } from "./fixtures/outboxRoom.ts"
 import { advance, ground, inRooms } from "./fixtures/rooms.ts"
 import { scriptedApi } from "./fixtures/scriptedApi.ts"
@@ -23,9 +23,35 @@ const test = <A, E>(
     return withWallClock((setBack) => inRooms(rooms)(body(slack, setBack)))
   })
 
+/** The clock is set ahead while a request is under way, as when a laptop wakes up; then the request ends like this. */
+const aheadOf = (ending: SlackApiReason) =>
+  it.effect(`set ahead while a request is under way prolongs no pause: ${ending._tag}`, () => {
+    const slack = scriptedApi()
+    const asleep = Deferred.makeUnsafe<void>()
+    const send: typeof slack.api.send = (...call) => Effect.andThen(Deferred.await(asleep), slack.api.send(...call))
+    const rooms = Outbox.layer.pipe(
+      Layer.provideMerge(ground(unpaced)),
+      Layer.provide(Layer.succeed(SlackApi, { ...slack.api, send }))
+    )
+    return withWallClock((setBack) =>
+      inRooms(rooms)(Effect.gen(function*() {
+        slack.script("a", ending)
+        yield* post("a")
+        yield* advance("1 second")
+        yield* setBack("-8 hours")
+        yield* Deferred.succeed(asleep, undefined)
+        yield* advance("1 minute", "1 second")
+        assert.deepStrictEqual(slack.texts(), ["a", "a"])
+      }))
+    )
+  })
+
 const down = new NotSent({ detail: "ECONNREFUSED" })
 
 describe("a clock that is set", () => {
+  aheadOf(new NotSent({ detail: "ENOTFOUND" }))
+  aheadOf(new RateLimited({ retryAfterMs: 5_000 }))
+
   test("back by less than a second changes no order of a conversation", (slack, setBack) =>
     Effect.gen(function*() {
       slack.access.failure = down
