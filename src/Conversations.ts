@@ -209,13 +209,13 @@ export class Conversations extends Context.Service<Conversations, {
               )), { concurrency: "unbounded" }).pipe(
               Effect.onInterrupt(() => Effect.sync(() => wanted.forEach((key) => due.letGo(key))))
             )
-          const came = wanted.filter((key) => due.letGo(key))
           for (const { exit, key, mode } of claims) {
             if (Exit.isSuccess(exit) && Option.isSome(exit.value)) yield* begin(exit.value.value, mode)
             else nextDueAt = undefined
             if (Exit.isSuccess(exit)) flushed.delete(key)
+            // In hand until its turn is known to run, so that nothing comes unnoticed in between.
+            if (due.letGo(key)) yield* cameMeanwhile(key)
           }
-          yield* Effect.forEach(came, cameMeanwhile, { discard: true })
           yield* Effect.forEach(claims, ({ exit }) => exit, { discard: true })
         })
 
@@ -337,10 +337,9 @@ export class Conversations extends Context.Service<Conversations, {
           if (free() <= due.size || active.has(key) || due.isInHand(key)) return undefined
           due.take(key)
           const settle = Effect.fnUntraced(function*(turn: ClaimedTurn | undefined) {
-            const came = due.letGo(key)
             if (turn !== undefined && isOver) yield* Effect.ignore(releaseAll)
             else if (turn !== undefined && !isClosed) yield* begin(turn, yield* modeOf(key))
-            if (came) yield* cameMeanwhile(key)
+            if (due.letGo(key)) yield* cameMeanwhile(key)
             yield* track
             yield* wakeIfDue
           })
