@@ -158,9 +158,9 @@ export const handlerOf = (stage: Stage) => {
                 ? "answered"
                 : !exit.cause.reasons.every((reason) => reason._tag === "Interrupt")
                 ? "failed"
-                : stage.isReloading()
-                ? "replaced"
-                : stage.isStopping() && machine.now - run.begunAt < stage.handlerTimeout
+                : stage.isReloading() || (stage.isStopping() && machine.now - run.begunAt >= stage.handlerTimeout)
+                ? "either"
+                : stage.isStopping()
                 ? "interrupted"
                 : "cut off"
             )

@@ -18,8 +18,8 @@ export interface Said {
   readonly poison: boolean
 }
 
-/** `replaced`: by a reload, or cut off at that time. `cut off`: its time was over, or newer messages came. `interrupted`: the gateway ended. */
-export type HowEnded = "running" | "answered" | "failed" | "cut off" | "interrupted" | "replaced" | "died"
+/** `either`: one of the next two, as at a reload. `cut off`: its time was over, or newer messages came. `interrupted`: the gateway ended. */
+export type HowEnded = "running" | "answered" | "failed" | "cut off" | "interrupted" | "either" | "died"
 
 /** One run of a handler. */
 export interface Run {
