@@ -102,25 +102,26 @@ export const makeTurnRunner = Effect.gen(function*() {
   })
 
   /** Runs the handler apart, so that one that cannot be interrupted holds up neither its slot nor the shutdown. */
-  const runHandler = Effect.fnUntraced(function*(run: Run) {
-    const fiber = yield* Effect.forkDetach(
-      Effect.ensuring(Effect.suspend(() => handler.run(run.turn)), Effect.sync(run.ended)),
-      { startImmediately: true }
-    )
-    const stop = Effect.suspend(() => {
-      run.close()
-      return Effect.timeoutOption(Fiber.interrupt(fiber), interruptGrace)
-    })
-    const exit = yield* Fiber.await(fiber).pipe(
-      Effect.timeoutOption(config.handlerTimeout),
-      Effect.onInterrupt(() => stop)
-    )
-    if (Option.isSome(exit)) return exit.value
-    yield* stop
-    return Exit.fail(
-      new HandlerError({ cause: new Error(`no answer within ${Duration.format(config.handlerTimeout)}`) })
-    )
-  })
+  const runHandler = (run: Run) =>
+    Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
+      // From here on nobody can end this run without stopping its handler.
+      const fiber = yield* Effect.forkDetach(
+        Effect.ensuring(Effect.suspend(() => handler.run(run.turn)), Effect.sync(run.ended)),
+        { startImmediately: true }
+      )
+      const stop = Effect.suspend(() => {
+        run.close()
+        return Effect.timeoutOption(Fiber.interrupt(fiber), interruptGrace)
+      })
+      const exit = yield* restore(Effect.timeoutOption(Fiber.await(fiber), config.handlerTimeout)).pipe(
+        Effect.onInterrupt(() => stop)
+      )
+      if (Option.isSome(exit)) return exit.value
+      yield* restore(stop)
+      return Exit.fail(
+        new HandlerError({ cause: new Error(`no answer within ${Duration.format(config.handlerTimeout)}`) })
+      )
+    }))
 
   /** What the handler returned is the user's: it may be anything, and must not take the turn down with it. */
   const answering = Effect.fnUntraced(function*(run: Run, value: unknown) {
