@@ -30,6 +30,10 @@ import { HandlerError } from "./TurnError.ts"
 const interruptGrace = Duration.seconds(1)
 /** Between two runs of a turn that fails, in ms. */
 export const maxRetryDelay = 5 * 60_000
+/** While the database is away. */
+const holdingOn = Schedule.jittered(
+  Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("10 seconds")])
+)
 const crashed = "the process ended in the middle of this turn, again and again"
 
 /** A turn in progress. */
@@ -62,9 +66,7 @@ export const makeTurnRunner = Effect.gen(function*() {
   const holding = (turn: TurnId) => <A>(effect: Effect.Effect<A, StoreError>) =>
     Effect.retry(Effect.tapError(effect, (error) => status.raise("database:turns", error.message, turn)), {
       while: (error) => error.reason._tag === "StoreUnavailable",
-      schedule: Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("10 seconds")]).pipe(
-        Schedule.jittered
-      )
+      schedule: holdingOn
     }).pipe(Effect.ensuring(status.clear("database:turns", turn)))
 
   /** The end of a turn that will not run again. */
