@@ -43,8 +43,8 @@ export interface Running {
   readonly mode: Mode
   /** Its turn is over, and left nothing that waits. */
   isDone: boolean
-  /** Completes when newer messages make this run pointless, or an operator has ended its turn. */
-  readonly cut: Deferred.Deferred<"superseded" | "cancelled">
+  /** How its handler ended; or newer messages made this run pointless, or an operator has ended its turn. */
+  readonly ended: Deferred.Deferred<Exit.Exit<unknown, HandlerError> | "superseded" | "cancelled">
 }
 
 export const makeTurnRunner = Effect.gen(function*() {
@@ -103,24 +103,31 @@ export const makeTurnRunner = Effect.gen(function*() {
     yield* activity.count("turnsFailed")
   })
 
-  /** Runs the handler apart, so that one that cannot be interrupted holds up neither its slot nor the shutdown. */
-  const runHandler = Effect.fnUntraced(function*(run: Run) {
+  /**
+   * Runs the handler apart, so that one that cannot be interrupted holds up neither its slot nor the shutdown. How it
+   * ended is what came first: its answer, or that the run was cut short, or the end of its time.
+   */
+  const runHandler = Effect.fnUntraced(function*({ ended, run }: Running) {
     const fiber = yield* Effect.forkDetach(
       Effect.ensuring(Effect.suspend(() => handler.run(run.turn)), Effect.sync(run.ended)),
       { startImmediately: true }
     )
-    const stop = Effect.suspend(() => {
+    fiber.addObserver((exit) => Deferred.doneUnsafe(ended, Exit.succeed(exit)))
+    const stop = Effect.uninterruptible(Effect.suspend(() => {
       run.close()
       return Effect.timeoutOption(Fiber.interrupt(fiber), interruptGrace)
-    })
-    const exit = yield* Fiber.await(fiber).pipe(
-      Effect.timeoutOption(config.handlerTimeout),
-      Effect.onInterrupt(() => stop)
-    )
-    if (Option.isSome(exit)) return exit.value
+    }))
+    const waiting = Deferred.await(ended)
+    // One that has answered already needs no clock.
+    const how = yield* (Deferred.isDoneUnsafe(ended)
+      ? Effect.asSome(waiting)
+      : Effect.timeoutOption(waiting, config.handlerTimeout)).pipe(Effect.onInterrupt(() => stop))
+    if (Option.isSome(how) && Exit.isExit(how.value)) return how.value
     yield* stop
-    return Exit.fail(
-      new HandlerError({ cause: new Error(`no answer within ${Duration.format(config.handlerTimeout)}`) })
+    return Option.getOrElse(
+      how,
+      () =>
+        Exit.fail(new HandlerError({ cause: new Error(`no answer within ${Duration.format(config.handlerTimeout)}`) }))
     )
   })
 
@@ -159,14 +166,11 @@ export const makeTurnRunner = Effect.gen(function*() {
   })
 
   const execute = Effect.fnUntraced(function*(running: Running) {
-    const { claimed, cut, run } = running
+    const { claimed, run } = running
     const ended = yield* Effect.scoped(Effect.gen(function*() {
-      yield* Effect.forkScoped(run.line.keep, { startImmediately: true })
+      yield* run.line.keep
       yield* noteResume(running)
-      return yield* Effect.raceFirst(
-        runHandler(run),
-        Deferred.await(cut)
-      )
+      return yield* runHandler(running)
     }))
     if (ended === "cancelled") return yield* cancelled(running)
     if (ended === "superseded") {
@@ -179,7 +183,7 @@ export const makeTurnRunner = Effect.gen(function*() {
     }
     const exit = ended
     // Calls that nobody awaited belong to the run too.
-    if (Exit.isSuccess(exit)) yield* Effect.timeoutOption(run.settled, interruptGrace)
+    if (Exit.isSuccess(exit) && !run.isQuiet()) yield* Effect.timeoutOption(run.settled, interruptGrace)
     run.close()
     const answer = Exit.isFailure(exit) ? exit : yield* Effect.exit(answering(run, exit.value))
     if (Exit.isFailure(answer)) {
@@ -213,7 +217,7 @@ export const makeTurnRunner = Effect.gen(function*() {
       run: makeRun({ claimed, owner, outbox, slackApiUrl: config.slackApiUrl, store, steer: mode === "steer" }),
       mode,
       isDone: false,
-      cut: Deferred.makeUnsafe<"superseded" | "cancelled">()
+      ended: Deferred.makeUnsafe<Exit.Exit<unknown, HandlerError> | "superseded" | "cancelled">()
     }),
 
     /** Runs it to whatever end; never fails. */
