@@ -159,7 +159,7 @@ export class Conversations extends Context.Service<Conversations, {
             if (running.mode === "steer") return running.run.arrived()
             if (running.mode !== "interrupt") return
             const waiting = yield* store.waiting(key, yield* Clock.currentTimeMillis)
-            if (waiting.length > 0) yield* Deferred.succeed(running.cut, "superseded")
+            if (waiting.length > 0) yield* Deferred.succeed(running.ended, "superseded")
           },
           Effect.catch((error) =>
             Effect.logWarning("could not look for newer messages; they wait for the next turn", error)
@@ -243,7 +243,7 @@ export class Conversations extends Context.Service<Conversations, {
             const { attempt, id } = running.claimed
             const isHeld = held.some((turn) => turn.id === id && turn.attempt === attempt && turn.owner === owner)
             // One that has just ended by itself does not hear this any more.
-            if (!isHeld) yield* Deferred.succeed(running.cut, "cancelled")
+            if (!isHeld) yield* Deferred.succeed(running.ended, "cancelled")
             else if (!draining) yield* nudge(key, running)
           }
         })
