@@ -138,7 +138,9 @@ export class GroupCommit extends Context.Service<GroupCommit, {
       const queued = (kind: Kind, input: unknown) =>
         Effect.suspend(() => {
           const done = Deferred.makeUnsafe<unknown, Failure>()
-          return Effect.andThen(Queue.offer(queue, { kind, input, done }), Deferred.await(done))
+          const job = { kind, input, done }
+          const ended = Deferred.await(done)
+          return Queue.offerUnsafe(queue, job) ? ended : Effect.andThen(Queue.offer(queue, job), ended)
         })
 
       /**

@@ -11,7 +11,7 @@ import { fingerprint } from "../fingerprint.ts"
 import type { OwnerId } from "../Message.ts"
 import { OutboxStore } from "../OutboxStore.ts"
 import { textGrowing } from "../streamed.ts"
-import { traceparent } from "../traceContext.ts"
+import { spanned, traceparent } from "../traceContext.ts"
 import { BlankPayloads } from "./blanking.ts"
 import { backlogOfReplies, countReplies } from "./counts.ts"
 import { GroupCommit } from "./GroupCommit.ts"
@@ -34,13 +34,13 @@ export const layer = Layer.effect(
     const blanks = yield* BlankPayloads
 
     const enqueue = group.batched("enqueue", "ends", makeEnqueue(sql))
+    const enqueueSpan = spanned("OutboxStore.enqueue")
     const delivered = group.batched("delivered", "ends", makeDelivered(sql, blanks))
     const sentBy = (owner: OwnerId) => sql`state = 'sending' AND owner = ${owner}`
 
     return OutboxStore.of({
-      enqueue: Effect.fn("OutboxStore.enqueue")(function*(replies, from, now, sender) {
-        return yield* enqueue({ replies, from, now, trace: yield* traceparent, sender })
-      }),
+      enqueue: (replies, from, now, sender) =>
+        enqueueSpan(Effect.flatMap(traceparent, (trace) => enqueue({ replies, from, now, trace, sender }))),
       import: (groups, now) => group.write("import")(importReplies(sql, groups, now)),
       keysAt: (place) =>
         Effect.map(

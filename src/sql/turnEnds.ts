@@ -11,7 +11,7 @@ import type { OwnerId, TurnId } from "../Message.ts"
 import type { Completed, Left, MessageStore } from "../MessageStore.ts"
 import type { CommittedReply, NewReply } from "../OutboxStore.ts"
 import { TurnLost } from "../StoreError.ts"
-import { traceparent } from "../traceContext.ts"
+import { spanned, traceparent } from "../traceContext.ts"
 import type { Failure } from "./batch.ts"
 import { blankReplies, blankTurn } from "./blanking.ts"
 import type { GroupCommit } from "./GroupCommit.ts"
@@ -158,11 +158,11 @@ export const makeTurnEnds = (sql: SqlClient.SqlClient, group: GroupCommit["Servi
     return exits
   })
   const complete = group.batched("complete", "ends", completeAll)
+  const inSpan = spanned("MessageStore.complete")
 
   return {
-    complete: Effect.fn("MessageStore.complete")(function*(turn, owner, replies, now, left = {}) {
-      return yield* complete({ turn, owner, replies, now, left, trace: yield* traceparent })
-    }),
+    complete: (turn, owner, replies, now, left = {}) =>
+      inSpan(Effect.flatMap(traceparent, (trace) => complete({ turn, owner, replies, now, left, trace }))),
     retryLater: Effect.fn("MessageStore.retryLater")(function*(turn, owner, error, dueAt) {
       yield* leave(
         turn,
