@@ -7,7 +7,7 @@
  * left out stays left out.
  * Does not: keep anything where nobody listens: then the column is null, and `spanned` makes no span.
  */
-import { Context, Effect, Option, References, Tracer } from "effect"
+import { Context, Effect, type Fiber, Option, References, Tracer } from "effect"
 import { Headers, HttpTraceContext } from "effect/http"
 
 /** Other messages of a turn that its span is linked to, at most. */
@@ -15,26 +15,24 @@ const mostLinks = 32
 
 const isId = (id: string, length: number) => id.length === length && /^[0-9a-f]+$/.test(id)
 
-const untraced = Effect.succeed(null)
+const nobody = Effect.succeed(null)
+const isHeard = (fiber: Fiber.Fiber<unknown, unknown>) => fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer
 
 /** The span in force, to be kept; null where nobody listens. */
 export const traceparent: Effect.Effect<string | null> = Effect.withFiber((fiber) => {
-  if (fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer) return untraced
+  if (!isHeard(fiber)) return nobody
   const span = Context.getOrUndefined(fiber.context, Tracer.ParentSpan)
-  if (span === undefined || !isId(span.traceId, 32) || !isId(span.spanId, 16)) return Effect.succeed(null)
+  if (span === undefined || !isId(span.traceId, 32) || !isId(span.spanId, 16)) return nobody
   return Effect.succeed(`00-${span.traceId}-${span.spanId}-${span.sampled ? "01" : "00"}`)
 })
 
 /**
- * A span for what is done for every message, where somebody listens. `Effect.fn` makes one, and a stack, for nobody too:
- * that is a tenth of what a message costs a store.
+ * A span for what is done for every message, where somebody listens; the body is given what is to be kept of it.
+ * `Effect.fn` makes a span and a stack for nobody too: of what a message costs a store, that is a tenth.
  */
-export const spanned = (name: string) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.withFiber((fiber) =>
-    fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer
-      ? effect
-      : Effect.withSpan(effect, name) as Effect.Effect<A, E, R>
-  )
+export const spanned =
+  (name: string) => <A, E>(body: (trace: string | null) => Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.withFiber((fiber) => isHeard(fiber) ? Effect.withSpan(Effect.flatMap(traceparent, body), name) : body(null))
 
 /** What was kept; undefined for nothing, or for what makes no sense. */
 export const spanOf = (trace: string | null): Tracer.ExternalSpan | undefined =>

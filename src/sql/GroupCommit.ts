@@ -135,13 +135,13 @@ export class GroupCommit extends Context.Service<GroupCommit, {
         })
       )
 
-      const queued = (kind: Kind, input: unknown) =>
-        Effect.suspend(() => {
-          const done = Deferred.makeUnsafe<unknown, Failure>()
-          const job = { kind, input, done }
-          const ended = Deferred.await(done)
-          return Queue.offerUnsafe(queue, job) ? ended : Effect.andThen(Queue.offer(queue, job), ended)
-        })
+      /** Where there is room it waits at once. */
+      const queued = (kind: Kind, input: unknown) => {
+        const done = Deferred.makeUnsafe<unknown, Failure>()
+        const job = { kind, input, done }
+        const ended = Deferred.await(done)
+        return Queue.offerUnsafe(queue, job) ? ended : Effect.andThen(Queue.offer(queue, job), ended)
+      }
 
       /**
        * In a savepoint: a host that goes on after a failure keeps nothing of the failed job. What outlived its

@@ -11,7 +11,7 @@ import { fingerprint } from "../fingerprint.ts"
 import type { OwnerId } from "../Message.ts"
 import { OutboxStore } from "../OutboxStore.ts"
 import { textGrowing } from "../streamed.ts"
-import { spanned, traceparent } from "../traceContext.ts"
+import { spanned } from "../traceContext.ts"
 import { BlankPayloads } from "./blanking.ts"
 import { backlogOfReplies, countReplies } from "./counts.ts"
 import { GroupCommit } from "./GroupCommit.ts"
@@ -39,8 +39,7 @@ export const layer = Layer.effect(
     const sentBy = (owner: OwnerId) => sql`state = 'sending' AND owner = ${owner}`
 
     return OutboxStore.of({
-      enqueue: (replies, from, now, sender) =>
-        enqueueSpan(Effect.flatMap(traceparent, (trace) => enqueue({ replies, from, now, trace, sender }))),
+      enqueue: (replies, from, now, sender) => enqueueSpan((trace) => enqueue({ replies, from, now, trace, sender })),
       import: (groups, now) => group.write("import")(importReplies(sql, groups, now)),
       keysAt: (place) =>
         Effect.map(

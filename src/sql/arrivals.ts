@@ -11,7 +11,7 @@ import { Effect, Exit } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 import { TurnId } from "../Message.ts"
 import type { Appended, NewMessage } from "../MessageStore.ts"
-import { spanned, traceparent } from "../traceContext.ts"
+import { spanned } from "../traceContext.ts"
 import { makeAppend } from "./append.ts"
 import { whenIgnored } from "./blanking.ts"
 import { freeOf } from "./Control.ts"
@@ -190,7 +190,6 @@ const makeReceive = (sql: SqlClient.SqlClient, blanks: boolean) => {
 
 export const makeArrivals = (sql: SqlClient.SqlClient, group: GroupCommit["Service"], blanks: boolean) => {
   const append = group.batched("append", "appends", makeReceive(sql, blanks))
-  const withTrace = (added: NewMessage) => Effect.flatMap(traceparent, (trace) => append({ added, trace }))
   const inSpan = spanned("MessageStore.append")
-  return (added: NewMessage) => inSpan(withTrace(added))
+  return (added: NewMessage) => inSpan((trace) => append({ added, trace }))
 }

@@ -229,5 +229,5 @@ export const makeClaims = (sql: SqlClient.SqlClient, group: GroupCommit["Service
   const claim = group.batched("claim", "claims", makeClaim(sql))
   const inSpan = spanned("MessageStore.claim")
   return (conversation: ConversationKey, owner: OwnerId, now: number, most?: number) =>
-    inSpan(claim({ conversation, owner, now, most }))
+    inSpan(() => claim({ conversation, owner, now, most }))
 }

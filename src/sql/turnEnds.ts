@@ -162,7 +162,7 @@ export const makeTurnEnds = (sql: SqlClient.SqlClient, group: GroupCommit["Servi
 
   return {
     complete: (turn, owner, replies, now, left = {}) =>
-      inSpan(Effect.flatMap(traceparent, (trace) => complete({ turn, owner, replies, now, left, trace }))),
+      inSpan((trace) => complete({ turn, owner, replies, now, left, trace })),
     retryLater: Effect.fn("MessageStore.retryLater")(function*(turn, owner, error, dueAt) {
       yield* leave(
         turn,
