@@ -29,9 +29,9 @@ const fill = Effect.gen(function*() {
       CASE i % 9 WHEN 0 THEN 'ignored' WHEN 1 THEN 'failed' ELSE 'done' END, 'turn_abcdefgh_' || i, i, i, i FROM n`
   const each = ((yield* used) - before) / rows
   yield* sql`${numbers} INSERT INTO slackwater_outbox
-    (key, lane, channel, dispatch, state, turn_id, due_at, enqueued_at, slack_ts, finished_at)
-    SELECT 'k' || i, 'C0123456789/' || i || '.000100', 'C0123456789', ${body}, 'delivered',
-      CASE i % 3 WHEN 0 THEN NULL ELSE 'turn_abcdefgh_' || i END, i, i, i, i FROM n`
+    (key, lane, channel, kind, dispatch, state, turn_id, due_at, enqueued_at, lives_from, slack_ts, finished_at)
+    SELECT 'k' || i, 'C0123456789/' || i || '.000100', 'C0123456789', 'Post', ${body}, 'delivered',
+      CASE i % 3 WHEN 0 THEN NULL ELSE 'turn_abcdefgh_' || i END, i, i, i, i, i FROM n`
   return each
 })
 
