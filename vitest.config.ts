@@ -6,6 +6,8 @@ const processes = [
   "test/crash/**/*.test.ts",
   "test/cluster/**/*.test.ts",
   "test/browser/**/*.test.ts",
+  // Threads of its own, one per core.
+  "test/simulation/**/*.test.ts",
   // What the pages show of testing a bot is run, too.
   "examples/*.test.ts"
 ]

@@ -159,7 +159,7 @@ export class Conversations extends Context.Service<Conversations, {
             if (running.mode === "steer") return running.run.arrived()
             if (running.mode !== "interrupt") return
             const waiting = yield* store.waiting(key, yield* Clock.currentTimeMillis)
-            if (waiting.length > 0) yield* Deferred.succeed(running.cut, "superseded")
+            if (waiting.length > 0) yield* Deferred.succeed(running.ended, "superseded")
           },
           Effect.catch((error) =>
             Effect.logWarning("could not look for newer messages; they wait for the next turn", error)
@@ -209,13 +209,12 @@ export class Conversations extends Context.Service<Conversations, {
               )), { concurrency: "unbounded" }).pipe(
               Effect.onInterrupt(() => Effect.sync(() => wanted.forEach((key) => due.letGo(key))))
             )
-          // Each is in hand until it begins: what comes to it meanwhile is not due, and its slot is taken.
           for (const { exit, key, mode } of claims) {
-            const came = due.letGo(key)
             if (Exit.isSuccess(exit) && Option.isSome(exit.value)) yield* begin(exit.value.value, mode)
             else nextDueAt = undefined
             if (Exit.isSuccess(exit)) flushed.delete(key)
-            if (came) yield* cameMeanwhile(key)
+            // In hand until its turn is known to run, so that nothing comes unnoticed in between.
+            if (due.letGo(key)) yield* cameMeanwhile(key)
           }
           yield* Effect.forEach(claims, ({ exit }) => exit, { discard: true })
         })
@@ -244,7 +243,7 @@ export class Conversations extends Context.Service<Conversations, {
             const { attempt, id } = running.claimed
             const isHeld = held.some((turn) => turn.id === id && turn.attempt === attempt && turn.owner === owner)
             // One that has just ended by itself does not hear this any more.
-            if (!isHeld) yield* Deferred.succeed(running.cut, "cancelled")
+            if (!isHeld) yield* Deferred.succeed(running.ended, "cancelled")
             else if (!draining) yield* nudge(key, running)
           }
         })
@@ -340,10 +339,9 @@ export class Conversations extends Context.Service<Conversations, {
           if (free() <= due.size || active.has(key) || due.isInHand(key)) return undefined
           due.take(key)
           const settle = Effect.fnUntraced(function*(turn: ClaimedTurn | undefined) {
-            const came = due.letGo(key)
             if (turn !== undefined && isOver) yield* Effect.ignore(releaseAll)
             else if (turn !== undefined && !isClosed) yield* begin(turn, yield* modeOf(key))
-            if (came) yield* cameMeanwhile(key)
+            if (due.letGo(key)) yield* cameMeanwhile(key)
             yield* track
             yield* wakeIfDue
           })

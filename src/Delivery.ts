@@ -26,6 +26,10 @@ import type { Waiters } from "./Waiters.ts"
 /** When what Slack would not do for this one channel or message only is tried again (ms). */
 const retryHere = 10_000
 
+const recordAgain = Schedule.jittered(
+  Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("5 seconds")])
+)
+
 const failureOf = (reason: SlackApiReason): Failure => ({ error: reason._tag, reason: describe(reason) })
 
 /** What is changed already is where it was to be changed; Slack names no message then. */
@@ -50,9 +54,7 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
   /** What became of a request must be written down, however long the database is away. */
   const record = <A>(effect: Effect.Effect<A, StoreError>) =>
     Effect.retry(Effect.tapError(effect, (error) => status.raise("database:sends", error.message)), {
-      schedule: Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("5 seconds")]).pipe(
-        Schedule.jittered
-      )
+      schedule: recordAgain
     }).pipe(Effect.ensuring(status.clear("database:sends")), Effect.orDie)
 
   /** The row has come to its end: whoever waits for it looks. */

@@ -82,12 +82,14 @@ export class GatewayStatus extends Context.Service<GatewayStatus, {
         if (raised === undefined) yield* Effect.logError(text).pipe(Effect.annotateLogs({ alarm: code }))
       })
 
-      const clear = Effect.fnUntraced(function*(code: string, cause = "") {
-        const raised = alarms.get(code)
-        if (raised?.causes.delete(cause) !== true || raised.causes.size > 0) return
-        alarms.delete(code)
-        yield* Effect.logInfo("alarm is over").pipe(Effect.annotateLogs({ alarm: code }))
-      })
+      /** Said with each message that goes well, so it costs nothing where no alarm is on. */
+      const clear = (code: string, cause = "") =>
+        Effect.suspend(() => {
+          const raised = alarms.get(code)
+          if (raised?.causes.delete(cause) !== true || raised.causes.size > 0) return Effect.void
+          alarms.delete(code)
+          return Effect.logInfo("alarm is over").pipe(Effect.annotateLogs({ alarm: code }))
+        })
 
       const notReady = Effect.gen(function*() {
         const phase = yield* SubscriptionRef.get(shutdown.phase)

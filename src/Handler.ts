@@ -96,10 +96,10 @@ export class Handler extends Context.Service<Handler, HandlerOf>()("slackwater/H
   static readonly layer = <R>(handler: HandlerOf<R>) =>
     Layer.effect(
       Handler,
-      Effect.map(Effect.context<R>(), (context) => ({
-        ...handler,
-        run: (turn) => Effect.provideContext(handler.run(turn), lasting(context))
-      }))
+      Effect.map(Effect.context<R>(), (context) => {
+        const given = lasting(context)
+        return { ...handler, run: (turn) => Effect.provideContext(handler.run(turn), given) }
+      })
     )
 }
 

@@ -55,7 +55,7 @@ export const makeHandover = Effect.fnUntraced(function*(rooms: {
           places -= 1
           const row = Exit.isSuccess(exit) ? begunIn(exit.value) : undefined
           if (row === null || row === undefined) {
-            pace.giveBack(channel, now)
+            pace.giveBack(channel)
             freed()
           } else start(row)
           Deferred.doneUnsafe(done, exit)

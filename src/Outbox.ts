@@ -261,7 +261,8 @@ export class Outbox extends Context.Service<Outbox, {
           pace.nextAt(now) ?? Infinity
         )
         // A drain waits for what can be sent soon, not for an outage to end or for a reply to be found.
-        yield* busy.size === 0 && (sendAt > now + soon || access.isOut()) ? idle.open : idle.close
+        const isQuiet = busy.size + handover.places() === 0
+        yield* isQuiet && (sendAt > now + soon || access.isOut()) ? idle.open : idle.close
         // With all workers busy the end of one of them wakes us.
         if (busy.size >= workers) return now + sweepEvery
         const lookAt = next.look === null ? Infinity : isLookDue ? lookHeldBack ?? now : next.look

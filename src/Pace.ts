@@ -94,11 +94,10 @@ export class Pace {
     return true
   }
 
-  /** The place was taken for a call that is not made. */
-  giveBack(channel: string, now: number, method = posting): void {
-    const buckets = [this.method(method, now)]
-    if (this.isPerChannel(method)) buckets.push(this.channel(channel, now))
-    for (const bucket of buckets) bucket.tokens = Math.min(bucket.burst, bucket.tokens + 1)
+  /** The place was taken for a call that is not made. However late that is known: no moment is counted for it. */
+  giveBack(channel: string, method = posting): void {
+    const buckets = [this.methods.get(method), this.isPerChannel(method) ? this.channels.get(channel) : undefined]
+    for (const bucket of buckets) if (bucket !== undefined) bucket.tokens = Math.min(bucket.burst, bucket.tokens + 1)
   }
 
   /** Slack refused a call until then; `everywhere` when it said that it means the whole workspace. */

@@ -5,7 +5,7 @@
  * a run that goes on after a restart says it too, and takes it away when the turn ends without an answer.
  * Does not: fail, wait for Slack, or promise anything; a line that is lost costs nothing.
  */
-import { Effect, Latch } from "effect"
+import { type Context, Effect, Latch, type Scope } from "effect"
 import type { Destination } from "./Message.ts"
 import type { ClaimedTurn, MessageStore } from "./MessageStore.ts"
 import type { Outbox } from "./Outbox.ts"
@@ -24,8 +24,8 @@ export interface StatusLine {
   readonly again: Effect.Effect<void>
   /** A reply was committed: when it is posted the line goes by itself. */
   readonly replied: (delivered: Effect.Effect<unknown, TurnError>) => void
-  /** Shows and keeps what the line should say, for as long as it runs. */
-  readonly keep: Effect.Effect<never>
+  /** Shows and keeps what the line should say, until the scope closes. */
+  readonly keep: Effect.Effect<void, never, Scope.Scope>
   /** The turn has ended, with an answer or without. */
   readonly end: (answered: boolean) => Effect.Effect<void>
 }
@@ -44,6 +44,8 @@ export const makeStatusLine = ({ claimed, destination, outbox, run, store }: Sta
   let kept = wanted
   let shown = false
   let hasReplied = false
+  /** Begins to show and to keep it; most turns say nothing, and need no fiber for that. */
+  let keeping: Effect.Effect<unknown> | undefined
   /** The delivery of the newest reply, which is the last to take the line away. */
   let posting: Effect.Effect<unknown, TurnError> | undefined
 
@@ -68,6 +70,12 @@ export const makeStatusLine = ({ claimed, destination, outbox, run, store }: Sta
     yield* Effect.ignore(store.saveStatus(run, text))
   })
 
+  const wake = Effect.suspend(() => {
+    const begin = keeping ?? Effect.void
+    keeping = undefined
+    return Effect.andThen(changed.open, begin)
+  })
+
   return {
     set: (text) =>
       Effect.suspend(() => {
@@ -75,14 +83,17 @@ export const makeStatusLine = ({ claimed, destination, outbox, run, store }: Sta
         const next = typeof text === "string" ? text.slice(0, longest) : ""
         if (next === wanted && shown && !hasReplied) return Effect.void
         wanted = next
-        return Effect.asVoid(changed.open)
+        return Effect.asVoid(wake)
       }),
     again,
     replied: (delivered) => {
       hasReplied = true
       posting = delivered
     },
-    keep: Effect.forever(round),
+    keep: Effect.contextWith((context: Context.Context<Scope.Scope>) => {
+      keeping = Effect.provideContext(Effect.forkScoped(Effect.forever(round), { startImmediately: true }), context)
+      return wanted === "" ? Effect.void : wake
+    }),
     end: (answered) => Effect.suspend(() => shown ? show(answered || hasReplied ? null : "") : Effect.void)
   }
 }

@@ -218,9 +218,24 @@ export const logFields: Readonly<Record<string, string>> = {
   repeated: "how often the same line was left out since it was written last"
 }
 
+/** One series of a metric, made once: the key of one that is made anew is written anew, at every update. */
+const makeSeries = <State>() => {
+  const known = new WeakMap<Metric.Metric<number, State>, Map<string, Metric.Metric<number, State>>>()
+  return (metric: Metric.Metric<number, State>, labels: Readonly<Record<string, string>>) => {
+    const ofMetric = known.get(metric) ?? new Map<string, Metric.Metric<number, State>>()
+    known.set(metric, ofMetric)
+    const name = Object.values(labels).join()
+    const series = ofMetric.get(name) ?? Metric.withAttributes(metric, labels)
+    ofMetric.set(name, series)
+    return series
+  }
+}
+const counterSeries = makeSeries<Metric.CounterState<number>>()
+const histogramSeries = makeSeries<Metric.HistogramState>()
+
 /** The outcome, where there is one, is one of the metric's own. */
 export const counted = (metric: Metric.Counter<number>, outcome?: string, by = 1) =>
-  Metric.update(outcome === undefined ? metric : Metric.withAttributes(metric, { outcome }), by)
+  Metric.update(outcome === undefined ? metric : counterSeries(metric, { outcome }), by)
 
 export const gauged = (metric: Metric.Gauge<number>, value: number, labels?: Record<string, string>) =>
   Metric.update(labels === undefined ? metric : Metric.withAttributes(metric, labels), value)
@@ -229,7 +244,7 @@ type Histogram = Metric.Histogram<number>
 
 /** A duration in milliseconds, of which none is below zero whatever the clocks say. */
 export const observed = (metric: Histogram, ms: number, labels?: Record<string, string>) =>
-  Metric.update(labels === undefined ? metric : Metric.withAttributes(metric, labels), Math.max(0, ms) / 1_000)
+  Metric.update(labels === undefined ? metric : histogramSeries(metric, labels), Math.max(0, ms) / 1_000)
 
 /** Measures every run, however it ends; `tell` hears the time too. */
 export const timed =

@@ -81,7 +81,9 @@ export interface Run {
   readonly line: StatusLine
   /** The handler has ended: no message joins its turn any more. */
   readonly ended: () => void
-  /** Waits for calls that were begun and not awaited. */
+  /** No call is under way that was begun and not awaited. */
+  readonly isQuiet: () => boolean
+  /** Waits until it is quiet. */
   readonly settled: Effect.Effect<void>
   /** The run is over: no call counts any more. */
   readonly close: () => void
@@ -293,7 +295,8 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
         return signalled()
       },
       ...replies.turn,
-      status: (text) => Effect.suspend(() => over ? Effect.void : line.set(text)),
+      // What goes on behind the handler's end has no line any more.
+      status: (text) => Effect.suspend(() => takes ? line.set(text) : Effect.void),
       step: (name, effect, schema) => call(spanned("Turn.step")(step(name, effect, schema))),
       state: { get: state, set: setState },
       stateAs,
@@ -305,6 +308,7 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
     },
     line,
     ended: stopTaking,
+    isQuiet: () => calls === 0,
     settled: quiet.await,
     close: () => {
       over = true

@@ -30,6 +30,10 @@ import { HandlerError } from "./TurnError.ts"
 const interruptGrace = Duration.seconds(1)
 /** Between two runs of a turn that fails, in ms. */
 export const maxRetryDelay = 5 * 60_000
+/** While the database is away. */
+const holdingOn = Schedule.jittered(
+  Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("10 seconds")])
+)
 const crashed = "the process ended in the middle of this turn, again and again"
 
 /** A turn in progress. */
@@ -39,8 +43,8 @@ export interface Running {
   readonly mode: Mode
   /** Its turn is over, and left nothing that waits. */
   isDone: boolean
-  /** Completes when newer messages make this run pointless, or an operator has ended its turn. */
-  readonly cut: Deferred.Deferred<"superseded" | "cancelled">
+  /** How its handler ended; or newer messages made this run pointless, or an operator has ended its turn. */
+  readonly ended: Deferred.Deferred<Exit.Exit<unknown, HandlerError> | "superseded" | "cancelled">
 }
 
 export const makeTurnRunner = Effect.gen(function*() {
@@ -62,9 +66,7 @@ export const makeTurnRunner = Effect.gen(function*() {
   const holding = (turn: TurnId) => <A>(effect: Effect.Effect<A, StoreError>) =>
     Effect.retry(Effect.tapError(effect, (error) => status.raise("database:turns", error.message, turn)), {
       while: (error) => error.reason._tag === "StoreUnavailable",
-      schedule: Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("10 seconds")]).pipe(
-        Schedule.jittered
-      )
+      schedule: holdingOn
     }).pipe(Effect.ensuring(status.clear("database:turns", turn)))
 
   /** The end of a turn that will not run again. */
@@ -101,26 +103,39 @@ export const makeTurnRunner = Effect.gen(function*() {
     yield* activity.count("turnsFailed")
   })
 
-  /** Runs the handler apart, so that one that cannot be interrupted holds up neither its slot nor the shutdown. */
-  const runHandler = Effect.fnUntraced(function*(run: Run) {
-    const fiber = yield* Effect.forkDetach(
-      Effect.ensuring(Effect.suspend(() => handler.run(run.turn)), Effect.sync(run.ended)),
-      { startImmediately: true }
-    )
-    const stop = Effect.suspend(() => {
-      run.close()
-      return Effect.timeoutOption(Fiber.interrupt(fiber), interruptGrace)
-    })
-    const exit = yield* Fiber.await(fiber).pipe(
-      Effect.timeoutOption(config.handlerTimeout),
-      Effect.onInterrupt(() => stop)
-    )
-    if (Option.isSome(exit)) return exit.value
-    yield* stop
-    return Exit.fail(
-      new HandlerError({ cause: new Error(`no answer within ${Duration.format(config.handlerTimeout)}`) })
-    )
-  })
+  /**
+   * Runs the handler apart, so that one that cannot be interrupted holds up neither its slot nor the shutdown. How it
+   * ended is what came first: its answer, or that the run was cut short, or the end of its time.
+   */
+  const runHandler = ({ ended, run }: Running) =>
+    Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
+      // From here on nobody can end this run without stopping its handler.
+      const fiber = yield* Effect.forkDetach(
+        Effect.ensuring(Effect.suspend(() => handler.run(run.turn)), Effect.sync(run.ended)),
+        { startImmediately: true }
+      )
+      fiber.addObserver((exit) => Deferred.doneUnsafe(ended, Exit.succeed(exit)))
+      const stop = Effect.suspend(() => {
+        run.close()
+        return Effect.timeoutOption(Fiber.interrupt(fiber), interruptGrace)
+      })
+      const waiting = Deferred.await(ended)
+      // One that has answered already needs no clock.
+      const how = yield* restore(
+        Deferred.isDoneUnsafe(ended)
+          ? Effect.asSome(waiting)
+          : Effect.timeoutOption(waiting, config.handlerTimeout)
+      ).pipe(Effect.onInterrupt(() => stop))
+      if (Option.isSome(how) && Exit.isExit(how.value)) return how.value
+      yield* stop
+      return Option.getOrElse(
+        how,
+        () =>
+          Exit.fail(
+            new HandlerError({ cause: new Error(`no answer within ${Duration.format(config.handlerTimeout)}`) })
+          )
+      )
+    }))
 
   /** What the handler returned is the user's: it may be anything, and must not take the turn down with it. */
   const answering = Effect.fnUntraced(function*(run: Run, value: unknown) {
@@ -157,14 +172,11 @@ export const makeTurnRunner = Effect.gen(function*() {
   })
 
   const execute = Effect.fnUntraced(function*(running: Running) {
-    const { claimed, cut, run } = running
+    const { claimed, run } = running
     const ended = yield* Effect.scoped(Effect.gen(function*() {
-      yield* Effect.forkScoped(run.line.keep, { startImmediately: true })
+      yield* run.line.keep
       yield* noteResume(running)
-      return yield* Effect.raceFirst(
-        runHandler(run),
-        Deferred.await(cut)
-      )
+      return yield* runHandler(running)
     }))
     if (ended === "cancelled") return yield* cancelled(running)
     if (ended === "superseded") {
@@ -177,7 +189,7 @@ export const makeTurnRunner = Effect.gen(function*() {
     }
     const exit = ended
     // Calls that nobody awaited belong to the run too.
-    if (Exit.isSuccess(exit)) yield* Effect.timeoutOption(run.settled, interruptGrace)
+    if (Exit.isSuccess(exit) && !run.isQuiet()) yield* Effect.timeoutOption(run.settled, interruptGrace)
     run.close()
     const answer = Exit.isFailure(exit) ? exit : yield* Effect.exit(answering(run, exit.value))
     if (Exit.isFailure(answer)) {
@@ -211,7 +223,7 @@ export const makeTurnRunner = Effect.gen(function*() {
       run: makeRun({ claimed, owner, outbox, slackApiUrl: config.slackApiUrl, store, steer: mode === "steer" }),
       mode,
       isDone: false,
-      cut: Deferred.makeUnsafe<"superseded" | "cancelled">()
+      ended: Deferred.makeUnsafe<Exit.Exit<unknown, HandlerError> | "superseded" | "cancelled">()
     }),
 
     /** Runs it to whatever end; never fails. */

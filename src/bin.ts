@@ -108,7 +108,13 @@ const name = isAlone ? first : "main"
 if (name !== "healthcheck" && import.meta.url.endsWith(".ts")) await import("./cli/fromSource.ts")
 bundled.handOver = () => {
   bundled.isUsed = false
-  void modules[name]().then(({ main }) => main(args))
+  // Until the modules are there nothing has begun, and nobody would hear a signal.
+  ready = false
+  if (stoppingSince !== undefined) process.exit(interruptedCode(args))
+  void modules[name]().then(({ main }) => {
+    ready = true
+    main(args)
+  })
 }
 const bundle = bundleFor(name, args)
 const { main }: { readonly main: (args: ReadonlyArray<string>) => void } =

@@ -5,9 +5,9 @@
  * A row's trace is the span that committed it. What is done with the row later, in whatever process, is a child of that
  * span; a `kill -9` may have taken the parent itself with it, and then the trace has a gap but is one. What a sampler
  * left out stays left out.
- * Does not: make spans, or keep anything where nobody listens: then the column is null.
+ * Does not: keep anything where nobody listens: then the column is null.
  */
-import { Context, Effect, Option, References, Tracer } from "effect"
+import { Context, Effect, type Fiber, Option, References, Tracer } from "effect"
 import { Headers, HttpTraceContext } from "effect/http"
 
 /** Other messages of a turn that its span is linked to, at most. */
@@ -15,11 +15,14 @@ const mostLinks = 32
 
 const isId = (id: string, length: number) => id.length === length && /^[0-9a-f]+$/.test(id)
 
+const nobody = Effect.succeed(null)
+const isHeard = (fiber: Fiber.Fiber<unknown, unknown>) => fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer
+
 /** The span in force, to be kept; null where nobody listens. */
 export const traceparent: Effect.Effect<string | null> = Effect.withFiber((fiber) => {
-  if (fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer) return Effect.succeed(null)
+  if (!isHeard(fiber)) return nobody
   const span = Context.getOrUndefined(fiber.context, Tracer.ParentSpan)
-  if (span === undefined || !isId(span.traceId, 32) || !isId(span.spanId, 16)) return Effect.succeed(null)
+  if (span === undefined || !isId(span.traceId, 32) || !isId(span.spanId, 16)) return nobody
   return Effect.succeed(`00-${span.traceId}-${span.spanId}-${span.sampled ? "01" : "00"}`)
 })
 

@@ -4,7 +4,8 @@ import { Deferred, Effect, Exit, Fiber, Latch } from "effect"
 import { SqlClient } from "effect/sql"
 import { OutboxStore } from "../src/OutboxStore.ts"
 import { post, test } from "./fixtures/outboxRoom.ts"
-import { settle } from "./fixtures/rooms.ts"
+import { Rooms, settle } from "./fixtures/rooms.ts"
+import { whileTimePasses } from "./fixtures/time.ts"
 
 /** Slack was asked, and answers; nothing waits. */
 const ready = Effect.andThen(post("first"), settle)
@@ -63,5 +64,22 @@ describe("a post that nothing stands before", () => {
         assert.deepStrictEqual(slack.texts(), ["first", "taken"])
       }),
     { paceBurst: 1 }
+  )
+
+  test(
+    "is waited for by a stop that comes while it is committed",
+    (slack) =>
+      Effect.gen(function*() {
+        yield* whileTimePasses(post("first"))
+        yield* settle
+        const caller = yield* Effect.forkChild(post("held"), { startImmediately: true })
+        yield* settle
+        yield* (yield* Rooms).close
+        assert.deepStrictEqual(slack.texts(), ["first", "held"])
+        assert.isTrue(Exit.isSuccess(yield* Fiber.await(caller)))
+      }),
+    {},
+    // Somebody else writes to the file meanwhile.
+    (store) => ({ enqueue: (...args) => Effect.delay(store.enqueue(...args), "1 second") })
   )
 })

@@ -98,3 +98,37 @@ for (const mode of modes) {
       }
     }))
 }
+
+/** Two messages that come one after the other; the first turn waits for ever, and the second message ends it. */
+const stopped = (seed: number) => {
+  let running = 0
+  let together = 0
+  return inConversations(
+    ({ messages }) =>
+      Effect.suspend(() => {
+        together = Math.max(together, ++running)
+        return messages.length < 2 ? Effect.never : Effect.void
+      }).pipe(Effect.ensuring(Effect.sync(() => running -= 1))),
+    () =>
+      Effect.gen(function*() {
+        const first = yield* Effect.forkChild(say("D1", "first", 1))
+        const second = yield* Effect.forkChild(say("D1", "second", 2))
+        yield* Effect.forEach([first, second], Fiber.join)
+        yield* settle
+        const { done } = yield* inbox
+        return { done, running, together }
+      }),
+    { mode: "interrupt" }
+  ).pipe(Effect.provideService(Scheduler.Scheduler, seededScheduler(seed)))
+}
+
+it.effect(
+  "mode interrupt: a handler that is stopped does not run on beside the next, however early it is stopped",
+  () =>
+    Effect.gen(function*() {
+      for (let seed = 1; seed <= 150; seed++) {
+        assert.deepStrictEqual({ seed, ...(yield* stopped(seed)) }, { seed, done: 2, running: 0, together: 1 })
+      }
+    }),
+  60_000
+)

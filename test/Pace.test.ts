@@ -258,3 +258,16 @@ describe("Pace", () => {
     }
   )
 })
+
+describe("a place that is given back", () => {
+  it("counts once, and no time is counted twice, however late it comes back", () => {
+    const pace = new Pace(1_000, 3)
+    assert.strictEqual(taken(pace, now), 3)
+    const after = [1, 2, 3].map(() => {
+      pace.giveBack("C1")
+      return taken(pace, now + 2_000)
+    })
+    // With the first, two came back by themselves.
+    assert.deepStrictEqual(after, [3, 1, 1])
+  })
+})

@@ -11,8 +11,7 @@ import { endInterim } from "./outboxRows.ts"
 import { statement } from "./transaction.ts"
 
 /** Whether everything is paused. Where it is, a statement need not look at anything that waits. */
-export const allPaused = (sql: SqlClient.SqlClient) =>
-  sql.literal("EXISTS (SELECT 1 FROM slackwater_pauses WHERE place = '')")
+export const allPaused = "EXISTS (SELECT 1 FROM slackwater_pauses WHERE place = '')"
 
 /** That nothing holds the conversation of a row; `conversation` names the column. */
 export const freeOf = (conversation: string) =>

@@ -82,19 +82,18 @@ export class GroupCommit extends Context.Service<GroupCommit, {
       let committedAt = yield* monotonicMillis
       const burst = Latch.makeUnsafe()
       let inARow = 0
-      const waits = (since: number | null) =>
-        Effect.sync(() => {
-          waitingSince = since
-        })
+      const waitsNoMore = Effect.sync(() => {
+        waitingSince = null
+      })
 
       const inTransaction = writerTransaction(sql)
 
       // A file that somebody else holds is another matter: then BEGIN fails, and each attempt waits anew.
       const attempt = (jobs: ReadonlyArray<Job>) =>
-        Effect.flatMap(Clock.currentTimeMillis, waits).pipe(
-          Effect.andThen(inTransaction(Effect.andThen(waits(null), together(jobs)))),
-          Effect.ensuring(waits(null))
-        )
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          waitingSince = now
+          return Effect.ensuring(inTransaction(Effect.andThen(waitsNoMore, together(jobs))), waitsNoMore)
+        })
 
       /** Only waiting for the connection can be interrupted: a host that keeps it must not keep our end up. */
       const commit = (
@@ -135,11 +134,13 @@ export class GroupCommit extends Context.Service<GroupCommit, {
         })
       )
 
-      const queued = (kind: Kind, input: unknown) =>
-        Effect.suspend(() => {
-          const done = Deferred.makeUnsafe<unknown, Failure>()
-          return Effect.andThen(Queue.offer(queue, { kind, input, done }), Deferred.await(done))
-        })
+      /** Where there is room it waits at once. */
+      const queued = (kind: Kind, input: unknown) => {
+        const done = Deferred.makeUnsafe<unknown, Failure>()
+        const job = { kind, input, done }
+        const ended = Deferred.await(done)
+        return Queue.offerUnsafe(queue, job) ? ended : Effect.andThen(Queue.offer(queue, job), ended)
+      }
 
       /**
        * In a savepoint: a host that goes on after a failure keeps nothing of the failed job. What outlived its

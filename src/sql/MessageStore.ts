@@ -12,13 +12,14 @@ import { ConversationKey } from "../Message.ts"
 import { type HistoryEntry, MessageStore } from "../MessageStore.ts"
 import { makeArrivals } from "./arrivals.ts"
 import { BlankPayloads, blankUnaddressed } from "./blanking.ts"
-import { allPaused, isFree, notPaused } from "./Control.ts"
+import { isFree } from "./Control.ts"
 import { backlogOfMessages, countMessages } from "./counts.ts"
+import { nextDueAtText, readyText } from "./dueWork.ts"
 import { GroupCommit } from "./GroupCommit.ts"
 import { discard, list, retry, show } from "./inboxByHand.ts"
-import { limit as limited } from "./limit.ts"
 import { decodeMessage } from "./messageJson.ts"
 import { decodeDispatch, saidIn } from "./outboxRows.ts"
+import { preparedStatements } from "./preparedStatement.ts"
 import { cutoffOfMessages, pruneMessages } from "./pruning.ts"
 import { reading } from "./Reader.ts"
 import { statement } from "./transaction.ts"
@@ -50,7 +51,9 @@ export const layer = Layer.effect(
     const sql = yield* SqlClient.SqlClient
     const reader = yield* reading
     const blanks = yield* BlankPayloads
-    const free = notPaused(sql, "conversation")
+    const { one } = preparedStatements(sql)
+    const askReady = one<{ readonly conversation: string; readonly recovered: number }>(readyText)
+    const askNextDueAt = one<{ readonly due: number | null }>(nextDueAtText)
 
     const participates = (conversation: ConversationKey) =>
       Effect.map(
@@ -61,67 +64,17 @@ export const layer = Layer.effect(
       ).pipe(statement("participates"))
 
     /** Due work: turns to run again, and messages whose conversation has no unfinished turn. */
-    const ready = (now: number, limit: number) => {
-      const few = sql`CASE WHEN ${allPaused(sql)} THEN 0 ELSE ${limit} END`
-      return Effect.map(
-        // The first waiting message of each conversation, found by index: what it costs depends on the limit, not on how
-        // much waits.
-        sql<{ readonly conversation: string; readonly recovered: number }>`SELECT conversation, recovered FROM (
-            SELECT * FROM (SELECT conversation, min(due) AS due, 0 AS recovered FROM (
-              SELECT * FROM (SELECT conversation, due_at AS due FROM slackwater_turns
-                WHERE state = 'waiting' AND interrupted = 0 AND due_at <= ${now} AND ${free}
-                ORDER BY due_at LIMIT ${few})
-              UNION ALL
-              SELECT * FROM (SELECT conversation, due_at AS due FROM slackwater_turns a
-                WHERE state = 'failed' AND finished_at IS NULL AND due_at <= ${now}
-                  AND NOT EXISTS (SELECT 1 FROM slackwater_turns t
-                    WHERE t.conversation = a.conversation AND t.state IN ('running', 'waiting'))
-                  AND NOT EXISTS (SELECT 1 FROM slackwater_turns e
-                    WHERE e.conversation = a.conversation AND e.state = 'failed' AND e.finished_at IS NULL
-                      AND (e.due_at, e.created_at, e.id) < (a.due_at, a.created_at, a.id))
-                  AND ${free}
-                ORDER BY due_at LIMIT ${few})
-              UNION ALL
-              SELECT * FROM (SELECT conversation, due_at AS due FROM slackwater_messages m
-                WHERE state = 'queued' AND turn_id IS NULL AND due_at <= ${now}
-                  AND NOT EXISTS (SELECT 1 FROM slackwater_turns t
-                    WHERE t.conversation = m.conversation AND t.state IN ('running', 'waiting'))
-                  AND NOT EXISTS (SELECT 1 FROM slackwater_messages e
-                    WHERE e.conversation = m.conversation AND e.state = 'queued' AND e.turn_id IS NULL
-                      AND (e.due_at, e.id) < (m.due_at, m.id))
-                  AND ${free}
-                ORDER BY due_at, id LIMIT ${few})
-            ) GROUP BY conversation ORDER BY due ${limited(sql, limit)})
-            UNION ALL
-            SELECT * FROM (SELECT conversation, due_at AS due, 1 AS recovered FROM slackwater_turns
-              WHERE state = 'waiting' AND interrupted = 1 AND due_at <= ${now} AND ${free}
-              ORDER BY due_at LIMIT ${few})
-          ) ORDER BY due`,
+    const ready = (now: number, limit: number) =>
+      Effect.map(
+        askReady([now, limit, now, limit, now, limit, limit, now, limit]),
         (rows) =>
           rows.map((row) => ({
             conversation: ConversationKey.make(row.conversation),
             recovered: row.recovered === 1
           }))
       ).pipe(statement("ready"))
-    }
 
-    const nextDueAt = Effect.map(
-      sql<{ readonly due: number | null }>`SELECT CASE WHEN ${allPaused(sql)} THEN NULL ELSE (SELECT min(due) FROM (
-          SELECT min(due_at) AS due FROM slackwater_turns WHERE state = 'waiting' AND interrupted = 0 AND ${free}
-          UNION ALL
-          SELECT min(due_at) AS due FROM slackwater_turns WHERE state = 'waiting' AND interrupted = 1 AND ${free}
-          UNION ALL
-          SELECT min(due_at) AS due FROM slackwater_turns a
-            WHERE state = 'failed' AND finished_at IS NULL AND NOT EXISTS (
-              SELECT 1 FROM slackwater_turns t
-              WHERE t.conversation = a.conversation AND t.state IN ('running', 'waiting')) AND ${free}
-          UNION ALL
-          SELECT min(due_at) AS due FROM slackwater_messages m
-            WHERE state = 'queued' AND turn_id IS NULL AND NOT EXISTS (
-              SELECT 1 FROM slackwater_turns t
-              WHERE t.conversation = m.conversation AND t.state IN ('running', 'waiting')) AND ${free})) END AS due`,
-      ([row]) => row?.due ?? null
-    ).pipe(statement("nextDueAt"))
+    const nextDueAt = Effect.map(askNextDueAt([]), ([row]) => row?.due ?? null).pipe(statement("nextDueAt"))
 
     const history = (conversation: ConversationKey, limit: number) =>
       Effect.map(

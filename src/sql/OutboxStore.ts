@@ -22,6 +22,7 @@ import { claim, claimUnknown, endUnreadable, nextDueAt } from "./outboxClaims.ts
 import { setBack } from "./outboxClock.ts"
 import { importReplies } from "./outboxImport.ts"
 import { cutOff, decodeDispatch, end, piecesOf, type Row, stored } from "./outboxRows.ts"
+import { preparedStatements } from "./preparedStatement.ts"
 import { cutoffOfReplies, pruneReplies } from "./pruning.ts"
 import { reading } from "./Reader.ts"
 import { statement } from "./transaction.ts"
@@ -35,13 +36,17 @@ export const layer = Layer.effect(
     const blanks = yield* BlankPayloads
 
     const enqueue = group.batched("enqueue", "ends", makeEnqueue(sql))
+    const anyDue = preparedStatements(sql).one(
+      `SELECT 1 AS yes FROM slackwater_outbox WHERE state IN ('queued', 'failed_retryable') AND due_at <= ? LIMIT 1`
+    )
     const delivered = group.batched("delivered", "ends", makeDelivered(sql, blanks))
     const sentBy = (owner: OwnerId) => sql`state = 'sending' AND owner = ${owner}`
 
     return OutboxStore.of({
-      enqueue: Effect.fnUntraced(function*(replies, from, now, sender) {
-        return yield* enqueue({ replies, from, now, trace: yield* traceparent, sender })
-      }, spanned("OutboxStore.enqueue")),
+      enqueue: (replies, from, now, sender) =>
+        spanned("OutboxStore.enqueue")(
+          Effect.flatMap(traceparent, (trace) => enqueue({ replies, from, now, trace, sender }))
+        ),
       import: (groups, now) => group.write("import")(importReplies(sql, groups, now)),
       keysAt: (place) =>
         Effect.map(
@@ -58,10 +63,7 @@ export const layer = Layer.effect(
       // Nothing to claim is the common case, and it must not write.
       claim: (options) =>
         Effect.flatMap(
-          statement("claim")(
-            sql`SELECT 1 AS yes FROM slackwater_outbox
-              WHERE state IN ('queued', 'failed_retryable') AND due_at <= ${options.now} LIMIT 1`
-          ),
+          statement("claim")(anyDue([options.now])),
           (rows) =>
             rows.length === 0
               ? Effect.succeed({ claimed: [], expired: [], ended: [] })

@@ -191,7 +191,6 @@ const makeReceive = (sql: SqlClient.SqlClient, blanks: boolean) => {
 
 export const makeArrivals = (sql: SqlClient.SqlClient, group: GroupCommit["Service"], blanks: boolean) => {
   const append = group.batched("append", "appends", makeReceive(sql, blanks))
-  return Effect.fnUntraced(function*(added: NewMessage) {
-    return yield* append({ added, trace: yield* traceparent })
-  }, spanned("MessageStore.append"))
+  return (added: NewMessage) =>
+    spanned("MessageStore.append")(Effect.flatMap(traceparent, (trace) => append({ added, trace })))
 }

@@ -15,7 +15,16 @@ const isBusy = (error: unknown) => SqlError.isSqlError(error) && error.reason._t
 
 /** Waits, without blocking the process, while somebody else holds the file. */
 export const untilFree = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.retry(effect, { while: isBusy, schedule: busyPauses })
+  Effect.catchIf(effect, isBusy, (busy) => {
+    // A schedule is started for those that must wait, and not for every statement.
+    let isFirst = true
+    const attempt = Effect.suspend(() => {
+      if (!isFirst) return effect
+      isFirst = false
+      return Effect.fail(busy)
+    })
+    return Effect.retry(attempt, { while: isBusy, schedule: busyPauses })
+  })
 
 /** The driver wraps what SQLite said; the innermost message is the one that tells something. */
 export const innermost = (error: unknown): unknown =>

@@ -161,9 +161,10 @@ export const makeTurnEnds = (sql: SqlClient.SqlClient, group: GroupCommit["Servi
   const complete = group.batched("complete", "ends", completeAll)
 
   return {
-    complete: Effect.fnUntraced(function*(turn, owner, replies, now, left = {}) {
-      return yield* complete({ turn, owner, replies, now, left, trace: yield* traceparent })
-    }, spanned("MessageStore.complete")),
+    complete: (turn, owner, replies, now, left = {}) =>
+      spanned("MessageStore.complete")(
+        Effect.flatMap(traceparent, (trace) => complete({ turn, owner, replies, now, left, trace }))
+      ),
     retryLater: Effect.fn("MessageStore.retryLater")(function*(turn, owner, error, dueAt) {
       yield* leave(
         turn,

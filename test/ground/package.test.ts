@@ -265,6 +265,42 @@ describe("the tarball", () => {
         }
       }, 60_000)
     }
+
+    it("stops at a signal that comes while it hands over", async () => {
+      const bot = mkdtempSync(join(installed.user, "bot-"))
+      writeFileSync(join(bot, "handler.ts"), "export { default } from \"./behind.ts\"\n")
+      writeFileSync(join(bot, "behind.ts"), shared)
+      writeFileSync(
+        join(bot, "signal.mjs"),
+        `import { registerHooks } from "node:module"
+        registerHooks({
+          load: (url, context, next) => {
+            const loaded = next(url, context)
+            if (!url.endsWith("/dist/cli/run.js")) return loaded
+            const meanwhile = "process.kill(process.pid, 'SIGTERM'); await new Promise((on) => setTimeout(on, 100))\\n"
+            return { ...loaded, source: meanwhile + loaded.source }
+          }
+        })`
+      )
+      const child = spawn(
+        process.execPath,
+        ["--import", join(bot, "signal.mjs"), join(installed.home, "dist/bin.js"), "run", "handler.ts"],
+        {
+          cwd: bot,
+          env: {
+            PATH: process.env["PATH"],
+            SLACK_APP_TOKEN: "xapp-1",
+            SLACK_BOT_TOKEN: "xoxb-1",
+            SLACK_API_URL: "http://127.0.0.1:9/api/",
+            SLACKWATER_PORT: "0"
+          }
+        }
+      )
+      let said = ""
+      child.stderr.on("data", (text: Buffer) => said += text.toString())
+      const ended = await new Promise((resolve) => child.once("close", resolve))
+      assert.deepStrictEqual([ended, said], [0, ""])
+    }, 60_000)
   })
 
   it.skipIf(oldNode === undefined)("says in one line that a Node is too old, with 78", () => {

@@ -21,6 +21,8 @@ export interface Stage {
   readonly point: (point: string) => void
   readonly isPoison: (tag: string) => boolean
   readonly isStopping: () => boolean
+  /** Rooms may be closing that others have replaced. */
+  readonly isReloading: () => boolean
   /** What runs this long is cut off (ms). */
   readonly handlerTimeout: number
 }
@@ -46,6 +48,7 @@ export const handlerOf = (stage: Stage) => {
       tags,
       life: stage.life,
       deaths: ledger.deaths,
+      troubles: ledger.troubles,
       begunAt: machine.now,
       ended: "running",
       said: [],
@@ -64,6 +67,7 @@ export const handlerOf = (stage: Stage) => {
   const end = (run: Run, how: Run["ended"]) => {
     if (!process.alive) return
     run.ended = how
+    run.troublesThen = ledger.troubles
     if (running.get(run.conversation) === run) running.delete(run.conversation)
     ledger.note(machine.now, `end ${run.turn} ${run.attempt} ${how}`)
   }
@@ -154,7 +158,9 @@ export const handlerOf = (stage: Stage) => {
                 ? "answered"
                 : !exit.cause.reasons.every((reason) => reason._tag === "Interrupt")
                 ? "failed"
-                : stage.isStopping() && machine.now - run.begunAt < stage.handlerTimeout
+                : stage.isReloading() || (stage.isStopping() && machine.now - run.begunAt >= stage.handlerTimeout)
+                ? "either"
+                : stage.isStopping()
                 ? "interrupted"
                 : "cut off"
             )

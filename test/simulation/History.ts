@@ -149,6 +149,7 @@ class History {
       point: (point) => this.#lives.point(point, process),
       isPoison: (tag) => this.#poison.has(tag),
       isStopping: () => this.#lives.isStopping,
+      isReloading: () => this.#lives.isReloading,
       handlerTimeout: Duration.toMillis(this.#settings.handlerTimeout)
     })
   }
@@ -173,6 +174,7 @@ class History {
     const strikes = (fault: "slowDisk" | "busy" | "full" | "ioerr") => {
       const does = this.dice.fault(fault, weather[fault])
       if (does) this.#met(fault)
+      if (does && fault !== "slowDisk") this.#ledger.troubles += 1
       return does
     }
     if ((kind === "begin" || isCommit) && strikes("slowDisk")) {

@@ -18,8 +18,8 @@ export interface Said {
   readonly poison: boolean
 }
 
-/** `cut off`: its time was over, or newer messages came. `interrupted`: the gateway ended. */
-export type HowEnded = "running" | "answered" | "failed" | "cut off" | "interrupted" | "died"
+/** `either`: one of the next two, as at a reload. `cut off`: its time was over, or newer messages came. `interrupted`: the gateway ended. */
+export type HowEnded = "running" | "answered" | "failed" | "cut off" | "interrupted" | "either" | "died"
 
 /** One run of a handler. */
 export interface Run {
@@ -31,6 +31,9 @@ export interface Run {
   readonly life: number
   /** Deaths before it began. */
   readonly deaths: number
+  /** What the disk had refused before it began, and when it ended. */
+  readonly troubles: number
+  troublesThen?: number
   readonly begunAt: number
   ended: HowEnded
   /** Texts whose commit came back to the handler. */
@@ -54,6 +57,8 @@ export class Ledger {
   readonly #keeps: boolean
   readonly lines: Array<string> = []
   deaths = 0
+  /** Times that the disk refused something. */
+  troubles = 0
   stops = 0
 
   constructor(keeps: boolean) {

@@ -100,7 +100,7 @@ export class Lives {
 
   /** Until the old rooms are closed, about. */
   get isReloading(): boolean {
-    return this.#around.machine.now - this.#reloadedAt < 5_000
+    return this.#around.machine.now - this.#reloadedAt < 60_000
   }
 
   get isStopping(): boolean {

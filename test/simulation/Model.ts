@@ -86,7 +86,7 @@ export const judge = ({ deaths, ledger, passed, settings, slack, tables }: Endin
         if (!isPoisoned || deaths < 2) return `G8: ${said.tag} failed for crashes that were not its own`
       } else if (failures < settings.maxAttempts) {
         // A run that was cut off after its time counts.
-        const cut = runs.filter((run) => run.ended === "cut off").length
+        const cut = runs.filter((run) => run.ended === "cut off" || run.ended === "either").length
         if (failures + cut < settings.maxAttempts) {
           return `${said.tag} failed after ${failures} failures of ${settings.maxAttempts}: ${turn?.error}`
         }
@@ -139,7 +139,9 @@ const judgeAttempts = (runsOf: ReadonlyMap<string, ReadonlyArray<Run>>): string 
     for (const [index, run] of runs.entries()) {
       const before = runs[index - 1]
       // A run that died before its handler began leaves no trace but its attempt.
-      if (before === undefined || before.deaths !== run.deaths) continue
+      if (before === undefined || before.deaths !== run.deaths || before.ended === "either") continue
+      // What the disk did not take in time is found at the next start, as after a crash.
+      if (before.troublesThen !== run.troubles) continue
       const costs = before.ended === "failed" || before.ended === "cut off" ? 1 : 0
       if (before.ended !== "answered" && run.attempt !== before.attempt + costs) {
         return `G7: ${turn}: attempt ${run.attempt} after attempt ${before.attempt}, which ${before.ended}`
