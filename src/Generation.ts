@@ -50,8 +50,8 @@ const orReplace = (generation: Generation) => <A>(handling: Effect.Effect<A>) =>
 const lineOf = ({ envelope }: Incoming): string => channelOf(envelope.payload) ?? ""
 
 /**
- * Handles what the connection brings, in order; but what waits for an answer of the responder is handled apart, so that
- * nothing behind it waits too.
+ * Handles what the connection brings, in order within a channel; but what waits for an answer of the responder is
+ * handled apart, so that nothing behind it waits too.
  */
 export const consume = (generation: Generation, self: Identity, intake: Intake["Service"]) =>
   Effect.gen(function*() {

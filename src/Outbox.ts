@@ -1,8 +1,9 @@
 /**
  * Sends what was committed: in order per conversation, at Slack's pace, once.
  *
- * Owns the choice of what goes next, and the way of a row from `queued` to its end: `Access` says whether Slack takes
- * anything, `Handover` lets a reply go straight from its commit, `Delivery` makes the call, `Reconcile` looks up what may have arrived, `Waiters` tells who waits for it.
+ * Owns the choice of what goes next, and the way of a row from its commit to its end: `Access` says whether Slack takes
+ * anything, `Handover` lets a reply go straight from its commit, `Delivery` makes the call, `Reconcile` looks up what
+ * may have arrived, `Waiters` tells who waits for it.
  * Guarantees, also after `kill -9`: a row found in `sending` is looked up, never blindly sent again. Slack offers no
  * idempotency key and its history lags, so absence is evidence and not proof.
  * Does not: decide what an error means (SlackApi) or order rows (OutboxStore).
@@ -29,6 +30,7 @@ import { makeReconcile } from "./Reconcile.ts"
 import type { ReplyDoor, ReplyHandle } from "./ReplyHandle.ts"
 import { hostSpot, rowsOfChange } from "./replyRows.ts"
 import { Shutdown } from "./Shutdown.ts"
+import { spanned } from "./spanned.ts"
 import { type FileContent, Spool, type SpoolError, type Staged, sweepSpool } from "./Spool.ts"
 import { makeStatusCalls } from "./StatusCalls.ts"
 import type { StoreError } from "./StoreError.ts"
@@ -39,7 +41,6 @@ import { ReplyFailed, TurnError } from "./TurnError.ts"
 import { makeWaiters } from "./Waiters.ts"
 
 export type { FilePost, Post } from "./HostPosts.ts"
-import { spanned } from "./spanned.ts"
 
 /** Every kind of call, each with a method and its limit. */
 const kinds = Dispatch.members.map(({ fields }) => fields._tag.schema.literal)

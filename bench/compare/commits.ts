@@ -15,7 +15,7 @@ export interface Reader {
 const headerBytes = 32
 const frameHeaderBytes = 24
 
-export const commitsIn = (wal: Buffer): number => {
+const commitsIn = (wal: Buffer): number => {
   if (wal.length < headerBytes) return 0
   const frame = frameHeaderBytes + wal.readUInt32BE(8)
   let commits = 0

@@ -27,7 +27,7 @@ const names: Partial<Record<MeasureName, string>> = {
   start: "start"
 }
 
-export interface Loss {
+interface Loss {
   readonly of: RowResult
   readonly what: string
   readonly ours: number

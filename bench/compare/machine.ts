@@ -5,7 +5,7 @@ import { join } from "node:path"
 import process from "node:process"
 
 /** Overwrites one page and syncs it, again and again, as a recycled log does. */
-export const syncsPerSecond = (directory: string, ms = 1_000): number => {
+const syncsPerSecond = (directory: string, ms = 1_000): number => {
   const file = join(directory, "sync")
   const descriptor = openSync(file, "w")
   const page = Buffer.alloc(4_096, 1)

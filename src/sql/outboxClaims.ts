@@ -47,9 +47,8 @@ const fewSizes = <A>(values: ReadonlyArray<A>, nothing: A): ReadonlyArray<A> => 
 
 /**
  * Heads of lanes: nothing unsettled stands before them, nothing of their lane is being sent, and what they change is
- * settled. A row before them does not
- * count while it waits for its own target or its "not before", when it is interim and they are not, or when its fate
- * has been unknown for too long.
+ * settled. A row before them does not count while it waits for its own target or its "not before", when it is interim
+ * and they are not, or when its fate has been unknown for too long.
  */
 export const heads = (sql: SqlClient.SqlClient, now: number, exclude: ReadonlyArray<string>) =>
   sql`o.state IN ('queued', 'failed_retryable')

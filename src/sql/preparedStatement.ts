@@ -23,13 +23,11 @@ export type Repeat = (piece: string) => string
 
 export interface Many {
   /**
-   * The values of each row where the text repeats; `before` and `after` are those that stand before and after them in
-   * it. Nothing to do for no rows. Answers the rows of all statements; those of `RETURNING` come in no promised order,
-   * and one that met a conflict is missing, so tell them by a key.
+   * The values of each row. Nothing to do for no rows. Answers the rows of all statements; those of `RETURNING` come in
+   * no promised order, and one that met a conflict is missing, so tell them by a key.
    */
   <Row extends object = Record<string, unknown>>(
-    rows: ReadonlyArray<ReadonlyArray<Value>>,
-    around?: { readonly before?: ReadonlyArray<Value>; readonly after?: ReadonlyArray<Value> }
+    rows: ReadonlyArray<ReadonlyArray<Value>>
   ): Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>
 }
 
@@ -78,14 +76,10 @@ export const preparedStatements = (sql: SqlClient.SqlClient) => {
         }
         return text
       }
-      return <Row extends object = Record<string, unknown>>(
-        rows: ReadonlyArray<ReadonlyArray<Value>>,
-        { after = [], before = [] }: { before?: ReadonlyArray<Value>; after?: ReadonlyArray<Value> } = {}
-      ) => {
+      return <Row extends object = Record<string, unknown>>(rows: ReadonlyArray<ReadonlyArray<Value>>) => {
         const piece = (from: number, size: number) => {
-          const values: Array<Value> = [...before]
+          const values: Array<Value> = []
           for (let n = from; n < from + size; n++) values.push(...(rows[n] ?? rows[rows.length - 1] ?? []))
-          values.push(...after)
           return execute<Row>(textOf(size), values)
         }
         const sizeAt = (from: number) => {

@@ -188,7 +188,7 @@ export const makeTurnEnds = (sql: SqlClient.SqlClient, group: GroupCommit["Servi
           SELECT max(due_at) FROM slackwater_messages WHERE state = 'queued' AND turn_id IS NULL
             AND conversation = (SELECT conversation FROM slackwater_turns WHERE id = ${turn})), 0))
         WHERE turn_id = ${turn} AND state = 'processing'`
-      yield* sql`DELETE FROM slackwater_steps WHERE turn_id = ${turn}`
+      yield* forgetSteps(sql, turn)
       yield* endStreams(sql, turn, now, yield* traceparent)
       if (blanks) yield* blankReplies(sql, turn)
     }, group.write("supersede"))

@@ -16,8 +16,9 @@ import type { JournalEntry } from "./Journal.ts"
 import { LocalRoutes } from "./LocalRoutes.ts"
 import type { PageOptions } from "./PageRoutes.ts"
 import type { LocalMessage } from "./SlackShapes.ts"
-import { type Said, SlackWorld, type Status, type WorldOptions } from "./SlackWorld.ts"
+import { type Said, SlackWorld, type WorldOptions } from "./SlackWorld.ts"
 import { SocketDoor } from "./SocketDoor.ts"
+import type { Status } from "./Statuses.ts"
 import type { GatewayEvent } from "./WatchedGateway.ts"
 
 /** Slack would not do that: `code` is its error code. */

@@ -26,6 +26,7 @@ import {
   messageEvent,
   reactionEvent
 } from "./SlackShapes.ts"
+import { type Status, Statuses } from "./Statuses.ts"
 import { Views } from "./Views.ts"
 import {
   bot,
@@ -66,16 +67,7 @@ export type Posted = { readonly ok: true; readonly ts: string; readonly channel:
   readonly error: string
 }
 
-/** The line under a thread that says what the bot is doing. */
-export interface Status {
-  readonly channel: string
-  readonly thread_ts: string
-  readonly status: string
-}
-
 const ticketsKept = 1_000
-/** Slack forgets a status after this time (ms). */
-const statusLifetime = 120_000
 
 export type Sent = { readonly ok: true; readonly envelope_id: string } | { readonly ok: false; readonly error: string }
 
@@ -88,7 +80,7 @@ export class SlackWorld {
   readonly #connections: Connections
   readonly #delivery: Delivery
   readonly #tickets = new Set<string>()
-  readonly #statuses = new Map<string, Status & { readonly until: number }>()
+  readonly #statuses = new Statuses()
   readonly #seed: number
   #out: Array<Output> = []
   #entries: Array<JournalEntry> = []
@@ -294,8 +286,10 @@ export class SlackWorld {
       ...(message.threadTs === undefined ? {} : { threadTs: message.threadTs })
     }, now)
     // The bot has said what it had to say.
-    const status = this.#statuses.get(`${message.channel}/${message.threadTs}`)
-    if (message.fromBot && status !== undefined) this.setStatus(message.channel, status.thread_ts, "", now)
+    const { channel, fromBot, threadTs } = message
+    if (fromBot && threadTs !== undefined && this.#statuses.has(channel, threadTs)) {
+      this.setStatus(channel, threadTs, "", now)
+    }
     const mentioned = !message.fromBot && conversation.kind === "channel" &&
       message.text.includes(`<@${bot.userId}>`)
     const events = [messageEvent(this.workspace, conversation, message)]
@@ -337,18 +331,13 @@ export class SlackWorld {
 
   /** What the bot says it is doing in a thread; an empty text takes it away. */
   setStatus(channel: string, threadTs: string, status: string, now: number): void {
-    const thread = `${channel}/${threadTs}`
-    for (const [key, { until }] of this.#statuses) if (until <= now || key === thread) this.#statuses.delete(key)
-    if (status !== "") {
-      this.#statuses.set(thread, { channel, thread_ts: threadTs, status, until: now + statusLifetime })
-    }
+    this.#statuses.set(channel, threadTs, status, now)
     this.record({ _tag: "StatusSet", channel, threadTs, status }, now)
   }
 
   /** The statuses that are shown. */
   statuses(now: number): ReadonlyArray<Status> {
-    return [...this.#statuses.values()].filter(({ until }) => until > now)
-      .map(({ channel, status, thread_ts }) => ({ channel, thread_ts, status }))
+    return this.#statuses.shown(now)
   }
 
   /** Adds or takes away a reaction; false when it was there, or not there, already. */

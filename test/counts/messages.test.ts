@@ -16,7 +16,7 @@ import { counted, type Seen } from "./sqlite.ts"
 /** At most so many for a message. The goal for sixteen is 0.3 commits. */
 const alone = { commits: 3, statements: 10 }
 const afterWindow = { commits: 4, statements: 12 }
-const amongSixteen = { commits: 0.3, statements: 4.2 }
+const amongSixteen = { commits: 0.3, statements: 1 }
 
 const unpaced = { debounce: Duration.zero, paceInterval: Duration.zero }
 

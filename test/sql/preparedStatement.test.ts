@@ -33,18 +33,18 @@ describe("preparedStatements", () => {
       }).pipe(Effect.scoped)
     ))
 
-  it.live("takes a list that may name a row twice in one statement, with values around it", () =>
+  it.live("takes a list that may name a row twice in one statement", () =>
     withTable((sql) =>
       Effect.gen(function*() {
         const statements = preparedStatements(sql)
         yield* statements.many((repeat) => `INSERT INTO t (a) VALUES ${repeat("(?)")}`)(numbers(9).map((n) => [n]))
         const { prepared } = yield* watchDriver
         const update = statements.many(
-          (repeat) => `UPDATE t SET b = ? WHERE a IN (${repeat("?")}) AND a < ? RETURNING a`,
+          (repeat) => `UPDATE t SET b = 'x' WHERE a IN (${repeat("?")}) RETURNING a`,
           { again: true }
         )
-        const changed = yield* update(numbers(7).map((n) => [n]), { before: ["x"], after: [6] })
-        assert.deepStrictEqual(changed.map(({ a }) => a), [0, 1, 2, 3, 4, 5])
+        const changed = yield* update(numbers(7).map((n) => [n]))
+        assert.deepStrictEqual(changed.map(({ a }) => a), numbers(7))
         assert.strictEqual(prepared.length, 1)
       }).pipe(Effect.scoped)
     ))

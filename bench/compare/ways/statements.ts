@@ -1,6 +1,6 @@
 /**
  * The statements that the stores run for a life, as they run them: the same texts, in pieces of 64, 32 … 1 rows, under bare
- * `node:sqlite`. `test/ground/bench.test.ts` holds that they are the same.
+ * `node:sqlite`. `test/bench/statements.test.ts` holds that they are the same.
  */
 import type { DatabaseSync, SQLInputValue, SQLOutputValue } from "node:sqlite"
 import { freeOf } from "../../../src/sql/Control.ts"
