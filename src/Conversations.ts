@@ -238,9 +238,11 @@ export class Conversations extends Context.Service<Conversations, {
           heededAt = now
           // Where there is always something to do nobody ever waits as long as a sweep.
           if (!draining) due.ask()
-          if (active.size === 0) return
+          // What begins from now on was not cancelled by then.
+          const begun = [...active]
+          if (begun.length === 0) return
           const held = yield* control.running
-          for (const [key, running] of active) {
+          for (const [key, running] of begun) {
             const { attempt, id } = running.claimed
             const isHeld = held.some((turn) => turn.id === id && turn.attempt === attempt && turn.owner === owner)
             // One that has just ended by itself does not hear this any more.
