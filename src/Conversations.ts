@@ -172,6 +172,9 @@ export class Conversations extends Context.Service<Conversations, {
           const running = runner.begin(claimed, mode)
           const isAgain = claimed.attempt > 1 || claimed.interrupted
           active.set(key, running)
+          // What came while it was claimed or stored is behind it.
+          const came = due.letGo(key)
+          if (came) again.add(key)
           flushed.delete(key)
           lastWasRecovered = claimed.interrupted
           const end = Effect.suspend(() => {
@@ -183,19 +186,17 @@ export class Conversations extends Context.Service<Conversations, {
             return status.clear("conversation-full", key).pipe(Effect.andThen(track), Effect.andThen(wakeIfDue))
           })
           fork(Effect.yieldNow.pipe(Effect.andThen(runner.run(running)), Effect.ensuring(end)))
-          // It runs again, and nobody was there to be interrupted when newer ones came.
-          if (isAgain) yield* nudge(key, running)
           // A new turn took messages of those that wait: their conversation is not full any more.
-          else yield* status.clear("conversation-full", key)
+          if (!isAgain) yield* status.clear("conversation-full", key)
+          // It runs again, and nobody was there to be interrupted when newer ones came.
+          if (isAgain || came) yield* nudge(key, running)
         })
 
-        /** Something came to a conversation while its turn was claimed or stored. */
-        const cameMeanwhile = (key: ConversationKey) => {
-          const running = active.get(key)
-          if (running === undefined) return Effect.andThen(Effect.sync(() => due.add(key)), wakeIfDue)
-          again.add(key)
-          return nudge(key, running)
-        }
+        /** Nothing begins there after all. */
+        const letGo = (key: ConversationKey) =>
+          Effect.suspend(() =>
+            due.letGo(key) ? Effect.andThen(Effect.sync(() => due.add(key)), wakeIfDue) : Effect.void
+          )
 
         /** Claims what is due in these conversations, in one commit, and starts it. */
         const start = Effect.fnUntraced(function*(keys: ReadonlyArray<ConversationKey>, now: number) {
@@ -209,12 +210,12 @@ export class Conversations extends Context.Service<Conversations, {
               )), { concurrency: "unbounded" }).pipe(
               Effect.onInterrupt(() => Effect.sync(() => wanted.forEach((key) => due.letGo(key))))
             )
+          // Each is in hand until it begins: what comes to it meanwhile is not due, and its slot is taken.
           for (const { exit, key, mode } of claims) {
-            if (Exit.isSuccess(exit) && Option.isSome(exit.value)) yield* begin(exit.value.value, mode)
-            else nextDueAt = undefined
             if (Exit.isSuccess(exit)) flushed.delete(key)
-            // In hand until its turn is known to run, so that nothing comes unnoticed in between.
-            if (due.letGo(key)) yield* cameMeanwhile(key)
+            if (Exit.isSuccess(exit) && Option.isSome(exit.value)) yield* begin(exit.value.value, mode)
+            else yield* letGo(key)
+            if (!active.has(key)) nextDueAt = undefined
           }
           yield* Effect.forEach(claims, ({ exit }) => exit, { discard: true })
         })
@@ -237,9 +238,11 @@ export class Conversations extends Context.Service<Conversations, {
           heededAt = now
           // Where there is always something to do nobody ever waits as long as a sweep.
           if (!draining) due.ask()
-          if (active.size === 0) return
+          // What begins from now on was not cancelled by then.
+          const begun = [...active]
+          if (begun.length === 0) return
           const held = yield* control.running
-          for (const [key, running] of active) {
+          for (const [key, running] of begun) {
             const { attempt, id } = running.claimed
             const isHeld = held.some((turn) => turn.id === id && turn.attempt === attempt && turn.owner === owner)
             // One that has just ended by itself does not hear this any more.
@@ -339,9 +342,9 @@ export class Conversations extends Context.Service<Conversations, {
           if (free() <= due.size || active.has(key) || due.isInHand(key)) return undefined
           due.take(key)
           const settle = Effect.fnUntraced(function*(turn: ClaimedTurn | undefined) {
+            if (turn !== undefined && !isClosed) yield* begin(turn, yield* modeOf(key))
+            else yield* letGo(key)
             if (turn !== undefined && isOver) yield* Effect.ignore(releaseAll)
-            else if (turn !== undefined && !isClosed) yield* begin(turn, yield* modeOf(key))
-            if (due.letGo(key)) yield* cameMeanwhile(key)
             yield* track
             yield* wakeIfDue
           })

@@ -136,6 +136,33 @@ describe("which turns run", () => {
   )
 })
 
+describe("a turn that begins from memory while the dispatcher looks who was cancelled", () => {
+  const slow = gated()
+  test(
+    "was not cancelled",
+    slow.handler,
+    () =>
+      Effect.gen(function*() {
+        const conversations = yield* Conversations
+        yield* say("D1", "one")
+        yield* settle
+        const slot = conversations.promise(key("D2"))
+        assert.isDefined(slot)
+        yield* conversations.lookAround
+        yield* settle
+        const appended = yield* (yield* MessageStore).append(
+          arrival({ conversation: key("D2"), text: "two", ts: tsAt(1) }, { claim: slot?.owner ?? me })
+        )
+        yield* slot?.settle(appended._tag === "Queued" ? appended.claimed : undefined) ?? Effect.void
+        yield* advance("1 second")
+        yield* slow.release("two", "answered")
+        assert.deepStrictEqual(yield* replies, ["answered"])
+      }),
+    { mode: "interrupt" },
+    { through: (store) => ({ waiting: (...args) => Effect.delay(store.waiting(...args), "1 second") }) }
+  )
+})
+
 describe("a clock that is set back by an hour", () => {
   it.effect("holds a message back no longer than the longest window", () =>
     withWallClock((setBack) => {
