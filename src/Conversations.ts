@@ -172,6 +172,7 @@ export class Conversations extends Context.Service<Conversations, {
           const running = runner.begin(claimed, mode)
           const isAgain = claimed.attempt > 1 || claimed.interrupted
           active.set(key, running)
+          const came = due.letGo(key)
           flushed.delete(key)
           lastWasRecovered = claimed.interrupted
           const end = Effect.suspend(() => {
@@ -184,7 +185,8 @@ export class Conversations extends Context.Service<Conversations, {
           })
           fork(Effect.yieldNow.pipe(Effect.andThen(runner.run(running)), Effect.ensuring(end)))
           // It runs again, and nobody was there to be interrupted when newer ones came.
-          if (isAgain) yield* nudge(key, running)
+          if (came) again.add(key)
+          if (isAgain || came) yield* nudge(key, running)
           // A new turn took messages of those that wait: their conversation is not full any more.
           else yield* status.clear("conversation-full", key)
         })
@@ -209,11 +211,11 @@ export class Conversations extends Context.Service<Conversations, {
               )), { concurrency: "unbounded" }).pipe(
               Effect.onInterrupt(() => Effect.sync(() => wanted.forEach((key) => due.letGo(key))))
             )
+          // Each is in hand until it runs: what comes to it meanwhile is not due, and its slot is taken once.
           for (const { exit, key, mode } of claims) {
             if (Exit.isSuccess(exit) && Option.isSome(exit.value)) yield* begin(exit.value.value, mode)
             else nextDueAt = undefined
             if (Exit.isSuccess(exit)) flushed.delete(key)
-            // In hand until its turn is known to run, so that nothing comes unnoticed in between.
             if (due.letGo(key)) yield* cameMeanwhile(key)
           }
           yield* Effect.forEach(claims, ({ exit }) => exit, { discard: true })
@@ -235,6 +237,8 @@ export class Conversations extends Context.Service<Conversations, {
           const [first] = yield* control.pauses
           yield* first?.conversation === null ? status.raise("paused", pausedText(first)) : status.clear("paused")
           heededAt = now
+          // Where there is always something to do nobody ever waits as long as a sweep.
+          if (!draining) due.ask()
           if (active.size === 0) return
           const held = yield* control.running
           for (const [key, running] of active) {

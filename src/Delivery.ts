@@ -17,6 +17,7 @@ import { type ClaimedReply, type Failure, interimReason, OutboxStore, unavailabl
 import type { Pace } from "./Pace.ts"
 import { Shutdown } from "./Shutdown.ts"
 import { Ambiguous, describe, SlackApi, SlackApiError, type SlackApiReason } from "./SlackApi.ts"
+import { spanned } from "./spanned.ts"
 import { Spool } from "./Spool.ts"
 import type { StoreError } from "./StoreError.ts"
 import { counted, deliveryTime, observed, sends } from "./Telemetry.ts"
@@ -154,7 +155,7 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
     })
 
   /** Answers whether Slack has it now. */
-  const send = Effect.fn("Outbox.send")(function*(row: ClaimedReply) {
+  const send = Effect.fnUntraced(function*(row: ClaimedReply) {
     yield* Effect.annotateCurrentSpan({ reply: row.id, conversation: row.lane, kind: row.dispatch._tag })
     if (row.attempts >= outboxMaxAttempts) {
       yield* fail(row, gaveUp(row.attempts), yield* Clock.currentTimeMillis)
@@ -187,15 +188,17 @@ export const makeDelivery = Effect.fnUntraced(function*(rooms: {
         onSuccess: (at) => worked(row, at)
       })
     )
-  })
+  }, spanned("Outbox.send"))
 
   return {
     send,
     /** Something of ours broke while it was sent: nobody knows how far it came. */
     broke: (row: ClaimedReply) =>
-      failed(
-        row,
-        new SlackApiError({ method: "", reason: new Ambiguous({ detail: "a defect while it was sent" }) })
+      Effect.suspend(() =>
+        failed(
+          row,
+          new SlackApiError({ method: "", reason: new Ambiguous({ detail: "a defect while it was sent" }) })
+        )
       ),
     arrived,
     fail,

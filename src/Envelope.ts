@@ -97,6 +97,14 @@ const idOf = (value: unknown): string | undefined =>
     ? value.id
     : undefined
 
+/** The channel that a payload concerns, as in its message once it is decoded; undefined where it names none. */
+export const channelOf = (payload: unknown): string | undefined => {
+  const event = fieldIn(payload, "event")
+  return idOf(fieldIn(event, "channel")) ?? idOf(fieldIn(fieldIn(event, "item"), "channel")) ??
+    idOf(fieldIn(payload, "channel_id")) ?? idOf(fieldIn(payload, "channel")) ??
+    idOf(fieldIn(fieldIn(payload, "container"), "channel_id"))
+}
+
 export const conversationOf = (where: {
   readonly channel: string | undefined
   readonly direct: boolean

@@ -9,10 +9,10 @@
  * finished or, where a responder was being waited for, stored without an answer (Intake).
  */
 import { Cause, Deferred, Effect, Latch, Queue, type Scope, Semaphore } from "effect"
+import { channelOf } from "./Envelope.ts"
 import type { Intake } from "./Intake.ts"
 import type { Identity } from "./SlackApi.ts"
 import type { Connection, Incoming } from "./SlackConnection.ts"
-import { fieldIn, textIn } from "./untrustedJson.ts"
 
 /** Envelopes of one connection in hand at once, and those of them that wait for answers; the next one waits. */
 const mostAtOnce = 128
@@ -47,11 +47,7 @@ const orReplace = (generation: Generation) => <A>(handling: Effect.Effect<A>) =>
       ))
 
 /** What is to be handled in order: what concerns one channel. What names none stands in one line. */
-const lineOf = ({ envelope }: Incoming): string => {
-  const event = fieldIn(envelope.payload, "event")
-  const item = fieldIn(event, "item")
-  return textIn(event, "channel") ?? textIn(item, "channel") ?? textIn(envelope.payload, "channel_id") ?? ""
-}
+const lineOf = ({ envelope }: Incoming): string => channelOf(envelope.payload) ?? ""
 
 /**
  * Handles what the connection brings, in order; but what waits for an answer of the responder is handled apart, so that

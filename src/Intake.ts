@@ -25,6 +25,7 @@ import { type Appended, type ClaimedTurn, MessageStore } from "./MessageStore.ts
 import { Responder } from "./Responder.ts"
 import type { Identity } from "./SlackApi.ts"
 import type { Incoming } from "./SlackConnection.ts"
+import { spanned } from "./spanned.ts"
 import { StoreError, StoreUnavailable } from "./StoreError.ts"
 import { Supervisor } from "./Supervisor.ts"
 import { ackFailures, counted, envelopeAck, envelopeCommit, events, observed } from "./Telemetry.ts"
@@ -230,7 +231,7 @@ export class Intake extends Context.Service<Intake, {
           return stored.success
         })
 
-        const accept = Effect.fn("Intake.accept", { root: true, kind: "consumer" })(
+        const accept = Effect.fnUntraced(
           function*(incoming: Incoming, identity: Identity) {
             const { ack, arrivedAt, envelope } = incoming
             const { id, retryNum: retry, type } = envelope
@@ -251,7 +252,8 @@ export class Intake extends Context.Service<Intake, {
             })
             yield* activity.count("received")
           },
-          Effect.uninterruptible
+          Effect.uninterruptible,
+          spanned("Intake.accept", { root: true, kind: "consumer" })
         )
 
         const recover = Effect.fn("Intake.recover", { root: true })(function*(payload: unknown, identity: Identity) {

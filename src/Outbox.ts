@@ -39,6 +39,7 @@ import { ReplyFailed, TurnError } from "./TurnError.ts"
 import { makeWaiters } from "./Waiters.ts"
 
 export type { FilePost, Post } from "./HostPosts.ts"
+import { spanned } from "./spanned.ts"
 
 /** Every kind of call, each with a method and its limit. */
 const kinds = Dispatch.members.map(({ fields }) => fields._tag.schema.literal)
@@ -310,7 +311,7 @@ export class Outbox extends Context.Service<Outbox, {
         }
       })
 
-      const commit = Effect.fn("Outbox.commit")(function*(
+      const commit = Effect.fnUntraced(function*(
         replies: ReadonlyArray<NewReply>,
         from: TurnRun | null
       ) {
@@ -322,7 +323,7 @@ export class Outbox extends Context.Service<Outbox, {
         )
         yield* rows.every(({ begun }) => begun !== undefined) ? begunOnly : host.afterCommit(wake)
         return rows
-      })
+      }, spanned("Outbox.commit"))
 
       const failed = (detail: string) => new TurnError({ reason: new ReplyFailed({ detail }) })
 

@@ -102,7 +102,9 @@ const promiseTurn = (turn: Turn, context: Context.Context<never>): PromiseTurn =
     messages: turn.messages,
     events: turn.events,
     text: turn.text,
-    signal: turn.signal,
+    get signal() {
+      return turn.signal
+    },
     reply: (reply) => promised(turn.reply(reply)),
     upload: (file) => promised(turn.upload(file)),
     stream: (options) =>

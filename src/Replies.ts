@@ -26,6 +26,7 @@ import {
   type Spot
 } from "./replyRows.ts"
 import { makeReplyStream, pour } from "./ReplyStream.ts"
+import { spanned } from "./spanned.ts"
 import type { SpoolError } from "./Spool.ts"
 import type { StoreError } from "./StoreError.ts"
 import { FileRefused, ReplyFailed, TurnError } from "./TurnError.ts"
@@ -57,7 +58,7 @@ export const makeReplies = (options: RepliesOptions) => {
   /** Streams of this run, and how to commit what was said in them so far. */
   const streams: Array<{ readonly begun: Begun; readonly growing: ReturnType<typeof makeReplyStream> }> = []
 
-  const nowhere = failed("this turn came from nowhere one could answer: no channel and no user")
+  const nowhere = () => failed("this turn came from nowhere one could answer: no channel and no user")
 
   const spotAt = (place: string, to: Destination): Spot => ({
     scope: run.turn,
@@ -96,7 +97,7 @@ export const makeReplies = (options: RepliesOptions) => {
     return new ReplyHandle(door, ids, { messages: { rows: ids, lane: conversation, destination: spot.destination } })
   })
 
-  const change = Effect.fn("Turn.change")(function*(given: Change, standing: Messages) {
+  const change = Effect.fnUntraced(function*(given: Change, standing: Messages) {
     const wanted = given._tag === "Update" ? { ...given, reply: yield* ownKey(given.reply) } : given
     const problem = wanted._tag === "Update" ? problemOf(wanted.reply) : undefined
     if (problem !== undefined) return yield* failed(problem)
@@ -104,15 +105,15 @@ export const makeReplies = (options: RepliesOptions) => {
     const { kept, rows } = yield* rowsOfChange(spot, wanted, standing)
     const ids = idsOf(yield* commit(rows, spot))
     return { rows: ids, messages: [...kept, ...ids.filter((_, index) => rows[index]?.dispatch._tag === "Post")] }
-  })
+  }, spanned("Turn.change"))
 
   const door: ReplyDoor = {
     delivered: outbox.delivered,
     change: (wanted, standing) => call(change(wanted, standing))
   }
 
-  const reply = Effect.fn("Turn.reply")(function*(given: string | Reply) {
-    if (destination === undefined) return yield* nowhere
+  const reply = Effect.fnUntraced(function*(given: string | Reply) {
+    if (destination === undefined) return yield* nowhere()
     const wanted = typeof given === "string" ? { text: given } : yield* ownKey(given)
     const problem = problemOf(wanted)
     if (problem !== undefined) return yield* failed(problem)
@@ -120,9 +121,9 @@ export const makeReplies = (options: RepliesOptions) => {
     const handle = yield* committed(yield* rowsOfReply(spot, wanted), spot)
     if (wanted.interim !== true && wanted.ephemeral === undefined) replied(handle.delivered)
     return handle
-  })
+  }, spanned("Turn.reply"))
 
-  const respond = Effect.fn("Turn.respond")(function*(given: string | Response) {
+  const respond = Effect.fnUntraced(function*(given: string | Response) {
     const url = responseUrlOf(yield* messagesHere)
     if (url === undefined) return yield* failed("this turn has no response_url: it is about no command and no button")
     if (!isResponseUrl(url, options.slackApiUrl)) return yield* failed("this response_url is not Slack's")
@@ -131,16 +132,16 @@ export const makeReplies = (options: RepliesOptions) => {
     if (problem !== undefined) return yield* failed(problem)
     const spot = yield* spotHere(destination ?? { channel: "" })
     return yield* committed(yield* rowsOfResponse(spot, wanted, url), spot)
-  })
+  }, spanned("Turn.respond"))
 
   /** A reaction to a message that is no reply of ours. */
-  const reactTo = Effect.fn("Turn.react")(function*(name: string, message: SlackMessage, remove: boolean) {
+  const reactTo = Effect.fnUntraced(function*(name: string, message: SlackMessage, remove: boolean) {
     const to = { channel: message.channel }
     const nothing = { rows: [], lane: conversation, destination: to }
     const spot = yield* spotHere(to)
     const { rows } = yield* rowsOfChange(spot, { _tag: "React", name, remove, message }, nothing)
     return yield* committed(rows, spot)
-  })
+  }, spanned("Turn.react"))
 
   /** The last thing that somebody wrote, which is what a reaction is to unless one says otherwise. */
   const lastMessage = Effect.map(messagesHere, (messages): SlackMessage | undefined => {
@@ -167,8 +168,8 @@ export const makeReplies = (options: RepliesOptions) => {
   const refused = (error: SpoolError) => new TurnError({ reason: new FileRefused({ detail: error.message }) })
 
   /** The bytes are on disk before the row is. */
-  const upload = Effect.fn("Turn.upload")(function*(file: FileUpload) {
-    if (destination === undefined) return yield* nowhere
+  const upload = Effect.fnUntraced(function*(file: FileUpload) {
+    if (destination === undefined) return yield* nowhere()
     if (file.filename.trim() === "") return yield* failed("a file without a name")
     const spot = yield* spotHere(destination)
     const staged = yield* Effect.mapError(outbox.stage(file.content), refused)
@@ -183,7 +184,7 @@ export const makeReplies = (options: RepliesOptions) => {
     const handle = new ReplyHandle(door, ids, { messages: { rows: ids, lane: conversation, destination } })
     replied(handle.delivered)
     return handle
-  })
+  }, spanned("Turn.upload"))
 
   /** Nothing of it is known when it begins: streams of a place are told apart by their order in it. */
   const streamSpot = Effect.fnUntraced(function*(to: Destination) {
@@ -193,8 +194,8 @@ export const makeReplies = (options: RepliesOptions) => {
     return { ...spot, place: `stream:${spot.place}:${nth}` }
   })
 
-  const stream = Effect.fn("Turn.stream")(function*(given: { readonly key?: string } = {}) {
-    if (destination === undefined) return yield* nowhere
+  const stream = Effect.fnUntraced(function*(given: { readonly key?: string }) {
+    if (destination === undefined) return yield* nowhere()
     const { key } = yield* ownKey(given)
     const spot = key === undefined ? yield* streamSpot(destination) : yield* spotHere(destination)
     const last = (yield* messagesHere).findLast(({ user }) => user !== undefined)
@@ -224,9 +225,9 @@ export const makeReplies = (options: RepliesOptions) => {
     streams.push({ begun, growing })
     yield* Effect.forkDetach(growing.writer)
     return growing.stream
-  })
+  }, spanned("Turn.stream"))
 
-  const begin = (options?: { readonly key?: string }) => call(stream(options))
+  const begin = (options: { readonly key?: string } = {}) => call(stream(options))
 
   /** What was said in streams that nobody stopped. */
   const unfinished = Effect.suspend(() =>

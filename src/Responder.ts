@@ -12,6 +12,7 @@ import type { Envelope } from "./Envelope.ts"
 import { type Event, type EventBody, type EventKind, interactionKind } from "./Event.ts"
 import { Hiding } from "./Hiding.ts"
 import type { AckPayload } from "./SlackConnection.ts"
+import { spanned } from "./spanned.ts"
 import { answers, counted } from "./Telemetry.ts"
 import { lasting } from "./traceContext.ts"
 import { messageOf } from "./Turn.ts"
@@ -128,7 +129,7 @@ export class Responder extends Context.Service<Responder, {
           return undefined
         })
 
-        const answer = Effect.fn("Responder.answer")(function*({ body, kind }: Event, arrivedAt: number) {
+        const answer = Effect.fnUntraced(function*({ body, kind }: Event, arrivedAt: number) {
           if (!isAnswerable(kind) || entries[kind] === undefined) return undefined
           const left = arrivedAt + Duration.toMillis(budget) - (yield* Clock.currentTimeMillis)
           if (left <= 0) return yield* plain(kind, "late", "the event has waited too long")
@@ -145,7 +146,7 @@ export class Responder extends Context.Service<Responder, {
           }
           yield* counted(answers, exit.value.value === undefined ? "none" : "answered")
           return exit.value.value
-        })
+        }, spanned("Responder.answer"))
 
         return Responder.of({ answers: (envelope) => Object.hasOwn(respond, kindOfEnvelope(envelope)), answer })
       })

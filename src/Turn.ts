@@ -17,6 +17,7 @@ import type { Outbox } from "./Outbox.ts"
 import type { NewReply } from "./OutboxStore.ts"
 import { makeReplies } from "./Replies.ts"
 import { ReplyHandle } from "./ReplyHandle.ts"
+import { spanned } from "./spanned.ts"
 import { makeStatusLine, type StatusLine } from "./StatusLine.ts"
 import type { StoreError } from "./StoreError.ts"
 import { ReplyFailed, StepFailed, TurnError, TurnOver } from "./TurnError.ts"
@@ -112,7 +113,6 @@ const defaultHistory = 50
 
 export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: RunOptions): Run => {
   const run = { turn: claimed.id, owner, attempt: claimed.attempt }
-  const controller = new AbortController()
   const destination = destinationOf(claimed.messages)
   const line = makeStatusLine({ claimed, run, destination, outbox, store })
   const quiet = Latch.makeUnsafe(true)
@@ -120,6 +120,7 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
   const named = new Set<string>()
   let finished: ReadonlyMap<string, string> | undefined
   let newState: string | undefined
+  let controller: AbortController | undefined
   let calls = 0
   let over = false
   let takes = true
@@ -129,14 +130,15 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
   const unseen = new Set<number>()
   const left: Array<WaitingMessage> = []
 
-  const turnOver = new TurnError({ reason: new TurnOver() })
-  const alive = Effect.suspend(() => over ? Effect.fail(turnOver) : Effect.void)
+  // Made when it is asked for, as the signal is: an error with its stack costs more than most turns need.
+  const turnOver = () => new TurnError({ reason: new TurnOver() })
+  const alive = Effect.suspend(() => over ? Effect.fail(turnOver()) : Effect.void)
   const ofStore = <A>(effect: Effect.Effect<A, StoreError>) =>
     Effect.mapError(
       effect,
       (error) =>
         error.reason._tag === "TurnLost"
-          ? turnOver
+          ? turnOver()
           : new TurnError({ reason: new ReplyFailed({ detail: error.message }) })
     )
 
@@ -166,7 +168,7 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
     replied: line.replied
   })
 
-  const step = Effect.fn("Turn.step")(function*<A, E, R>(
+  const step = Effect.fnUntraced(function*<A, E, R>(
     name: string,
     effect: Effect.Effect<A, E, R>,
     schema?: Schema.ConstraintCodec<A, unknown>
@@ -266,6 +268,14 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
     return yield* Cause.done()
   })
 
+  const signalled = () => {
+    if (controller === undefined) {
+      controller = new AbortController()
+      if (over) controller.abort()
+    }
+    return controller.signal
+  }
+
   const stopTaking = () => {
     takes = false
     arrivals.openUnsafe()
@@ -279,10 +289,12 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
       messages: claimed.messages,
       events: claimed.messages.map(eventOf),
       text: textOf(claimed.messages),
-      signal: controller.signal,
+      get signal() {
+        return signalled()
+      },
       ...replies.turn,
       status: (text) => Effect.suspend(() => over ? Effect.void : line.set(text)),
-      step: (name, effect, schema) => call(step(name, effect, schema)),
+      step: (name, effect, schema) => call(spanned("Turn.step")(step(name, effect, schema))),
       state: { get: state, set: setState },
       stateAs,
       history: (options) =>
@@ -298,7 +310,7 @@ export const makeRun = ({ claimed, outbox, owner, slackApiUrl, steer, store }: R
       over = true
       stopTaking()
       replies.close()
-      controller.abort()
+      controller?.abort()
     },
     arrived: () => {
       arrivals.openUnsafe()

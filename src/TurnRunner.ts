@@ -19,6 +19,7 @@ import { type ClaimedTurn, MessageStore, suspectAfter } from "./MessageStore.ts"
 import { Outbox } from "./Outbox.ts"
 import { hiding } from "./redaction.ts"
 import { Shutdown } from "./Shutdown.ts"
+import { spanned } from "./spanned.ts"
 import type { StoreError } from "./StoreError.ts"
 import { claimWait, counted, observed, timed, turns, turnTime } from "./Telemetry.ts"
 import { parentAndLinks } from "./traceContext.ts"
@@ -234,7 +235,7 @@ export const makeTurnRunner = Effect.gen(function*() {
         timed(turnTime, (ms) => activity.took("turn", ms)),
         (run) => Effect.andThen(waited, run),
         Effect.annotateLogs(about),
-        Effect.withSpan("TurnRunner.run", { kind: "consumer", attributes: about, ...parentAndLinks(traces) })
+        spanned("TurnRunner.run", () => ({ kind: "consumer", attributes: about, ...parentAndLinks(traces) }))
       )
     }
   }

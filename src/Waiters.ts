@@ -8,6 +8,7 @@ import { Deferred, Effect } from "effect"
 import type { SlackMessage } from "./Dispatch.ts"
 import { HostTransaction } from "./HostTransaction.ts"
 import { OutboxStore } from "./OutboxStore.ts"
+import { spanned } from "./spanned.ts"
 import { ReplyFailed, ReplyUnknown, TurnError } from "./TurnError.ts"
 
 export const makeWaiters = Effect.gen(function*() {
@@ -55,7 +56,7 @@ export const makeWaiters = Effect.gen(function*() {
 
   return {
     /** Waits until Slack has all of the rows; answers the first. */
-    delivered: Effect.fn("Outbox.delivered")(function*(rows: ReadonlyArray<number>) {
+    delivered: Effect.fnUntraced(function*(rows: ReadonlyArray<number>) {
       if (yield* host.isOpen) {
         const detail = "it cannot be sent before the transaction around this call commits; wait for it outside"
         return yield* new TurnError({ reason: new ReplyFailed({ detail }) })
@@ -66,7 +67,7 @@ export const makeWaiters = Effect.gen(function*() {
         first ??= message
       }
       return first ?? (yield* new TurnError({ reason: new ReplyFailed({ detail: "not delivered: no such reply" }) }))
-    }),
+    }, spanned("Outbox.delivered")),
     /** Something became of the row. */
     release,
     /** Something was committed, which may have ended what was only progress. */

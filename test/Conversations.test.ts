@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Option } from "effect"
 import { Conversations } from "../src/Conversations.ts"
+import { OwnerId } from "../src/Message.ts"
 import { MessageStore } from "../src/MessageStore.ts"
 import { Shutdown } from "../src/Shutdown.ts"
 import { gated, inbox, inConversations, replies, say, test } from "./fixtures/conversationsRoom.ts"
@@ -90,6 +91,49 @@ describe("which turns run", () => {
       yield* advance("1 second")
       assert.deepStrictEqual(swept.texts(), ["forgotten"])
     }))
+
+  const besides = gated()
+  test(
+    "are found by the sweep also where others are told of all the time",
+    besides.handler,
+    () =>
+      Effect.gen(function*() {
+        yield* (yield* MessageStore).append(arrival({ text: "forgotten" }))
+        for (let second = 0; second < 7; second++) {
+          yield* say(`D${second + 2}`, "told of")
+          yield* advance("10 seconds")
+        }
+        assert.include(besides.texts(), "forgotten")
+      })
+  )
+
+  const behind = gated()
+  test(
+    "do not keep the slots of others when they were told of between their claim and their begin",
+    behind.handler,
+    () =>
+      Effect.gen(function*() {
+        yield* say("D2", "and more", 2)
+        yield* advance("1 second")
+        yield* say("D3", "somebody else")
+        yield* settle
+        assert.deepStrictEqual(behind.texts(), ["cut off", "waits", "somebody else"])
+        yield* behind.release("waits")
+        assert.deepStrictEqual(behind.texts(), ["cut off", "waits", "somebody else", "and more"])
+      }),
+    { concurrency: 3 },
+    {
+      mode: (conversation) => conversation === "D1" ? "interrupt" : "collect",
+      before: Effect.gen(function*() {
+        const store = yield* MessageStore
+        yield* store.append(arrival({ conversation: key("D1"), text: "cut off" }))
+        yield* store.claim(key("D1"), OwnerId.make("dead"), epoch)
+        yield* store.append(arrival({ conversation: key("D2"), text: "waits", ts: tsAt(1) }))
+      }),
+      // So D2 is claimed, and begins a while later.
+      through: (store) => ({ waiting: (...args) => Effect.delay(store.waiting(...args), "1 second") })
+    }
+  )
 })
 
 describe("a clock that is set back by an hour", () => {

@@ -177,6 +177,30 @@ describe("the last sign of life", () => {
     }))
 })
 
+describe("what concerns one channel", () => {
+  test("comes one after the other, whatever kind it is and wherever it names its channel", (script) =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      script.gates.set("message", gate)
+      const kinds = {
+        message: { event: { channel: "C1" } },
+        mention: { event: { channel: "C1" } },
+        renamed: { event: { channel: { id: "C1" } } },
+        reaction: { event: { item: { channel: "C1" } } },
+        command: { channel_id: "C1" },
+        button: { channel: { id: "C1" } },
+        inside: { container: { channel_id: "C1" } }
+      }
+      for (const [id, payload] of Object.entries(kinds)) yield* script.line(1).bring(id, payload)
+      yield* script.line(1).bring("elsewhere", { event: { channel: "C2" } })
+      yield* settle
+      assert.deepStrictEqual(script.begun, ["message", "elsewhere"])
+      yield* Deferred.succeed(gate, undefined)
+      yield* settle
+      assert.deepStrictEqual(script.accepted, ["elsewhere", ...Object.keys(kinds)])
+    }))
+})
+
 describe("an envelope that the responder answers", () => {
   test("holds up none behind it, and keeps its connection until it is done", (script) =>
     Effect.gen(function*() {

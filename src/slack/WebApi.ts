@@ -20,6 +20,7 @@ import {
   type SlackApiReason,
   type Sought
 } from "../SlackApi.ts"
+import { spanned } from "../spanned.ts"
 import { apiCallTime, observed } from "../Telemetry.ts"
 import { fieldIn, textIn } from "../untrustedJson.ts"
 import { classify } from "./classify.ts"
@@ -79,7 +80,7 @@ const measured = (method: string) => <A>(effect: Effect.Effect<A, SlackApiError>
           onSome: ({ reason }) => reason._tag
         })
         return observed(apiCallTime, now - begun, { method, outcome })
-      }))).pipe(Effect.withSpan("SlackApi.call", { kind: "client", attributes: { method } }))
+      }))).pipe(spanned("SlackApi.call", { kind: "client", attributes: { method } }))
 
 export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
   SlackApi,
@@ -119,7 +120,7 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
 
     const outside = { slackApiUrl: config.slackApiUrl, timeoutMs: Duration.toMillis(config.requestTimeout) }
 
-    const send = Effect.fn("SlackApi.send")(function*(
+    const send = Effect.fnUntraced(function*(
       destination: Destination,
       dispatch: Dispatch,
       key: string,
@@ -189,7 +190,7 @@ export const layer: Layer.Layer<SlackApi, never, GatewayConfig> = Layer.effect(
           return { channel, ts: "" }
         }
       }
-    })
+    }, spanned("SlackApi.send"))
 
     const setStatus = (destination: Required<Destination>, status: string) =>
       Effect.asVoid(call("assistant.threads.setStatus", {

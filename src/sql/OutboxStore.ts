@@ -10,6 +10,7 @@ import { checkCutoffs } from "../Cutoff.ts"
 import { fingerprint } from "../fingerprint.ts"
 import type { OwnerId } from "../Message.ts"
 import { OutboxStore } from "../OutboxStore.ts"
+import { spanned } from "../spanned.ts"
 import { textGrowing } from "../streamed.ts"
 import { traceparent } from "../traceContext.ts"
 import { BlankPayloads } from "./blanking.ts"
@@ -38,9 +39,9 @@ export const layer = Layer.effect(
     const sentBy = (owner: OwnerId) => sql`state = 'sending' AND owner = ${owner}`
 
     return OutboxStore.of({
-      enqueue: Effect.fn("OutboxStore.enqueue")(function*(replies, from, now, sender) {
+      enqueue: Effect.fnUntraced(function*(replies, from, now, sender) {
         return yield* enqueue({ replies, from, now, trace: yield* traceparent, sender })
-      }),
+      }, spanned("OutboxStore.enqueue")),
       import: (groups, now) => group.write("import")(importReplies(sql, groups, now)),
       keysAt: (place) =>
         Effect.map(

@@ -11,6 +11,7 @@ import { Effect, Exit } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 import { TurnId } from "../Message.ts"
 import type { Appended, NewMessage } from "../MessageStore.ts"
+import { spanned } from "../spanned.ts"
 import { traceparent } from "../traceContext.ts"
 import { makeAppend } from "./append.ts"
 import { whenIgnored } from "./blanking.ts"
@@ -190,7 +191,7 @@ const makeReceive = (sql: SqlClient.SqlClient, blanks: boolean) => {
 
 export const makeArrivals = (sql: SqlClient.SqlClient, group: GroupCommit["Service"], blanks: boolean) => {
   const append = group.batched("append", "appends", makeReceive(sql, blanks))
-  return Effect.fn("MessageStore.append")(function*(added: NewMessage) {
+  return Effect.fnUntraced(function*(added: NewMessage) {
     return yield* append({ added, trace: yield* traceparent })
-  })
+  }, spanned("MessageStore.append"))
 }

@@ -10,6 +10,7 @@ import { Effect, Exit, Option } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 import { type ConversationKey, type InboundMessage, type OwnerId, TurnId } from "../Message.ts"
 import { type ClaimedTurn, suspectAfter } from "../MessageStore.ts"
+import { spanned } from "../spanned.ts"
 import { freeOf, isFree } from "./Control.ts"
 import type { GroupCommit } from "./GroupCommit.ts"
 import { decodeMessage } from "./messageJson.ts"
@@ -226,8 +227,6 @@ const makeClaim = (sql: SqlClient.SqlClient) => {
 
 export const makeClaims = (sql: SqlClient.SqlClient, group: GroupCommit["Service"]) => {
   const claim = group.batched("claim", "claims", makeClaim(sql))
-  return Effect.fn("MessageStore.claim")(
-    (conversation: ConversationKey, owner: OwnerId, now: number, most?: number) =>
-      claim({ conversation, owner, now, most })
-  )
+  return (conversation: ConversationKey, owner: OwnerId, now: number, most?: number) =>
+    spanned("MessageStore.claim")(claim({ conversation, owner, now, most }))
 }

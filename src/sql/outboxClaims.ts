@@ -13,6 +13,7 @@ import {
   unavailable,
   type UnknownReply
 } from "../OutboxStore.ts"
+import { spanned } from "../spanned.ts"
 import { withShown } from "../streamed.ts"
 import { limit as limited } from "./limit.ts"
 import { isUnbidden } from "./outboxClock.ts"
@@ -102,7 +103,7 @@ const brokenOff = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, row: Row
   return earlier?.id
 })
 
-export const claim = Effect.fn("OutboxStore.claim")(function*(sql: SqlClient.SqlClient, options: ClaimOptions) {
+export const claim = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, options: ClaimOptions) {
   const { excludeKinds = [], now, owner } = options
   const found = yield* sql<Row & { readonly progress: number }>`SELECT o.*,
       EXISTS (SELECT 1 FROM slackwater_outbox i WHERE i.interim = 1 AND i.state IN ('queued', 'sending')) AS progress
@@ -167,7 +168,7 @@ export const claim = Effect.fn("OutboxStore.claim")(function*(sql: SqlClient.Sql
       WHERE ${sql.in("id", fewSizes(rows.map(({ id }) => id), 0))} AND state IN ('queued', 'failed_retryable')`
   }
   return { claimed: rows, expired: old, ended }
-})
+}, spanned("OutboxStore.claim"))
 
 const unknownReply = (row: Row, dispatch: Dispatch): UnknownReply => ({
   ...claimed(row, dispatch),

@@ -10,6 +10,7 @@ import type { SqlClient } from "effect/sql"
 import type { OwnerId, TurnId } from "../Message.ts"
 import type { Completed, Left, MessageStore } from "../MessageStore.ts"
 import type { CommittedReply, NewReply } from "../OutboxStore.ts"
+import { spanned } from "../spanned.ts"
 import { TurnLost } from "../StoreError.ts"
 import { traceparent } from "../traceContext.ts"
 import type { Failure } from "./batch.ts"
@@ -160,9 +161,9 @@ export const makeTurnEnds = (sql: SqlClient.SqlClient, group: GroupCommit["Servi
   const complete = group.batched("complete", "ends", completeAll)
 
   return {
-    complete: Effect.fn("MessageStore.complete")(function*(turn, owner, replies, now, left = {}) {
+    complete: Effect.fnUntraced(function*(turn, owner, replies, now, left = {}) {
       return yield* complete({ turn, owner, replies, now, left, trace: yield* traceparent })
-    }),
+    }, spanned("MessageStore.complete")),
     retryLater: Effect.fn("MessageStore.retryLater")(function*(turn, owner, error, dueAt) {
       yield* leave(
         turn,

@@ -218,7 +218,7 @@ describe("the tarball", () => {
       ]
     ]
     for (const [what, files, bundle, modules] of kinds) {
-      it(what, async () => {
+      it(`a handler: ${what}`, async () => {
         const bot = mkdtempSync(join(installed.user, "bot-"))
         for (const [name, text] of Object.entries(files)) writeFileSync(join(bot, name), text)
         const list = join(bot, "loaded.txt")

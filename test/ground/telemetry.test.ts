@@ -80,7 +80,7 @@ describe("the table", () => {
 
   it("has every span that the code makes, or the span is named after the method that it is", () => {
     const made = sources.filter(({ path }) => !path.startsWith("src/cli/")).flatMap(({ source }) =>
-      [...source.matchAll(/\b(?:Effect\.fn|withSpan)\(\s*"([^"]+)"/g)].map(([, name]) => name ?? "")
+      [...source.matchAll(/\b(?:Effect\.fn|withSpan|spanned)\(\s*"([^"]+)"/g)].map(([, name]) => name ?? "")
     )
     for (const name of made) assert.match(name, /^(?:[A-Z]\w+\.\w+|\w+)$/)
     for (const name of Object.keys(spans)) assert.include(made, name)
