@@ -6,7 +6,8 @@
  * that there is never more than one connection beyond those that are wanted.
  * Does not: open anything itself. Holds no resource.
  */
-import { Clock, Effect, Latch, Random, Semaphore } from "effect"
+import { Effect, Latch, Random, Semaphore } from "effect"
+import { monotonicMillis } from "./monotonic.ts"
 
 const firstPause = 200
 const maxPause = 30_000
@@ -28,15 +29,15 @@ export const make: Effect.Effect<Opening> = Effect.gen(function*() {
   const turn = yield* Semaphore.make(1)
   const hurried = yield* Latch.make()
   let failures = 0
-  /** Epoch ms. */
-  let notBefore = 0
+  /** Of the monotonic clock: who sets the other one back keeps nobody from connecting. */
+  let notBefore = -Infinity
 
   const postpone = (ms: number) =>
-    Effect.map(Clock.currentTimeMillis, (now) => {
+    Effect.map(monotonicMillis, (now) => {
       notBefore = Math.max(notBefore, now + ms)
     })
   const pause = Effect.flatMap(
-    Clock.currentTimeMillis,
+    monotonicMillis,
     (now) => now >= notBefore ? Effect.void : Effect.timeoutOption(hurried.await, notBefore - now)
   )
 
@@ -54,7 +55,7 @@ export const make: Effect.Effect<Opening> = Effect.gen(function*() {
       failures = 0
     }),
     hurry: Effect.suspend(() => {
-      notBefore = 0
+      notBefore = -Infinity
       return hurried.release
     })
   }

@@ -275,7 +275,7 @@ class History {
     const machine = this.#machine
     const slack = this.#slack
     // Pauses that Slack asked for come to their end.
-    machine.run(machine.now + 65_000, this.#isWrong)
+    machine.run(machine.now + 150_000, this.#isWrong)
     const process = this.#lives.process
     const connections = process === undefined ? 0 : slack.connectionsOf(process)
     if (connections !== this.#settings.connections) {
