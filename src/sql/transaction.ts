@@ -1,6 +1,6 @@
 /**
- * How both stores write: one short `BEGIN IMMEDIATE` transaction per call, tried again while another process holds
- * the file, and one error type for everything the database can say.
+ * Statements and transactions of the stores, and the writer's own: short, `BEGIN IMMEDIATE`, tried again while another
+ * process holds the file, and one error type for everything the database can say. Who shares one: `GroupCommit.ts`.
  */
 import { Effect, Exit, Schedule } from "effect"
 import { type SqlClient, type SqlConnection, SqlError } from "effect/sql"
