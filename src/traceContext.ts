@@ -16,7 +16,9 @@ const mostLinks = 32
 const isId = (id: string, length: number) => id.length === length && /^[0-9a-f]+$/.test(id)
 
 const nobody = Effect.succeed(null)
-const isHeard = (fiber: Fiber.Fiber<unknown, unknown>) => fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer
+/** Whether somebody listens. Effect's own tracer keeps spans for nobody, so it counts as nobody. */
+export const isHeard = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
+  fiber.getRef(References.TracerEnabled) && fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer
 
 /** The span in force, to be kept; null where nobody listens. */
 export const traceparent: Effect.Effect<string | null> = Effect.withFiber((fiber) => {
