@@ -15,10 +15,10 @@ import { spanned } from "../spanned.ts"
 import { traceparent } from "../traceContext.ts"
 import { makeAppend } from "./append.ts"
 import { whenIgnored } from "./blanking.ts"
-import { freeOf } from "./Control.ts"
 import type { GroupCommit } from "./GroupCommit.ts"
 import { hashOfKey } from "./keyHash.ts"
 import { encodeMessage } from "./messageJson.ts"
+import { firstRun, isTaken, turnName } from "./newTurn.ts"
 import { preparedStatements, type Value } from "./preparedStatement.ts"
 
 interface Arrival {
@@ -72,11 +72,7 @@ const makeReceive = (sql: SqlClient.SqlClient, blanks: boolean) => {
         OR EXISTS (SELECT 1 FROM slackwater_messages m WHERE m.conversation = v.conversation
           AND m.state = 'ignored' AND m.reason = 'not addressed' AND m.slack_ts > v.ts) AS matters,
         CASE WHEN v.begins = 0 THEN 1 ELSE
-          EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = v.conversation
-            AND t.state IN ('running', 'waiting'))
-          OR EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = v.conversation
-            AND t.state = 'failed' AND t.finished_at IS NULL)
-          OR NOT ${freeOf("v.conversation")} END AS busy,
+          ${isTaken("v.conversation")} END AS busy,
         (SELECT seq FROM sqlite_sequence WHERE name = 'slackwater_messages') AS last,
         EXISTS (SELECT 1 FROM slackwater_message_keys WHERE key >= 'sha256:' AND key < 'sha256;') AS hashes
       FROM arrival v`,
@@ -128,7 +124,7 @@ const makeReceive = (sql: SqlClient.SqlClient, blanks: boolean) => {
       const { claim, dueAt, ignored, message, receivedAt } = added
       const { conversation } = message
       const begins = claim !== undefined && all[n]?.busy === 0
-      const turn = begins ? TurnId.make(`turn_${receivedAt.toString(36)}_${id}`) : null
+      const turn = begins ? TurnId.make(turnName(receivedAt, id)) : null
       const kept = blanks && ignored !== undefined ? whenIgnored(message, ignored) : message
       const state = ignored !== undefined ? "ignored" : begins ? "processing" : "queued"
       const ended = ignored === undefined ? null : receivedAt
@@ -156,11 +152,7 @@ const makeReceive = (sql: SqlClient.SqlClient, blanks: boolean) => {
         claimed: {
           id: turn,
           conversation,
-          attempt: 1,
-          failures: 0,
-          crashes: 0,
-          interrupted: false,
-          status: null,
+          ...firstRun,
           unreadable: null,
           messages: [message],
           ids: [id],

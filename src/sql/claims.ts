@@ -11,9 +11,11 @@ import type { SqlClient, SqlError } from "effect/sql"
 import { type ConversationKey, type InboundMessage, type OwnerId, TurnId } from "../Message.ts"
 import { type ClaimedTurn, suspectAfter } from "../MessageStore.ts"
 import { spanned } from "../spanned.ts"
-import { freeOf, isFree } from "./Control.ts"
+import { isFree } from "./Control.ts"
 import type { GroupCommit } from "./GroupCommit.ts"
+import { boundLimit } from "./limit.ts"
 import { decodeMessage } from "./messageJson.ts"
+import { firstRun, isTaken, turnName } from "./newTurn.ts"
 import { preparedStatements, type Value } from "./preparedStatement.ts"
 
 interface OpenRow {
@@ -62,9 +64,6 @@ const given = (rows: ReadonlyArray<MessageRow>) => {
   }
 }
 
-const fresh = { attempt: 1, failures: 0, crashes: 0, interrupted: false, status: null }
-const wantedId = (now: number, first: MessageRow) => `turn_${now.toString(36)}_${first.id}`
-
 const waitsThere = `state = 'queued' AND turn_id IS NULL`
 const columns = `id, message, received_at, trace`
 
@@ -82,7 +81,7 @@ const makeAlone = (sql: SqlClient.SqlClient) => {
   )
   const due = one<MessageRow>(
     `SELECT ${columns} FROM slackwater_messages WHERE conversation = ? AND ${waitsThere} AND due_at <= ?
-      ORDER BY slack_ts, id LIMIT ?`
+      ORDER BY slack_ts, id ${boundLimit}`
   )
   const messagesOf = one<MessageRow>(
     `SELECT ${columns} FROM slackwater_messages WHERE turn_id = ? AND state = 'processing' ORDER BY slack_ts, id`
@@ -147,11 +146,11 @@ const makeAlone = (sql: SqlClient.SqlClient) => {
     const rows = yield* due([conversation, now, most])
     const [first] = rows
     if (first === undefined) return Option.none()
-    const id = yield* begin(claim, wantedId(now, first))
+    const id = yield* begin(claim, turnName(now, first.id))
     for (const row of rows) {
       yield* sql`UPDATE slackwater_messages SET state = 'processing', turn_id = ${id} WHERE id = ${row.id}`
     }
-    return Option.some({ id, conversation, ...fresh, ...given(rows), hasOthers: true })
+    return Option.some({ id, conversation, ...firstRun, ...given(rows), hasOthers: true })
   })
 
   return { alone, begin }
@@ -169,11 +168,7 @@ const makeClaim = (sql: SqlClient.SqlClient) => {
 
   const look = many((repeat) =>
     `WITH claim (n, conversation, now) AS (VALUES ${repeat("(?, ?, ?)")})
-      SELECT n, EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = v.conversation
-            AND t.state IN ('running', 'waiting'))
-          OR EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = v.conversation
-            AND t.state = 'failed' AND t.finished_at IS NULL)
-          OR NOT ${freeOf("v.conversation")} AS special,
+      SELECT n, ${isTaken("v.conversation")} AS special,
         m.id, m.message, m.received_at, m.trace
       FROM claim v LEFT JOIN slackwater_messages m ON m.conversation = v.conversation AND m.due_at <= v.now
         AND m.state = 'queued' AND m.turn_id IS NULL
@@ -205,7 +200,7 @@ const makeClaim = (sql: SqlClient.SqlClient) => {
       const [first] = rows.get(n) ?? []
       if (first === undefined || first.special === 1) continue
       // A row of the look-up that met no message has none.
-      if (Number.isInteger(first.id)) begun.push([n, claim, wantedId(claim.now, first), rows.get(n) ?? []])
+      if (Number.isInteger(first.id)) begun.push([n, claim, turnName(claim.now, first.id), rows.get(n) ?? []])
       else found[n] = Option.none()
     }
     const made = yield* insertTurns<{ readonly id: string }>(
@@ -216,7 +211,7 @@ const makeClaim = (sql: SqlClient.SqlClient) => {
     for (const [n, claim, wanted, rows] of begun) {
       const id = free.has(wanted) ? TurnId.make(wanted) : yield* begin(claim, wanted)
       for (const row of rows) taken.push([row.id, id])
-      found[n] = Option.some({ id, conversation: claim.conversation, ...fresh, ...given(rows), hasOthers: false })
+      found[n] = Option.some({ id, conversation: claim.conversation, ...firstRun, ...given(rows), hasOthers: false })
     }
     yield* take(taken)
     const exits: Array<Exit.Exit<Found, SqlError.SqlError>> = []

@@ -6,4 +6,7 @@
  */
 import type { SqlClient, Statement } from "effect/sql"
 
+/** In a text that is prepared. */
+export const boundLimit = "LIMIT (? + 0)"
+
 export const limit = (sql: SqlClient.SqlClient, most: number): Statement.Fragment => sql`LIMIT (${most} + 0)`

@@ -2,9 +2,10 @@
  * What is due and what will be, as the dispatcher asks for it after each burst: texts, prepared once.
  *
  * What they cost depends on how much is asked for, and not on how much waits or has ended: each part reads a partial
- * index of what is unfinished. `(? + 0)` and not `?` behind `LIMIT`: `limit.ts`.
+ * index of what is unfinished.
  */
 import { allPaused, freeOf } from "./Control.ts"
+import { boundLimit } from "./limit.ts"
 
 const free = freeOf("conversation")
 const few = `CASE WHEN ${allPaused} THEN 0 ELSE ? END`
@@ -35,7 +36,7 @@ export const readyText = `SELECT conversation, recovered FROM (
               AND (e.due_at, e.id) < (m.due_at, m.id))
           AND ${free}
         ORDER BY due_at, id LIMIT ${few})
-    ) GROUP BY conversation ORDER BY due LIMIT (? + 0))
+    ) GROUP BY conversation ORDER BY due ${boundLimit})
     UNION ALL
     SELECT * FROM (SELECT conversation, due_at AS due, 1 AS recovered FROM slackwater_turns
       WHERE state = 'waiting' AND interrupted = 1 AND due_at <= ? AND ${free}

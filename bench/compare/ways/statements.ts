@@ -3,7 +3,7 @@
  * `node:sqlite`. `test/bench/statements.test.ts` holds that they are the same.
  */
 import type { DatabaseSync, SQLInputValue, SQLOutputValue } from "node:sqlite"
-import { freeOf } from "../../../src/sql/Control.ts"
+import { isTaken } from "../../../src/sql/newTurn.ts"
 
 type Repeat = (piece: string) => string
 interface Text {
@@ -24,11 +24,7 @@ export const texts = {
         OR EXISTS (SELECT 1 FROM slackwater_messages m WHERE m.conversation = v.conversation
           AND m.state = 'ignored' AND m.reason = 'not addressed' AND m.slack_ts > v.ts) AS matters,
         CASE WHEN v.begins = 0 THEN 1 ELSE
-          EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = v.conversation
-            AND t.state IN ('running', 'waiting'))
-          OR EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = v.conversation
-            AND t.state = 'failed' AND t.finished_at IS NULL)
-          OR NOT ${freeOf("v.conversation")} END AS busy,
+          ${isTaken("v.conversation")} END AS busy,
         (SELECT seq FROM sqlite_sequence WHERE name = 'slackwater_messages') AS last,
         EXISTS (SELECT 1 FROM slackwater_message_keys WHERE key >= 'sha256:' AND key < 'sha256;') AS hashes
       FROM arrival v`
@@ -47,11 +43,7 @@ export const texts = {
   ),
   look: once((repeat) =>
     `WITH claim (n, conversation, now) AS (VALUES ${repeat("(?, ?, ?)")})
-      SELECT n, EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = v.conversation
-            AND t.state IN ('running', 'waiting'))
-          OR EXISTS (SELECT 1 FROM slackwater_turns t WHERE t.conversation = v.conversation
-            AND t.state = 'failed' AND t.finished_at IS NULL)
-          OR NOT ${freeOf("v.conversation")} AS special,
+      SELECT n, ${isTaken("v.conversation")} AS special,
         m.id, m.message, m.received_at, m.trace
       FROM claim v LEFT JOIN slackwater_messages m ON m.conversation = v.conversation AND m.due_at <= v.now
         AND m.state = 'queued' AND m.turn_id IS NULL
